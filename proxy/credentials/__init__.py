@@ -1,0 +1,1 @@
+"""What is injected, and how it stays fresh."""
