@@ -43,7 +43,8 @@ class Problem:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = self.path if self.line is None else f"{self.path} (line {self.line})" if self.path else f"line {self.line}"
+        line = f"line {self.line}" if self.line is not None else ""
+        where = f"{self.path} ({line})" if self.path and line else self.path or line
         return f"{where}: {self.message}" if where else self.message
 
 
