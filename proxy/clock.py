@@ -8,7 +8,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
+from email.utils import formatdate
+from typing import Any, Protocol
 
 
 class Timer(Protocol):
@@ -47,7 +48,12 @@ class SystemClock:
         return asyncio.get_running_loop().call_later(delay, callback)
 
 
-async def pause(clock: Clock, delay: float, until: "asyncio.Future[object] | None" = None) -> bool:
+def wall_time() -> float:
+    """Seconds since 1970. It may jump: only for dates that people and other machines read or wrote."""
+    return time.time()  # noqa: TID251 -- the only reader of time
+
+
+async def pause(clock: Clock, delay: float, until: "asyncio.Future[Any] | None" = None) -> bool:
     """Wait `delay` seconds, or until the future is done if that is sooner; True if it is done.
 
     The future is never cancelled: it may be shared by many who wait.
@@ -70,3 +76,8 @@ async def pause(clock: Clock, delay: float, until: "asyncio.Future[object] | Non
         if until is not None:
             until.remove_done_callback(wake)
     return until is not None and until.done()
+
+
+def http_date() -> str:
+    """Now, as the Date field of an answer of ours (RFC 9110 section 5.6.7)."""
+    return formatdate(usegmt=True)

@@ -1,0 +1,330 @@
+"""One request and its answer on one connection to the upstream.
+
+llhttp reads the heads and the chunks; what it lets through is judged here and in `framing.answer_end`. A body
+with a Content-Length goes past it. Anything that is not exactly one good answer means that the connection is
+never used again.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Final, cast
+
+import httptools
+
+from proxy.errors import ProxyError, RequestRefused, UpstreamProtocol, UpstreamTimeout
+from proxy.gateway.fields import AnswerFields
+from proxy.gateway.framing import AnswerEnd, answer_end
+from proxy.gateway.relay import Relay
+from proxy.gateway.upload import Upload
+
+if TYPE_CHECKING:
+    from proxy.gateway.pool import Pool
+
+MAX_ANSWER_HEAD: Final = 256 * 1024
+MAX_INTERIM: Final = 16
+
+
+class ConnectionLost(UpstreamProtocol):
+    """The connection ended before the answer did.
+
+    Attributes:
+        stale: it had been used before, and not one octet of an answer came: the upstream may have closed it
+            before it saw the request (RFC 9110 section 9.2.2).
+    """
+
+    def __init__(self, message: str, *, stale: bool) -> None:
+        super().__init__(message)
+        self.stale = stale
+
+
+class Exchange(asyncio.Protocol):
+    """A connection to the upstream; `send_request` begins an exchange on it.
+
+    Attributes:
+        deadline: seconds on the Clock after which what is awaited is too late; the pool looks at it.
+        used: how many exchanges it has served.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_begun",
+        "_complete",
+        "_end",
+        "_fault",
+        "_fields",
+        "_heard",
+        "_interim",
+        "_keep",
+        "_left",
+        "_missing",
+        "_over",
+        "_parser",
+        "_pool",
+        "_to_head",
+        "_transport",
+        "_upload",
+        "deadline",
+        "sent_at",
+        "used",
+    )
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._over: asyncio.Future[None] | None = None
+        self._upload: Upload | None = None
+        self.deadline = 0.0
+        self.sent_at = 0.0
+        self.used = 0
+
+    # -- what the forwarder asks for --
+
+    @property
+    def open(self) -> bool:
+        return not self._transport.is_closing()
+
+    def send_request(
+        self, head: bytes, relay: Relay, upload: Upload | None, *, to_head: bool
+    ) -> "asyncio.Future[None]":
+        """Send a request; its answer goes to the relay.
+
+        Returns:
+            Done when the answer is complete, or its head is a refusal that the relay holds; fails with an
+            UpstreamError, or with the RequestRefused of a body that turned out to be invalid.
+
+        Raises:
+            RequestRefused: as above, found before anything was sent.
+        """
+        before = b"" if upload is None else upload.attach(self)
+        self._upload = upload
+        self._answer = relay
+        self._to_head = to_head
+        self._parser = httptools.HttpResponseParser(self)
+        self._end: AnswerEnd | None = None
+        self._fault: ProxyError | None = None
+        self._begun = self._complete = self._keep = False
+        self._left = self._heard = self._interim = 0
+        self.used += 1
+        self.sent_at = now = self._pool.clock.now()
+        waiting = self._pool.timeouts.idle if self._uploading else self._pool.timeouts.response
+        self.deadline = now + waiting
+        self._over = over = self._pool.loop.create_future()
+        self._transport.write(head + before if before else head)
+        return over
+
+    def send(self, octets: bytes, *, last: bool) -> None:
+        """The next piece of the request's body."""
+        if self._over is None:
+            return
+        timeouts = self._pool.timeouts
+        self.deadline = self._pool.clock.now() + (timeouts.response if last else timeouts.idle)
+        self._transport.write(octets)
+
+    def go_on(self) -> "asyncio.Future[None]":
+        """Pass on a refusal that the relay held; done when the answer is complete."""
+        self._answer.release()
+        over: asyncio.Future[None] = self._pool.loop.create_future()
+        if self._complete:
+            over.set_result(None)
+        else:
+            self._over = over
+            self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
+            self.resume_reading()
+        return over
+
+    def abort(self) -> None:
+        """Stop at once, whatever is under way: the upstream must not take it for whole."""
+        self._over = None
+        self._let_go()
+        self._transport.abort()
+
+    def cancel(self, relay: Relay) -> None:
+        """Stop, if the answer to this relay is still under way; the connection may serve another by now."""
+        if self._over is not None and self._answer is relay:
+            self.abort()
+
+    def fail(self, error: Exception) -> None:
+        """End the exchange with an error."""
+        over = self._over
+        self.abort()
+        if over is not None and not over.done():
+            over.set_exception(error)
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        if self._over is None:
+            self._transport.close()
+        elif self._uploading and self._upload is not None and not self._upload.held:
+            self.fail(RequestRefused("request_timeout", "The request's body stopped coming (idle_timeout)."))
+        elif self._begun:
+            self.fail(UpstreamTimeout("no octet of the answer's body came in time (idle_timeout)."))
+        else:
+            self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
+
+    def pause_reading(self) -> None:
+        if self.open:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.open:
+            self._transport.resume_reading()
+
+    # -- what the connection says --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def pause_writing(self) -> None:
+        if self._upload is not None:
+            self._upload.pause()
+
+    def resume_writing(self) -> None:
+        if self._upload is not None:
+            self._upload.resume()
+
+    def data_received(self, data: bytes) -> None:
+        if self._over is None:  # nobody asked: no answer to anything (RFC 9112 section 9.2)
+            self._transport.abort()
+            return
+        if self._left:
+            self._counted(data)
+        else:
+            self._parse(data)
+        if self._fault is not None and not self._complete:
+            self.fail(self._fault)
+            return
+        if not self._begun:
+            return
+        relay = self._answer
+        relay.flush()
+        if self._complete:
+            self._finish()
+            return
+        self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
+        if relay.held and not self._over.done():
+            self._transport.pause_reading()
+            self._over.set_result(None)
+
+    def eof_received(self) -> None:
+        if self._over is not None and self._begun and self._end is not None and self._end.kind == "close":
+            self._complete = True
+            self._keep = False
+            self._answer.flush()
+            self._finish()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._pool.lost(self)
+        over, self._over = self._over, None
+        self._let_go()
+        if over is not None and not over.done():
+            what = "in the middle of its answer." if self._heard else "before it answered."
+            stale = self.used > 1 and not self._heard
+            over.set_exception(ConnectionLost(f"it closed the connection {what}", stale=stale))
+
+    # -- reading the answer --
+
+    def _parse(self, data: bytes) -> None:
+        if not self._heard and not b"HTTP/1.".startswith(data[:7]):
+            self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
+        self._heard += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fault = UpstreamProtocol("it switched protocols, which nobody had asked for.")
+        except httptools.HttpParserError:
+            self._broken("what it answered is not valid HTTP/1.1.")
+        if not self._begun and self._heard > MAX_ANSWER_HEAD:
+            self._broken("the head of its answer is too large.")
+        if self._begun and self._end is not None and self._end.kind == "length":
+            self._left = self._missing
+
+    def _broken(self, message: str) -> None:
+        self._keep = False
+        if self._fault is None:
+            self._fault = UpstreamProtocol(message)
+
+    def _counted(self, data: bytes) -> None:
+        if len(data) > self._left:
+            data = data[: self._left]
+            self._keep = False
+        self._left -= len(data)
+        self._answer.body(data)
+        if not self._left:
+            self._complete = True
+
+    def on_message_begin(self) -> None:
+        self._fields = AnswerFields()
+        if self._complete:  # a second answer, to no request
+            self._keep = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._begun:  # else a trailer: dropped
+            self._fields.add(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._complete or self._fault is not None:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0") or not 100 <= status <= 999 or status == 101:
+            self._broken("the first line of its answer makes no sense.")
+        elif status < 200:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                self._broken("it sent too many interim answers.")
+            else:
+                self._answer.interim(status, self._fields)
+        else:
+            self._begin(status, version)
+
+    def _begin(self, status: int, version: str) -> None:
+        end = answer_end(status, self._fields.notable, to_head=self._to_head)
+        if end is None:
+            self._broken("it is not clear where its answer ends.")
+            return
+        self._end = end
+        self._begun = True
+        self._missing = end.length or 0
+        options = self._fields.options()
+        self._keep = version == "1.1" and b"close" not in options and end.kind != "close"
+        self._pool.tally.response_seconds.observe(self._pool.clock.now() - self.sent_at)
+        self._answer.begin(self, status, self._fields, end, more=self._uploading)
+        if end.kind == "none" or (end.kind == "length" and not end.length):
+            self._complete = True
+
+    def on_body(self, octets: bytes) -> None:
+        if self._complete or not self._begun:  # a body where none may be
+            self._keep = False
+            return
+        self._answer.body(octets)
+        if self._end is not None and self._end.kind == "length":
+            self._missing -= len(octets)
+            self._complete = not self._missing
+
+    def on_message_complete(self) -> None:
+        if self._begun and not self._complete:
+            self._answer.end()
+            self._complete = True
+
+    # -- the end --
+
+    @property
+    def _uploading(self) -> bool:
+        return self._upload is not None and not self._upload.ended
+
+    def _finish(self) -> None:
+        over, self._over = self._over, None
+        keep = self._keep and not self._uploading and self.open
+        self._let_go()
+        if self._answer.detach() and keep:
+            self._transport.resume_reading()
+        if keep:
+            self._pool.release(self)
+        else:
+            self._transport.close()
+        if over is not None and not over.done():
+            over.set_result(None)
+
+    def _let_go(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.detach()

@@ -1,0 +1,210 @@
+"""Pure: header fields in and out. Strip first, stamp last; heads are written from parsed parts, never copied.
+
+RFC 9110 section 7.6.1: what belongs to one connection stays there. The order of repeated fields is kept.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead
+
+Fields = tuple[Field, ...]
+
+_REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+# Of the notable fields of a request, these go on as they came; the caller's own credentials only where
+# we have none of ours to add.
+_PASSED: Final = frozenset(
+    b"expect via origin sec-fetch-site sec-purpose purpose access-control-request-method".split()
+)
+_OWN_CREDENTIALS: Final = frozenset((b"authorization", b"cookie"))
+# An upstream's word on who may read its answers is meant for its own address, not for ours.
+_OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
+_ANSWER_NOTABLE: Final = HOP_BY_HOP | {
+    *b"content-length location www-authenticate cross-origin-resource-policy x-content-type-options".split()
+}
+_judged: dict[bytes, bytes] = {}
+
+
+class AnswerFields:
+    """Fields of an upstream's answer, sorted as they come.
+
+    Attributes:
+        plain: what is passed on unread, ready to be sent: name, `: `, value, CRLF, ...
+        notable: the rest, names in lower case; `b""` for what is dropped whatever its value.
+    """
+
+    __slots__ = ("notable", "plain")
+
+    def __init__(self) -> None:
+        self.plain: list[bytes] = []
+        self.notable: list[Field] = []
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Take a field as the parser gives it."""
+        lower = _judged.get(name)
+        if lower is None:
+            lower = _judge(name)
+        if value[-1:] in b" \t":
+            value = value.rstrip(b" \t")
+        if lower:
+            self.notable.append((lower, value))
+        else:
+            self.plain += (name, b": ", value, b"\r\n")
+
+    def options(self) -> frozenset[bytes]:
+        """Options of Connection, in lower case."""
+        options: set[bytes] = set()
+        for name, value in self.notable:
+            if name == b"connection":
+                options.update(option.strip(b" \t").lower() for option in value.split(b","))
+        return frozenset(options)
+
+
+def _judge(name: bytes) -> bytes:
+    """`b""` to pass it on unread, else its name in lower case."""
+    lower = name.lower()
+    verdict = lower if lower in _ANSWER_NOTABLE or lower.startswith(_OPENING) else b""
+    if len(_judged) < 4096 and len(name) <= 64:
+        _judged[name] = verdict
+    return verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where requests go, as their heads say it.
+
+    Attributes:
+        origin: scheme and authority, as `https://bru-2.operate.camunda.io`.
+        authority: as it stands in Host.
+        prefix: path of the base URL without its last slash; may be empty.
+        via: our name in Via; random, so that only our own loops are seen as loops.
+        injects: whether the caller's own Authorization and Cookie are replaced.
+    """
+
+    origin: bytes
+    authority: bytes
+    prefix: bytes
+    via: bytes
+    injects: bool
+    _line_end: bytes = field(init=False, repr=False)
+    _via_line: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        line_end = b" HTTP/1.1\r\nHost: " + self.authority + b"\r\n"
+        object.__setattr__(self, "_line_end", line_end)
+        object.__setattr__(self, "_via_line", b"Via: 1.1 " + self.via + b"\r\n")
+
+    def request_head(self, head: RequestHead, credential: Fields) -> bytes:
+        """The head to send upstream, the credential last.
+
+        Args:
+            head: what the caller sent.
+            credential: fields to stamp, already known to be free of control octets.
+        """
+        out = [head.method, b" ", self.prefix, head.target, self._line_end]
+        out += _unnamed(head.plain, head.connection) if head.connection else head.plain
+        if len(head.notable) > 1:
+            self._add_notable(head, out)
+        out.append(self._via_line)
+        if head.chunked:
+            out.append(b"Transfer-Encoding: chunked\r\n")
+        elif head.length is not None:
+            out.append(b"Content-Length: %d\r\n" % head.length)
+        for name, value in credential:
+            out += (name, b": ", value, b"\r\n")
+        out.append(b"\r\n")
+        return b"".join(out)
+
+    def _add_notable(self, head: RequestHead, out: list[bytes]) -> None:
+        for name, value in head.notable:
+            if name in head.connection and name != b"host":
+                continue
+            if name in _PASSED or (name in _OWN_CREDENTIALS and not self.injects):
+                out += (name, b": ", value, b"\r\n")
+            elif name == b"max-forwards" and head.method == b"OPTIONS" and value.isdigit():
+                # RFC 9110 section 7.6.2; 0 has been answered before
+                out.append(b"max-forwards: %d\r\n" % max(0, int(value[:9]) - 1))
+            elif name == b"max-forwards":
+                out += (name, b": ", value, b"\r\n")
+
+    def our_own(self, head: RequestHead) -> bool:
+        """Whether the request has passed us before (RFC 9110 section 7.6.3)."""
+        return any(name == b"via" and self.via in value for name, value in head.notable)
+
+    def response_head(
+        self, status: int, fields: AnswerFields, end: AnswerEnd, *, minor: int, keep_alive: bool
+    ) -> bytes:
+        """The head to send to the caller.
+
+        Args:
+            status: 200 to 999.
+            fields: of the upstream's answer.
+            end: how its body ends.
+            minor: the caller's HTTP/1 minor version.
+            keep_alive: whether the caller's connection takes another request.
+        """
+        out = [_status_line(status)]
+        out += _unnamed(fields.plain, fields.options())
+        policy, sniffing = (
+            b"Cross-Origin-Resource-Policy: same-origin\r\n",
+            b"X-Content-Type-Options: nosniff\r\n",
+        )
+        for name, value in fields.notable:
+            if name == b"location":
+                value = self.local(value)
+            elif name == b"cross-origin-resource-policy":
+                policy = b""
+            elif name == b"x-content-type-options":
+                sniffing = b""
+            elif name != b"www-authenticate":
+                continue
+            out += (name, b": ", value, b"\r\n")
+        out += (policy, sniffing, self._via_line, _body_fields(status, end, minor))
+        out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
+        return b"".join(out)
+
+    def interim_head(self, status: int, fields: AnswerFields) -> bytes:
+        """A 1xx head to send to the caller (RFC 9110 section 15.2)."""
+        return b"".join((_status_line(status), *_unnamed(fields.plain, fields.options()), b"\r\n"))
+
+    def local(self, location: bytes) -> bytes:
+        """A Location under the base URL as a path of ours; any other as it is."""
+        rest = location
+        if rest[: len(self.origin)].lower() == self.origin.lower():
+            rest = rest[len(self.origin) :]
+            if rest[:1] not in (b"/", b"?", b"#", b""):  # only looks like our upstream: http://host.evil
+                return location
+        elif rest[:1] != b"/" or rest[:2] == b"//":
+            return location
+        if not rest.startswith(self.prefix) or rest[len(self.prefix) :][:1] not in (b"/", b"?", b"#", b""):
+            return location
+        rest = rest[len(self.prefix) :]
+        # `//x` would name another host to whoever follows it
+        return location if rest[:2] == b"//" else rest if rest[:1] == b"/" else b"/" + rest
+
+
+def _status_line(status: int) -> bytes:
+    """The reason phrase is ours: the upstream's is for people, and may hold anything."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b""))
+
+
+def _unnamed(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
+    """The plain fields without those that Connection names."""
+    if all(option in (b"keep-alive", b"close", b"") for option in options):
+        return plain
+    out: list[bytes] = []
+    for index in range(0, len(plain), 4):
+        if plain[index].lower() not in options:
+            out += plain[index : index + 4]
+    return out
+
+
+def _body_fields(status: int, end: AnswerEnd, minor: int) -> bytes:
+    """What frames the body; to an HTTP/1.0 caller a chunked one ends with the connection."""
+    if end.length is not None and status != HTTPStatus.NO_CONTENT:
+        return b"Content-Length: %d\r\n" % end.length
+    if end.kind == "chunked" and minor:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b""

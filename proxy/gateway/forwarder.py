@@ -1,0 +1,361 @@
+"""The story of a request, top to bottom."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from proxy.clock import Clock, http_date
+from proxy.credentials.credential import Credential
+from proxy.credentials.keeper import Keeper
+from proxy.errors import CredentialError, ProxyError, RepairDeclined, RequestRefused
+from proxy.gateway.exchange import ConnectionLost, Exchange
+from proxy.gateway.fields import Address
+from proxy.gateway.framing import RequestHead
+from proxy.gateway.guard import Guard
+from proxy.gateway.listener import Call, Tap
+from proxy.gateway.pool import Pool
+from proxy.gateway.problems import Answer, answer_to
+from proxy.gateway.relay import Relay, Relayed
+from proxy.gateway.tally import METHODS, OTHER, Tally
+
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2
+CALLER_GONE: Final = 499
+"""Counted where the caller went before it was answered; never sent."""
+
+log = logging.getLogger(__name__)
+
+_METHODS: Final = {method.encode(): method for method in METHODS}
+_KEEP = Relayed(keep_alive=True)
+_CLOSE = Relayed(keep_alive=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator wrote about one upstream, as far as its requests need it.
+
+    Attributes:
+        upstream, credential: names in the configuration.
+        wait: seconds a request may wait where there is no usable credential.
+        open_paths: exact paths that pass bare where there is none.
+        replay_buffer: octets of a body that are kept so that it can be sent again.
+    """
+
+    upstream: str
+    credential: str
+    wait: float = 10.0
+    open_paths: frozenset[bytes] = frozenset()
+    replay_buffer: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """One request, when it is over; nothing of its query, fields or body.
+
+    Attributes:
+        request_id: as X-Request-Id of an answer of ours said.
+        status: 499 where the caller went before it was answered.
+        received, sent: octets of its body from, and of its answer to, the caller.
+        seconds: from its head to the end of its answer.
+        waited: seconds of that for a credential.
+        repaired: whether it was sent again with a new credential.
+        problem: code of the answer of ours; None where the upstream's passed.
+    """
+
+    request_id: str
+    upstream: str
+    method: str
+    path: str
+    status: int
+    received: int
+    sent: int
+    seconds: float
+    waited: float
+    repaired: bool
+    problem: str | None
+
+
+class RequestObserver(Protocol):
+    """Who wants to know of each request; called once per request, must not raise."""
+
+    def forwarded(self, details: Forwarded) -> None: ...
+
+
+class Forwarder:
+    """Forwards the requests of one listener to one upstream.
+
+    Attributes:
+        ending: answers say `Connection: close`.
+        draining: new requests are refused.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        address: Address,
+        guard: Guard,
+        pool: Pool,
+        keeper: Keeper,
+        clock: Clock,
+        tally: Tally,
+        observer: RequestObserver | None = None,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self.replay_buffer = rules.replay_buffer
+        self.ending = False
+        self.draining = False
+        self._rules = rules
+        self._address = address
+        self._guard = guard
+        self._pool = pool
+        self._keeper = keeper
+        self._clock = clock
+        self._tally = tally
+        self._observer = observer
+        self._new_id = new_id
+
+    async def forward(self, call: Call) -> Relayed:
+        """Answer one request; never raises but for cancellation, when the caller has gone."""
+        story = _Story(call)
+        self._tally.in_flight += 1
+        try:
+            await self._tell(call, story)
+        except ProxyError as error:
+            self._answer(call, story, answer_to(error, self._rules.upstream, self._rules.credential))
+        except Exception:
+            # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
+            log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
+            self._answer(call, story, answer_to(ProxyError(), self._rules.upstream, self._rules.credential))
+        finally:
+            if story.connection is not None and call.relay is not None:
+                story.connection.cancel(call.relay)
+            self._tally.in_flight -= 1
+            self._count(call, story)
+        if self.ending:
+            story.keep_alive = False
+        if not story.keep_alive and call.unread:
+            await call.tap.linger()
+        call.tap.done(story.keep_alive)
+        return _KEEP if story.keep_alive else _CLOSE
+
+    async def _tell(self, call: Call, story: "_Story") -> None:
+        head = call.head
+        if self._answered_here(call, story):
+            return
+        call.relay = relay = Relay(call.tap, head, self._address)
+        lost_once = False
+        while True:
+            connection, credential = await self._connection(head, story, fresh=lost_once)
+            relay.keep_alive = head.keep_alive and not self.ending
+            relay.may_hold = self._address.injects and credential is not None and not story.repaired
+            fields = credential.fields if credential is not None else ()
+            story.connection = connection
+            try:
+                await connection.send_request(
+                    self._address.request_head(head, fields),
+                    relay,
+                    call.upload,
+                    to_head=head.method == b"HEAD",
+                )
+                if relay.held:
+                    if credential is not None and await self._repaired(call, story, credential):
+                        connection.cancel(relay)
+                        relay.forget()
+                        continue
+                    await connection.go_on()
+            except ConnectionLost as lost:
+                if lost_once or not lost.stale or not self._may_resend(call):
+                    raise
+                lost_once = True
+                continue
+            story.connection = None
+            self._learn(relay, story, credential)
+            story.keep_alive = relay.keep_alive
+            return
+
+    # -- before anything is sent --
+
+    def _answered_here(self, call: Call, story: "_Story") -> bool:
+        """Whether we answer ourselves.
+
+        Raises:
+            RequestRefused
+        """
+        head = call.head
+        self._guard.check(head)
+        if self.draining:
+            raise RequestRefused("draining", "The proxy is shutting down.")
+        if len(head.notable) > 1:
+            if self._address.our_own(head):
+                raise RequestRefused("loop", "The request has come through this proxy before.")
+            if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.notable:
+                return self._no_content(call, story)
+        return head.target == b"*" and self._no_content(call, story)
+
+    def _no_content(self, call: Call, story: "_Story") -> bool:
+        """OPTIONS that ends here (RFC 9110 sections 7.6.2 and 9.3.7)."""
+        story.status = 204
+        story.keep_alive = self._keeps(call)
+        ending = b"" if story.keep_alive else b"Connection: close\r\n"
+        call.tap.write(b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b\r\n" % (http_date().encode(), ending))
+        return True
+
+    async def _connection(
+        self, head: RequestHead, story: "_Story", *, fresh: bool
+    ) -> tuple[Exchange, Credential | None]:
+        """A connection and the credential that is good now: it is waited for while no connection is held."""
+        pool = self._pool
+        while True:
+            if self._keeper.current is None and not self._is_open(head):
+                begun = self._clock.now()
+                try:
+                    await self._keeper.get(self._rules.wait)
+                finally:
+                    story.waited += self._clock.now() - begun
+            connection = (None if fresh else pool.take()) or await pool.acquire(fresh=fresh)
+            credential = self._keeper.current
+            if credential is not None or self._is_open(head):
+                return connection, credential
+            pool.release(connection)
+
+    def _is_open(self, head: RequestHead) -> bool:
+        return head.target.split(b"?", 1)[0] in self._rules.open_paths
+
+    # -- when it went wrong --
+
+    async def _repaired(self, call: Call, story: "_Story", used: Credential) -> bool:
+        """Whether the request can be sent again, because the refused credential has been replaced.
+
+        Raises:
+            CredentialRejected, CredentialUnavailable: there is no new credential to be had.
+        """
+        replayable = call.upload is None or call.upload.replayable
+        begun = self._clock.now()
+        try:
+            await self._keeper.replace(used, self._rules.wait if replayable else 0.0)
+        except RepairDeclined as declined:
+            self._tally.repairs[declined.outcome] += 1
+            return False
+        except CredentialError:
+            if not replayable:  # the next request has the new credential
+                self._tally.repairs["not_replayable"] += 1
+                return False
+            self._tally.repairs["no_credential"] += 1
+            raise
+        finally:
+            story.waited += self._clock.now() - begun
+        if call.upload is not None and not call.upload.replayable:
+            self._tally.repairs["not_replayable"] += 1
+            return False
+        story.repaired = True
+        return True
+
+    def _learn(self, relay: Relay, story: "_Story", credential: Credential | None) -> None:
+        """What the answer says of the credential."""
+        story.status = relay.status
+        if relay.refused:
+            if story.repaired and credential is not None:
+                self._tally.repairs["refused_again"] += 1
+                self._keeper.refused_again(credential)
+            return
+        if story.repaired:
+            self._tally.repairs["ok"] += 1
+        if self._keeper.doubtful and credential is not None:
+            self._keeper.accepted()
+
+    def _may_resend(self, call: Call) -> bool:
+        return call.head.method in IDEMPOTENT and (call.upload is None or call.upload.replayable)
+
+    # -- answers of our own --
+
+    def _keeps(self, call: Call) -> bool:
+        return call.head.keep_alive and not call.unread and not self.ending
+
+    def _answer(self, call: Call, story: "_Story", answer: Answer) -> None:
+        """Ours, unless the upstream's has begun: then the caller must see that it is not whole."""
+        if call.relay is not None and call.relay.begun:
+            story.status = call.relay.status
+            story.keep_alive = False
+            call.tap.reset()
+            return
+        story.status = answer.status
+        story.problem = answer.code
+        story.request_id = self._new_id()
+        story.keep_alive = self._keeps(call) and answer.code not in ("draining", "bad_request")
+        self._tally.problems[answer.code] += 1
+        octets = answer.octets(
+            story.request_id,
+            http_date(),
+            keep_alive=story.keep_alive,
+            with_body=call.head.method != b"HEAD",
+        )
+        story.sent = len(octets)
+        self._tally.sent += len(octets)
+        call.tap.write(octets)
+
+    def refuse(self, tap: Tap, error: RequestRefused) -> None:
+        """Answer what is no request: the connection ends after it."""
+        answer = answer_to(error, self._rules.upstream, self._rules.credential)
+        self._tally.problems[answer.code] += 1
+        octets = answer.octets(self._new_id(), http_date(), keep_alive=False)
+        self._tally.sent += len(octets)
+        tap.write(octets)
+
+    # -- counts --
+
+    def received(self, octets: int) -> None:
+        self._tally.received += octets
+
+    def _count(self, call: Call, story: "_Story") -> None:
+        relay = call.relay
+        status = story.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
+        sent = story.sent + (relay.sent if relay is not None else 0)
+        seconds = self._clock.now() - call.started
+        tally = self._tally
+        method = _METHODS.get(call.head.method, OTHER)
+        tally.requests[method, status // 100] += 1
+        tally.request_seconds.observe(seconds)
+        if relay is not None:
+            tally.sent += relay.sent
+        if self._observer is not None:
+            self._observer.forwarded(
+                Forwarded(
+                    request_id=story.request_id or self._new_id(),
+                    upstream=self._rules.upstream,
+                    method=method,
+                    path=call.head.target.split(b"?", 1)[0].decode("latin-1"),
+                    status=status,
+                    received=call.upload.size if call.upload is not None else 0,
+                    sent=sent,
+                    seconds=seconds,
+                    waited=story.waited,
+                    repaired=story.repaired,
+                    problem=story.problem,
+                )
+            )
+
+
+class _Story:
+    """What has happened to one request so far."""
+
+    __slots__ = (
+        "connection",
+        "keep_alive",
+        "problem",
+        "repaired",
+        "request_id",
+        "sent",
+        "status",
+        "waited",
+    )
+
+    def __init__(self, call: Call) -> None:
+        self.connection: Exchange | None = None
+        self.keep_alive = False
+        self.problem: str | None = None
+        self.repaired = False
+        self.request_id = ""
+        self.sent = 0
+        self.status = 0
+        self.waited = 0.0

@@ -1,0 +1,309 @@
+"""The local port: aiohttp's server with our tap on its octets.
+
+A `Tap` owns the caller's connection. It reads strictly (`framing`), and for each request that it has judged
+good it tells aiohttp's protocol so by one constant head. aiohttp then does what it does well: a task per
+request that is cancelled when the caller goes, keep-alive and its time-out. None of the caller's octets ever
+reach its parser, so there is nothing the two could read differently, and nothing it could echo or log.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Sequence
+from typing import Final, Protocol, cast
+
+from aiohttp import web
+
+from proxy.clock import Clock, Timer, pause
+from proxy.errors import RequestRefused
+from proxy.gateway.framing import RequestHead, RequestReader
+from proxy.gateway.relay import Relay, Relayed
+from proxy.gateway.upload import Upload
+
+HEAD_TIME: Final = 15.0
+"""Seconds a head may take from its first octet; slowloris gets no more."""
+
+IDLE_TIME: Final = 75.0
+"""Seconds a kept connection may be silent."""
+
+LINGER_TIME: Final = 2.0
+"""Seconds for a caller to read our answer before octets it still sends meet a closed socket."""
+
+MAX_PIPELINED: Final = 64 * 1024
+"""Octets of requests to come that wait for the answer to the present one."""
+
+_NEXT_REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Call:
+    """One request of a caller.
+
+    Attributes:
+        head: as it came.
+        upload: its body; None where there is none.
+        tap: the connection it came on.
+        started: seconds on the Clock.
+        relay: what answers it, while an upstream does.
+    """
+
+    __slots__ = ("head", "relay", "started", "tap", "upload")
+
+    def __init__(self, head: RequestHead, upload: Upload | None, tap: "Tap", started: float) -> None:
+        self.head = head
+        self.upload = upload
+        self.tap = tap
+        self.started = started
+        self.relay: Relay | None = None
+
+    @property
+    def unread(self) -> bool:
+        """Whether octets of its body are still to come."""
+        return self.upload is not None and not self.upload.ended
+
+
+class Service(Protocol):
+    """What the listener's requests are for."""
+
+    async def forward(self, call: Call) -> Relayed:
+        """Answer the call, by writing to its tap."""
+        ...
+
+    def refuse(self, tap: "Tap", error: RequestRefused) -> None:
+        """Answer something that is no request."""
+        ...
+
+    def received(self, octets: int) -> None: ...
+
+    @property
+    def replay_buffer(self) -> int: ...
+
+
+class Tap(asyncio.Protocol):
+    """One caller's connection."""
+
+    __slots__ = (
+        "_fault",
+        "_inner",
+        "_lingering",
+        "_listener",
+        "_reader",
+        "_timer",
+        "_uploading",
+        "call",
+        "transport",
+    )
+
+    def __init__(self, listener: "Listener", inner: web.RequestHandler) -> None:
+        self._listener = listener
+        self._inner = inner
+        self._reader = RequestReader()
+        self._timer: Timer | None = None
+        self._uploading: Upload | None = None
+        self._fault: RequestRefused | None = None
+        self._lingering: asyncio.Future[None] | None = None
+        self.call: Call | None = None
+
+    # -- what the connection says --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._listener.taps.add(self)
+        self._inner.connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._listener.taps.discard(self)
+        self._stop_timer()
+        self._end_linger()
+        if self._uploading is not None:
+            self._uploading.fail(RequestRefused("bad_request", "The request ended before its body did."))
+        self._inner.connection_lost(error)
+
+    def eof_received(self) -> None:
+        # A caller that exits sends the same FIN as one that only stops sending: taken as gone.
+        self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+        if self.call is not None and self.call.relay is not None:
+            self.call.relay.pause()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+        if self.call is not None and self.call.relay is not None:
+            self.call.relay.resume()
+
+    def data_received(self, data: bytes) -> None:
+        self._listener.service.received(len(data))
+        if self._lingering is not None or self._fault is not None:
+            return
+        self._reader.feed(data)
+        if self.call is None or self._uploading is not None:
+            self._read()
+        elif self._reader.buffered > MAX_PIPELINED:
+            self.transport.pause_reading()
+
+    # -- from octets to calls --
+
+    def _read(self) -> None:
+        try:
+            if self._uploading is not None:
+                self._read_body(self._uploading)
+            if self.call is None:
+                self._read_head()
+        except RequestRefused as error:
+            self._refuse(error)
+
+    def _read_head(self) -> None:
+        head = self._reader.head()
+        if head is None:
+            if self._timer is None and not self._reader.between_messages:
+                self._timer = self._listener.clock.call_later(HEAD_TIME, self._too_slow)
+            return
+        self._stop_timer()
+        upload = None
+        if head.has_body:
+            keep = self._listener.service.replay_buffer
+            self._uploading = upload = Upload(self, chunked=head.chunked, keep=keep)
+        self.call = Call(head, upload, self, self._listener.clock.now())
+        self._inner.data_received(_NEXT_REQUEST)
+        if upload is not None:
+            self._read_body(upload)
+
+    def _read_body(self, upload: Upload) -> None:
+        octets, ended = self._reader.body()
+        if ended:
+            self._uploading = None
+        if octets or ended:
+            upload.feed(octets, last=ended)
+
+    def _refuse(self, error: RequestRefused) -> None:
+        """What cannot be read ends the connection; a request before it still gets its answer."""
+        self._stop_timer()
+        self._fault = error
+        if self._uploading is not None:
+            self._uploading.fail(error)
+        if self.call is None:
+            self._answer_fault(error)
+
+    def _answer_fault(self, error: RequestRefused) -> None:
+        self._listener.service.refuse(self, error)
+        self._begin_linger()
+        self._timer = self._listener.clock.call_later(LINGER_TIME, self.transport.close)
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        self._refuse(RequestRefused("request_timeout", "The request's head did not arrive in time."))
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    # -- what the forwarder asks for --
+
+    def write(self, octets: bytes) -> None:
+        self.transport.write(octets)
+
+    def hold_upload(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def release_upload(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def reset(self) -> None:
+        """Cut the connection so that nobody takes the answer for whole: RST, not FIN."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def done(self, keep_alive: bool) -> None:
+        """The call is answered; on with the next, if there is to be one."""
+        self.call = None
+        if self._fault is not None and keep_alive:
+            self._answer_fault(self._fault)
+        elif keep_alive and self._reader.buffered:
+            self.transport.resume_reading()
+            self._read()
+
+    async def linger(self) -> None:
+        """Let the caller read the answer to a request that it is still sending (RFC 9112 section 9.6)."""
+        await pause(self._listener.clock, LINGER_TIME, self._begin_linger())
+
+    def _begin_linger(self) -> "asyncio.Future[None]":
+        self._lingering = asyncio.get_running_loop().create_future()
+        self._uploading = None
+        if self.transport.is_closing():
+            self._lingering.set_result(None)
+        else:
+            self.transport.resume_reading()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        return self._lingering
+
+    def _end_linger(self) -> None:
+        if self._lingering is not None and not self._lingering.done():
+            self._lingering.set_result(None)
+
+
+class Listener:
+    """One upstream's port.
+
+    Attributes:
+        taps: its connections.
+        draining: whether answers say that their connection ends.
+    """
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self.service = service
+        self.clock = clock
+        self.taps: set[Tap] = set()
+        self._servers: list[asyncio.Server] = []
+        self._factory = web.Server(
+            self._handle, handler_cancellation=True, access_log=None, keepalive_timeout=IDLE_TIME
+        )
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept callers on bound sockets."""
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._servers.append(await loop.create_server(self._tap, sock=sock, backlog=1024))
+
+    def _tap(self) -> Tap:
+        return Tap(self, self._factory())
+
+    def _handle(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        tap = cast(Tap, transport.get_protocol())
+        call = tap.call
+        if call is None:
+            raise ConnectionResetError
+        return self.service.forward(call)
+
+    def stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    def wind_down(self) -> None:
+        """Close the connections on which nothing is under way; the others end with their next answer."""
+        for tap in tuple(self.taps):
+            if tap.call is None:
+                tap.transport.close()
+            elif tap.call.relay is not None and not tap.call.relay.begun:
+                tap.call.relay.keep_alive = False
+
+    @property
+    def busy(self) -> int:
+        """Calls that are being answered."""
+        return sum(tap.call is not None for tap in self.taps)
+
+    async def close(self) -> None:
+        """Cut what is left."""
+        self.stop_accepting()
+        for tap in tuple(self.taps):
+            tap.reset()
+        await self._factory.shutdown(1.0)

@@ -1,0 +1,192 @@
+"""The connections to one upstream: dial, TLS, reuse, limits."""
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+
+from proxy.clock import Clock, Timer, pause
+from proxy.errors import UpstreamBusy, UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
+from proxy.gateway.exchange import Exchange
+from proxy.gateway.tally import Tally
+
+IDLE_LIFE = 15.0
+"""Seconds an unused connection is kept: below Tomcat's 20, so that a POST seldom meets a closed one."""
+
+BUSY_WAIT = 10.0
+"""Seconds a request waits for a connection where all are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to dial.
+
+    Attributes:
+        host, port: as DNS and TCP take them.
+        tls: None for http.
+        server_name: name in the certificate, where it is not the host.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: connect with TLS; until the response head; between two octets of a body."""
+
+    connect: float = 5.0
+    response: float = 600.0
+    idle: float = 600.0
+
+
+class Pool:
+    """Connections, newest first: the rest can grow old and go."""
+
+    def __init__(
+        self, endpoint: Endpoint, timeouts: Timeouts, max_connections: int, clock: Clock, tally: Tally
+    ) -> None:
+        self.timeouts = timeouts
+        self.clock = clock
+        self.tally = tally
+        self.loop = asyncio.get_running_loop()
+        self._endpoint = endpoint
+        self._max = max_connections
+        self._idle: deque[Exchange] = deque()
+        self._all: set[Exchange] = set()
+        self._dialling = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._sweeper: Timer | None = None
+        self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4)
+        tally.connections = self.counts
+
+    def counts(self) -> dict[str, int]:
+        """Connections by state."""
+        idle = len(self._idle)
+        return {"idle": idle, "active": len(self._all) - idle, "connecting": self._dialling}
+
+    def take(self) -> Exchange | None:
+        """An idle connection, if there is one."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            # A suspended machine's timers stop: look at the time, not only at the sweeper's work.
+            if connection.open and self.clock.now() < connection.deadline:
+                return connection
+            connection.expire()
+        return None
+
+    async def acquire(self, *, fresh: bool = False) -> Exchange:
+        """A connection to send one request on; give it back with `release`, or let the exchange end.
+
+        Args:
+            fresh: dial, even where an idle one is there.
+
+        Raises:
+            UpstreamBusy, UpstreamUnreachable, UpstreamTLS, UpstreamTimeout
+        """
+        give_up = self.clock.now() + BUSY_WAIT
+        while True:
+            if not fresh and (connection := self.take()) is not None:
+                return connection
+            if fresh and self._idle and self._taken >= self._max:
+                self._idle.popleft().expire()
+                self._max_reached_by_closing()
+            if self._taken < self._max:
+                return await self._dial()
+            await self._place(give_up)
+
+    def release(self, connection: Exchange) -> None:
+        """The connection may be used again."""
+        connection.deadline = self.clock.now() + IDLE_LIFE
+        self._idle.append(connection)
+        self._wake_one()
+
+    def lost(self, connection: Exchange) -> None:
+        """The connection is closed."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._wake_one()
+
+    def close(self) -> None:
+        """Close every connection; exchanges under way are cut."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in tuple(self._all):
+            connection.abort()
+
+    @property
+    def _taken(self) -> int:
+        return len(self._all) + self._dialling
+
+    def _max_reached_by_closing(self) -> None:
+        """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
+        self._all = {connection for connection in self._all if connection.open}
+
+    async def _place(self, give_up: float) -> None:
+        place: asyncio.Future[None] = self.loop.create_future()
+        self._waiting.append(place)
+        try:
+            free = await pause(self.clock, give_up - self.clock.now(), place)
+        except asyncio.CancelledError:
+            if place.done():
+                self._wake_one()  # what was meant for us is somebody else's
+            raise
+        finally:
+            if not place.done():
+                self._waiting.remove(place)
+        if not free:
+            raise UpstreamBusy("all connections are taken (max_connections).")
+
+    def _wake_one(self) -> None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    async def _dial(self) -> Exchange:
+        endpoint = self._endpoint
+        begun = self.clock.now()
+        self._dialling += 1
+        try:
+            async with asyncio.timeout(self.timeouts.connect):
+                _, connection = await self.loop.create_connection(
+                    lambda: Exchange(self),
+                    endpoint.host,
+                    endpoint.port,
+                    ssl=endpoint.tls,
+                    server_hostname=(endpoint.server_name or endpoint.host) if endpoint.tls else None,
+                )
+        except TimeoutError:
+            raise UpstreamTimeout("no connection could be made in time (connect_timeout).") from None
+        except ssl.SSLCertVerificationError as error:
+            raise UpstreamTLS(f"its certificate is not trusted: {error.verify_message}.") from error
+        except ssl.SSLError as error:
+            raise UpstreamTLS("no TLS connection could be made.") from error
+        except OSError as error:
+            raise UpstreamUnreachable(f"no connection could be made: {_plain(error)}.") from error
+        finally:
+            self._dialling -= 1
+        self.tally.connect_seconds.observe(self.clock.now() - begun)
+        self._all.add(connection)
+        if self._sweeper is None:
+            self._sweeper = self.clock.call_later(self._tick, self._sweep)
+        return connection
+
+    def _sweep(self) -> None:
+        now = self.clock.now()
+        for connection in tuple(self._all):
+            if connection.deadline and now >= connection.deadline:
+                connection.expire()
+        self._sweeper = self.clock.call_later(self._tick, self._sweep) if self._all else None
+
+
+def _plain(error: OSError) -> str:
+    """What the system says, without addresses."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    return (error.strerror or "it cannot be reached").lower()

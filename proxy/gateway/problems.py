@@ -1,0 +1,125 @@
+"""Our own answers: problem+json (RFC 9457) and Proxy-Status (RFC 9209); error -> status in one place.
+
+`detail` says who failed, what comes next, which setting helps; never a secret, never the caller's octets.
+"""
+
+import json
+import math
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from proxy.errors import CredentialError, CredentialRejected, ProxyError, RequestRefused, UpstreamError
+
+
+class Kind(NamedTuple):
+    """A row of the table in docs/reference.md, "Answers of our own"."""
+
+    status: int
+    title: str
+    proxy_status: str
+
+
+KINDS: Final = {
+    "credential_unavailable": Kind(503, "No usable credential", "proxy_configuration_error"),
+    "credential_rejected": Kind(502, "Client or password refused", "proxy_configuration_error"),
+    "upstream_unreachable": Kind(502, "Upstream unreachable", "destination_unavailable"),
+    "upstream_tls": Kind(502, "No TLS connection to the upstream", "tls_protocol_error"),
+    "upstream_timeout": Kind(504, "The upstream took too long", "http_response_timeout"),
+    "upstream_protocol": Kind(502, "The upstream's answer makes no sense", "http_protocol_error"),
+    "upstream_busy": Kind(503, "All upstream connections are taken", "connection_limit_reached"),
+    "bad_request": Kind(400, "Bad request", "http_request_error"),
+    "head_too_large": Kind(431, "Request head too large", "http_request_error"),
+    "unsupported": Kind(501, "Not supported", "http_request_error"),
+    "wrong_host": Kind(421, "Host name not allowed", "http_request_denied"),
+    "cross_site": Kind(403, "Web pages may not use this port", "http_request_denied"),
+    "not_allowed": Kind(403, "Not allowed", "http_request_denied"),
+    "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
+    "loop": Kind(508, "The request came back to us", "proxy_loop_detected"),
+    "draining": Kind(503, "Shutting down", "destination_unavailable"),
+    "internal": Kind(500, "A fault of the proxy", "proxy_internal_error"),
+}
+
+
+class Answer(NamedTuple):
+    """One answer of our own.
+
+    Attributes:
+        code: key of KINDS.
+        status: HTTP status.
+        detail: one or two sentences.
+        retry_after: seconds; None: no such field.
+    """
+
+    code: str
+    status: int
+    detail: str
+    retry_after: int | None = None
+
+    def octets(self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True) -> bytes:
+        """The whole message.
+
+        Args:
+            request_id: for X-Request-Id; the log line repeats it.
+            date: for Date (RFC 9110 section 6.6.1).
+            keep_alive: whether the connection takes another request.
+            with_body: False in answer to HEAD.
+        """
+        kind = KINDS[self.code]
+        body = json.dumps(
+            {
+                "type": f"urn:camunda-auth-proxy:{self.code}",
+                "title": kind.title,
+                "status": self.status,
+                "detail": self.detail,
+            }
+        ).encode()
+        lines = [
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
+            f"Date: {date}",
+            "Content-Type: application/problem+json",
+            f"Content-Length: {len(body)}",
+            "Cache-Control: no-store",
+            f"Proxy-Status: camunda-auth-proxy; error={kind.proxy_status}",
+            f"X-Request-Id: {request_id}",
+            "X-Content-Type-Options: nosniff",
+            "Cross-Origin-Resource-Policy: same-origin",
+        ]
+        if self.retry_after is not None:
+            lines.append(f"Retry-After: {self.retry_after}")
+        if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        if not keep_alive:
+            lines.append("Connection: close")
+        head = "\r\n".join((*lines, "", "")).encode("ascii")
+        return head + body if with_body else head
+
+
+def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
+    """The answer for an error.
+
+    Args:
+        error: what was raised.
+        upstream, credential: their names in the configuration.
+    """
+    if isinstance(error, RequestRefused):
+        return Answer(error.code, error.status or KINDS[error.code].status, error.detail)
+    if isinstance(error, CredentialRejected):
+        return Answer(
+            "credential_rejected",
+            502,
+            f"{error} Requests to {upstream} cannot be sent until credentials.{credential} is right; "
+            "a changed secret file is noticed by itself.",
+        )
+    if isinstance(error, CredentialError):
+        wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
+        return Answer(
+            "credential_unavailable",
+            503,
+            f"{error} Without a credential nothing is sent to {upstream}; "
+            f"credentials.{credential} is tried again by itself.",
+            retry_after=wait,
+        )
+    if isinstance(error, UpstreamError):
+        retry_after = 1 if error.code == "upstream_busy" else None
+        return Answer(error.code, KINDS[error.code].status, f"{upstream}: {error}", retry_after)
+    return Answer("internal", 500, "The proxy failed; its log has the reason.")

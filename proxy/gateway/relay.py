@@ -1,0 +1,170 @@
+"""An upstream's answer on its way to the caller: octets passed on as they come, back-pressure both ways."""
+
+from typing import Protocol
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from proxy.gateway.fields import Address, AnswerFields
+from proxy.gateway.framing import AnswerEnd, RequestHead
+from proxy.gateway.refusal import refused
+
+
+class Relayed(web.StreamResponse):
+    """Tells aiohttp that the answer has been written already.
+
+    Shared by all requests and never changed: what aiohttp would do for a response of its own costs more
+    than a whole request here (docs/performance of the design page has the figures).
+    """
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        super().__init__()
+        self._keep = keep_alive
+
+    async def prepare(self, _request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, _data: bytes = b"") -> None:
+        return None
+
+    @property
+    def prepared(self) -> bool:
+        return True
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._keep
+
+
+class Caller(Protocol):
+    """The caller's connection, as far as an answer needs it."""
+
+    def write(self, octets: bytes) -> None: ...
+
+
+class Source(Protocol):
+    """The upstream connection that the octets come from."""
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Relay:
+    """One answer.
+
+    Attributes:
+        status: of the upstream's final answer; 0 before.
+        begun: whether octets of the final head have been written to the caller.
+        refused: whether the upstream refused the credential.
+        held: whether a refusal is kept back, because the request may be sent again.
+        may_hold: whether the next refusal is kept back.
+        keep_alive: whether the caller's connection takes another request afterwards.
+        sent: octets written to the caller.
+    """
+
+    __slots__ = (
+        "_address",
+        "_caller",
+        "_chunked",
+        "_head",
+        "_out",
+        "_paused",
+        "_source",
+        "begun",
+        "held",
+        "keep_alive",
+        "may_hold",
+        "refused",
+        "sent",
+        "status",
+    )
+
+    def __init__(self, caller: Caller, head: RequestHead, address: Address) -> None:
+        self._caller = caller
+        self._head = head
+        self._address = address
+        self._source: Source | None = None
+        self._out: list[bytes] = []
+        self._chunked = False
+        self._paused = False
+        self.status = 0
+        self.begun = False
+        self.refused = False
+        self.held = False
+        self.may_hold = False
+        self.keep_alive = False
+        self.sent = 0
+
+    def interim(self, status: int, fields: AnswerFields) -> None:
+        """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
+        if self._head.minor:
+            self._caller.write(self._address.interim_head(status, fields))
+
+    def begin(self, source: Source, status: int, fields: AnswerFields, end: AnswerEnd, *, more: bool) -> None:
+        """The final head.
+
+        Args:
+            source: to be slowed down while the caller reads slowly.
+            status, fields, end: of the answer.
+            more: whether octets of the request are still to come, so that the connection must end after it.
+        """
+        self._source = source
+        self.status = status
+        self.refused = status >= 400 and refused(status, fields.notable)
+        self.held = self.refused and self.may_hold
+        self._chunked = end.kind == "chunked" and self._head.minor == 1
+        ends_with_connection = end.kind == "close" or (end.kind == "chunked" and not self._chunked)
+        self.keep_alive = self.keep_alive and not more and not ends_with_connection
+        head = self._address.response_head(
+            status, fields, end, minor=self._head.minor, keep_alive=self.keep_alive
+        )
+        self._out = [head]
+
+    def body(self, octets: bytes) -> None:
+        if self._chunked:
+            self._out += (b"%x\r\n" % len(octets), octets, b"\r\n")
+        else:
+            self._out.append(octets)
+
+    def end(self) -> None:
+        if self._chunked:
+            self._out.append(b"0\r\n\r\n")
+
+    def flush(self) -> None:
+        """Write what has come: once per read, not once per piece."""
+        out = self._out
+        if not out or self.held:
+            return
+        self._out = []
+        octets = out[0] if len(out) == 1 else b"".join(out)
+        self.begun = True
+        self.sent += len(octets)
+        self._caller.write(octets)
+
+    def release(self) -> None:
+        """A refusal that was kept back passes after all."""
+        self.held = False
+        self.flush()
+
+    def forget(self) -> None:
+        """A refusal that was kept back is dropped: the request is sent again."""
+        self.held = False
+        self._source = None
+        self._out = []
+
+    def detach(self) -> bool:
+        """All has come; returns whether the source was told to wait."""
+        self._source = None
+        return self._paused
+
+    def pause(self) -> None:
+        """The caller reads too slowly."""
+        self._paused = True
+        if self._source is not None:
+            self._source.pause_reading()
+
+    def resume(self) -> None:
+        self._paused = False
+        if self._source is not None and not self.held:
+            self._source.resume_reading()
