@@ -82,6 +82,8 @@ class CredentialError(ProxyError):
 class CredentialUnavailable(CredentialError):
     """For now. `outcome` is `limited` (429), `unavailable` (no answer, 5xx) or `invalid` (makes no sense)."""
 
+    outcome: Literal["limited", "unavailable", "invalid"]
+
     def __init__(
         self,
         message: str,

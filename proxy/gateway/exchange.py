@@ -93,7 +93,11 @@ class Exchange(asyncio.Protocol):
         Raises:
             RequestRefused: as above, found before anything was sent.
         """
-        before = b"" if upload is None else upload.attach(self)
+        try:
+            before = b"" if upload is None else upload.attach(self)
+        except RequestRefused:
+            self._pool.release(self)
+            raise
         self._upload = upload
         self._answer = relay
         self._to_head = to_head
@@ -118,16 +122,24 @@ class Exchange(asyncio.Protocol):
         self.deadline = self._pool.clock.now() + (timeouts.response if last else timeouts.idle)
         self._transport.write(octets)
 
-    def go_on(self) -> "asyncio.Future[None]":
-        """Pass on a refusal that the relay held; done when the answer is complete."""
-        self._answer.release()
+    def go_on(self, relay: Relay) -> "asyncio.Future[None]":
+        """Pass on a refusal that the relay held; as `send_request`.
+
+        The connection may serve another request by now.
+        """
+        relay.release()
         over: asyncio.Future[None] = self._pool.loop.create_future()
-        if self._complete:
+        if self._answer is not relay or self._complete:
             over.set_result(None)
+        elif self._over is None:
+            over.set_exception(
+                ConnectionLost("it closed the connection in the middle of its answer.", stale=False)
+            )
         else:
             self._over = over
             self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
-            self.resume_reading()
+            if not relay.paused:
+                self.resume_reading()
         return over
 
     def abort(self) -> None:
@@ -151,7 +163,7 @@ class Exchange(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has passed."""
         if self._over is None:
-            self._transport.close()
+            self._close()
         elif self._uploading and self._upload is not None and not self._upload.held:
             self.fail(RequestRefused("request_timeout", "The request's body stopped coming (idle_timeout)."))
         elif self._begun:
@@ -313,16 +325,24 @@ class Exchange(asyncio.Protocol):
 
     def _finish(self) -> None:
         over, self._over = self._over, None
-        keep = self._keep and not self._uploading and self.open
+        unsent = self._upload is not None and self._transport.get_write_buffer_size() > 0
+        keep = self._keep and not self._uploading and not unsent and self.open
         self._let_go()
         if self._answer.detach() and keep:
             self._transport.resume_reading()
         if keep:
             self._pool.release(self)
         else:
-            self._transport.close()
+            self._close()
         if over is not None and not over.done():
             over.set_result(None)
+
+    def _close(self) -> None:
+        """Politely, if nothing is left to be sent that an upstream may never read."""
+        if self.open and not self._transport.get_write_buffer_size():
+            self._transport.close()
+        else:
+            self._transport.abort()
 
     def _let_go(self) -> None:
         upload, self._upload = self._upload, None

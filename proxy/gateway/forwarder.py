@@ -27,6 +27,7 @@ CALLER_GONE: Final = 499
 log = logging.getLogger(__name__)
 
 _METHODS: Final = {method.encode(): method for method in METHODS}
+_LAST: Final = frozenset(("draining", "bad_request", "unsupported"))  # after these the connection ends
 _KEEP = Relayed(keep_alive=True)
 _CLOSE = Relayed(keep_alive=False)
 
@@ -38,14 +39,14 @@ class Rules:
     Attributes:
         upstream, credential: names in the configuration.
         wait: seconds a request may wait where there is no usable credential.
-        open_paths: exact paths that pass bare where there is none.
+        open_paths: paths that pass bare where there is none; one that ends in `/**` means all below it.
         replay_buffer: octets of a body that are kept so that it can be sent again.
     """
 
     upstream: str
     credential: str
     wait: float = 10.0
-    open_paths: frozenset[bytes] = frozenset()
+    open_paths: tuple[bytes, ...] = ()
     replay_buffer: int = 64 * 1024
 
 
@@ -88,6 +89,7 @@ class Forwarder:
     Attributes:
         ending: answers say `Connection: close`.
         draining: new requests are refused.
+        tally: what is counted.
     """
 
     def __init__(
@@ -111,7 +113,9 @@ class Forwarder:
         self._pool = pool
         self._keeper = keeper
         self._clock = clock
-        self._tally = tally
+        self.tally = self._tally = tally
+        self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
+        self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
         self._observer = observer
         self._new_id = new_id
 
@@ -163,7 +167,7 @@ class Forwarder:
                         connection.cancel(relay)
                         relay.forget()
                         continue
-                    await connection.go_on()
+                    await connection.go_on(relay)
             except ConnectionLost as lost:
                 if lost_once or not lost.stale or not self._may_resend(call):
                     raise
@@ -198,7 +202,10 @@ class Forwarder:
         story.status = 204
         story.keep_alive = self._keeps(call)
         ending = b"" if story.keep_alive else b"Connection: close\r\n"
-        call.tap.write(b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b\r\n" % (http_date().encode(), ending))
+        octets = b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b\r\n" % (http_date().encode(), ending)
+        story.sent = len(octets)
+        self._tally.sent += len(octets)
+        call.tap.write(octets)
         return True
 
     async def _connection(
@@ -220,7 +227,10 @@ class Forwarder:
             pool.release(connection)
 
     def _is_open(self, head: RequestHead) -> bool:
-        return head.target.split(b"?", 1)[0] in self._rules.open_paths
+        path = head.target.split(b"?", 1)[0]
+        if path in self._open:
+            return True
+        return path.startswith(self._open_below) and b".." not in path and b"%" not in path
 
     # -- when it went wrong --
 
@@ -282,7 +292,7 @@ class Forwarder:
         story.status = answer.status
         story.problem = answer.code
         story.request_id = self._new_id()
-        story.keep_alive = self._keeps(call) and answer.code not in ("draining", "bad_request")
+        story.keep_alive = self._keeps(call) and answer.code not in _LAST
         self._tally.problems[answer.code] += 1
         octets = answer.octets(
             story.request_id,

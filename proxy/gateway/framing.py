@@ -116,7 +116,7 @@ def parse_head(octets: bytes) -> RequestHead:
     if match is None:
         raise _diagnosis(octets)
     method, target, minor, block = match.groups()
-    if len(method) + len(target) > MAX_LINE:
+    if len(method) + len(target) + len("  HTTP/1.1") > MAX_LINE:
         raise _too_large("The request line is too long.", 414)
     fields: list[Field] = []
     plain: list[bytes] = []
@@ -202,7 +202,7 @@ def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes
 
 def _diagnosis(octets: bytes) -> RequestRefused:
     """Why a head that is not one is refused."""
-    if _OTHER_VERSION.match(octets):
+    if _OTHER_VERSION.match(octets) and not _BROKEN_LINE.search(octets):
         return RequestRefused("unsupported", "Only HTTP/1.1 and HTTP/1.0 are spoken here.", status=505)
     return _bad("The request's head is not valid HTTP/1.1.")
 
@@ -214,7 +214,7 @@ class RequestReader:
     After a RequestRefused the reader is of no more use: what follows cannot be told apart.
     """
 
-    __slots__ = ("_at", "_buffer", "_extensions", "_left", "_scanned", "_state")
+    __slots__ = ("_at", "_buffer", "_empty_lines", "_extensions", "_left", "_scanned", "_state")
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -223,6 +223,7 @@ class RequestReader:
         self._state = "head"  # or length, size, data, data-end, trailers
         self._left = 0
         self._extensions = 0
+        self._empty_lines = 0  # since the last message
 
     def feed(self, octets: bytes) -> None:
         self._buffer = self._buffer + octets if self._buffer else octets
@@ -259,7 +260,7 @@ class RequestReader:
             raise _too_large("The request's fields are too large.")
         head = parse_head(buffer if end == len(buffer) else buffer[:end])
         self._buffer = buffer[end:]
-        self._scanned = 0
+        self._scanned = self._empty_lines = 0
         if head.chunked:
             self._state = "size"
             self._extensions = 0
@@ -271,26 +272,24 @@ class RequestReader:
     def _skip_empty_lines(self, buffer: bytes) -> bytes:
         """RFC 9112 section 2.2: ignore an empty line before a request; only so many of them."""
         rest = buffer
-        for _ in range(MAX_EMPTY_LINES):
-            if rest[:2] != b"\r\n":
-                break
+        while rest[:2] == b"\r\n" and self._empty_lines < MAX_EMPTY_LINES:
             rest = rest[2:]
+            self._empty_lines += 1
         if rest[:2] == b"\r\n" or rest[:1] == b"\n" or (rest[:1] == b"\r" and len(rest) > 1):
             raise _bad("The request begins with too many empty lines, or with half of one.")
-        if rest != b"\r":
-            self._buffer = rest
+        self._buffer = rest
         return b"" if rest == b"\r" else rest
 
     def _check_line(self, buffer: bytes) -> None:
         line_end = buffer.find(b"\r\n", 0, MAX_LINE + 2)
-        if line_end < 0 and len(buffer) > MAX_LINE:
+        if line_end < 0 and len(buffer) > MAX_LINE + 1:  # one octet may be the CR of its end
             raise _too_large("The request line is too long.", 414)
 
     def _check_partial(self, buffer: bytes) -> None:
         if _BROKEN_LINE.search(buffer, max(0, self._scanned - 1)):
             raise _bad("A line of the request's head does not end in CRLF.")
         self._check_line(buffer)
-        if len(buffer) > MAX_HEAD or len(buffer) - buffer.rfind(b"\n") > MAX_FIELD:
+        if len(buffer) > MAX_HEAD or len(buffer) - buffer.rfind(b"\n") > MAX_FIELD + 2:
             raise _too_large("The request's fields are too large.")
 
     def body(self) -> tuple[bytes, bool]:

@@ -86,6 +86,7 @@ class Tap(asyncio.Protocol):
         "_inner",
         "_lingering",
         "_listener",
+        "_paused",
         "_reader",
         "_timer",
         "_uploading",
@@ -102,6 +103,7 @@ class Tap(asyncio.Protocol):
         self._fault: RequestRefused | None = None
         self._lingering: asyncio.Future[None] | None = None
         self.call: Call | None = None
+        self._paused = False  # the caller reads too slowly: its next request waits
 
     # -- what the connection says --
 
@@ -123,13 +125,17 @@ class Tap(asyncio.Protocol):
         self._inner.eof_received()
 
     def pause_writing(self) -> None:
+        self._paused = True
         self._inner.pause_writing()
         if self.call is not None and self.call.relay is not None:
             self.call.relay.pause()
 
     def resume_writing(self) -> None:
+        self._paused = False
         self._inner.resume_writing()
-        if self.call is not None and self.call.relay is not None:
+        if self.call is None:
+            self._next()
+        elif self.call.relay is not None:
             self.call.relay.resume()
 
     def data_received(self, data: bytes) -> None:
@@ -137,7 +143,7 @@ class Tap(asyncio.Protocol):
         if self._lingering is not None or self._fault is not None:
             return
         self._reader.feed(data)
-        if self.call is None or self._uploading is not None:
+        if self._uploading is not None or (self.call is None and not self._paused):
             self._read()
         elif self._reader.buffered > MAX_PIPELINED:
             self.transport.pause_reading()
@@ -224,7 +230,11 @@ class Tap(asyncio.Protocol):
         self.call = None
         if self._fault is not None and keep_alive:
             self._answer_fault(self._fault)
-        elif keep_alive and self._reader.buffered:
+        elif keep_alive and not self._paused:
+            self._next()
+
+    def _next(self) -> None:
+        if self._reader.buffered and self._lingering is None and not self.transport.is_closing():
             self.transport.resume_reading()
             self._read()
 
@@ -253,7 +263,6 @@ class Listener:
 
     Attributes:
         taps: its connections.
-        draining: whether answers say that their connection ends.
     """
 
     def __init__(self, service: Service, clock: Clock) -> None:

@@ -152,6 +152,7 @@ class Pool:
         endpoint = self._endpoint
         begun = self.clock.now()
         self._dialling += 1
+        connection: Exchange | None = None
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 _, connection = await self.loop.create_connection(
@@ -171,6 +172,8 @@ class Pool:
             raise UpstreamUnreachable(f"no connection could be made: {_plain(error)}.") from error
         finally:
             self._dialling -= 1
+            if connection is None:
+                self._wake_one()
         self.tally.connect_seconds.observe(self.clock.now() - begun)
         self._all.add(connection)
         if self._sweeper is None:

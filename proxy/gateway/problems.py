@@ -33,6 +33,7 @@ KINDS: Final = {
     "wrong_host": Kind(421, "Host name not allowed", "http_request_denied"),
     "cross_site": Kind(403, "Web pages may not use this port", "http_request_denied"),
     "not_allowed": Kind(403, "Not allowed", "http_request_denied"),
+    "not_found": Kind(404, "Not found", "http_request_error"),
     "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
     "loop": Kind(508, "The request came back to us", "proxy_loop_detected"),
     "draining": Kind(503, "Shutting down", "destination_unavailable"),
@@ -48,12 +49,14 @@ class Answer(NamedTuple):
         status: HTTP status.
         detail: one or two sentences.
         retry_after: seconds; None: no such field.
+        allow: methods that are, in an answer of 405 (RFC 9110 section 15.5.6).
     """
 
     code: str
     status: int
     detail: str
     retry_after: int | None = None
+    allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
     def octets(self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True) -> bytes:
         """The whole message.
@@ -87,7 +90,7 @@ class Answer(NamedTuple):
         if self.retry_after is not None:
             lines.append(f"Retry-After: {self.retry_after}")
         if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+            lines.append(f"Allow: {self.allow}")
         if not keep_alive:
             lines.append("Connection: close")
         head = "\r\n".join((*lines, "", "")).encode("ascii")

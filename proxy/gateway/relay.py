@@ -60,6 +60,7 @@ class Relay:
         held: whether a refusal is kept back, because the request may be sent again.
         may_hold: whether the next refusal is kept back.
         keep_alive: whether the caller's connection takes another request afterwards.
+        paused: whether the caller reads too slowly.
         sent: octets written to the caller.
     """
 
@@ -69,12 +70,12 @@ class Relay:
         "_chunked",
         "_head",
         "_out",
-        "_paused",
         "_source",
         "begun",
         "held",
         "keep_alive",
         "may_hold",
+        "paused",
         "refused",
         "sent",
         "status",
@@ -87,7 +88,7 @@ class Relay:
         self._source: Source | None = None
         self._out: list[bytes] = []
         self._chunked = False
-        self._paused = False
+        self.paused = False
         self.status = 0
         self.begun = False
         self.refused = False
@@ -99,7 +100,9 @@ class Relay:
     def interim(self, status: int, fields: AnswerFields) -> None:
         """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
         if self._head.minor:
-            self._caller.write(self._address.interim_head(status, fields))
+            octets = self._address.interim_head(status, fields)
+            self.sent += len(octets)
+            self._caller.write(octets)
 
     def begin(self, source: Source, status: int, fields: AnswerFields, end: AnswerEnd, *, more: bool) -> None:
         """The final head.
@@ -120,6 +123,8 @@ class Relay:
             status, fields, end, minor=self._head.minor, keep_alive=self.keep_alive
         )
         self._out = [head]
+        if self.paused:
+            source.pause_reading()
 
     def body(self, octets: bytes) -> None:
         if self._chunked:
@@ -156,15 +161,15 @@ class Relay:
     def detach(self) -> bool:
         """All has come; returns whether the source was told to wait."""
         self._source = None
-        return self._paused
+        return self.paused
 
     def pause(self) -> None:
         """The caller reads too slowly."""
-        self._paused = True
+        self.paused = True
         if self._source is not None:
             self._source.pause_reading()
 
     def resume(self) -> None:
-        self._paused = False
+        self.paused = False
         if self._source is not None and not self.held:
             self._source.resume_reading()

@@ -1,0 +1,224 @@
+"""The plain counts of credentials and gateway as Prometheus' samples, made when somebody scrapes."""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Final, get_args
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from proxy.admin.state import State
+from proxy.admin.status import Snapshot
+from proxy.clock import Clock, wall_time
+from proxy.credentials.keeper import Keeper
+from proxy.errors import FetchOutcome
+from proxy.gateway.tally import Tally
+from proxy.histogram import Histogram
+
+OPENMETRICS: Final = "application/openmetrics-text"
+PREFIX: Final = "camunda_auth_proxy_"
+REPAIRS: Final = ("ok", "refused_again", "same_credential", "no_credential", "not_replayable", "too_soon")
+
+_Labels = tuple[str, ...]
+
+
+class Metrics:
+    """A registry of its own, so that nothing else in the process speaks in it.
+
+    Args:
+        wall: seconds since 1970, for moments that Prometheus compares with its own clock.
+    """
+
+    def __init__(
+        self, state: State, clock: Clock, version: str, wall: Callable[[], float] = wall_time
+    ) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Counts(state, clock, version, wall))
+        ProcessCollector(registry=self._registry)
+
+    def exposition(self, accept: str) -> tuple[str, bytes]:
+        """Content type and octets.
+
+        Args:
+            accept: the Accept field; whoever names OpenMetrics in it gets that, all others the text format.
+        """
+        # Not the field itself: a version in it would come back in our Content-Type, or raise.
+        encode, content_type = choose_encoder(OPENMETRICS if OPENMETRICS in accept.lower() else "")
+        return content_type, encode(self._registry)
+
+
+class _Counts(Collector):
+    def __init__(self, state: State, clock: Clock, version: str, wall: Callable[[], float]) -> None:
+        self._state = state
+        self._clock = clock
+        self._version = version
+        self._wall = wall
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._clock.now()
+        snapshot = self._state.snapshot(now)
+        tallies = {upstream.name: upstream.tally for upstream in self._state.upstreams}
+        yield from _request_counts(tallies)
+        yield from _request_times(tallies)
+        yield from _fetches(self._state.keepers)
+        yield from _credentials(snapshot, self._wall() - now)
+        yield _gauge("ready", "Whether every upstream has a usable credential.", (), {(): snapshot.ready})
+        yield InfoMetricFamily(
+            PREFIX + "build",
+            "What runs here.",
+            {"version": self._version, "python": platform.python_version()},
+        )
+
+
+def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
+    each = tallies.items()
+    yield _counter(
+        "requests",
+        "Requests answered, by class of their status; 4xx also where the caller went before its answer.",
+        ("upstream", "method", "code"),
+        {
+            (name, method, f"{digit}xx"): count
+            for name, tally in each
+            for (method, digit), count in tally.requests.items()
+        },
+    )
+    yield _counter(
+        "received_bytes",
+        "Octets from callers.",
+        ("upstream",),
+        {(name,): tally.received for name, tally in each},
+    )
+    yield _counter(
+        "sent_bytes", "Octets to callers.", ("upstream",), {(name,): tally.sent for name, tally in each}
+    )
+    yield _counter(
+        "problems",
+        "Answers of our own.",
+        ("upstream", "problem"),
+        {(name, code): count for name, tally in each for code, count in tally.problems.items()},
+    )
+    yield _counter(
+        "repairs",
+        "Refusals of a credential by the upstream, and what became of them.",
+        ("upstream", "outcome"),
+        {(name, outcome): tally.repairs[outcome] for name, tally in each for outcome in REPAIRS},
+    )
+    yield _gauge(
+        "requests_in_flight",
+        "Requests being answered now.",
+        ("upstream",),
+        {(name,): tally.in_flight for name, tally in each},
+    )
+    yield _gauge(
+        "upstream_connections",
+        "Connections to the upstream.",
+        ("upstream", "state"),
+        {(name, state): count for name, tally in each for state, count in tally.connections().items()},
+    )
+
+
+def _request_times(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
+    each = tallies.items()
+    yield _histogram(
+        "request_duration_seconds",
+        "From a request's head to the end of its answer.",
+        ("upstream",),
+        {(name,): tally.request_seconds for name, tally in each},
+    )
+    yield _histogram(
+        "upstream_response_seconds",
+        "From a request sent to the head of the upstream's response.",
+        ("upstream",),
+        {(name,): tally.response_seconds for name, tally in each},
+    )
+    yield _histogram(
+        "upstream_connect_seconds",
+        "To connect to the upstream, TLS included.",
+        ("upstream",),
+        {(name,): tally.connect_seconds for name, tally in each},
+    )
+
+
+def _fetches(keepers: Iterable[Keeper]) -> Iterator[Metric]:
+    labels = ("credential", "target")
+    each = {(keeper.name, keeper.target): keeper.tally for keeper in keepers}
+    yield _counter(
+        "credential_fetches",
+        "Attempts to get a credential.",
+        (*labels, "outcome"),
+        {
+            (*key, outcome): tally.outcomes[outcome]
+            for key, tally in each.items()
+            for outcome in get_args(FetchOutcome)
+        },
+    )
+    yield _histogram(
+        "credential_fetch_seconds",
+        "How long attempts to get a credential took.",
+        labels,
+        {key: tally.fetch_seconds for key, tally in each.items()},
+    )
+    yield _histogram(
+        "credential_wait_seconds",
+        "How long requests waited for a credential, those that did.",
+        labels,
+        {key: tally.wait_seconds for key, tally in each.items()},
+    )
+
+
+def _credentials(snapshot: Snapshot, offset: float) -> Iterator[Metric]:
+    """Gauges of each credential; `offset` makes seconds since 1970 of seconds on the Clock."""
+    labels = ("credential", "target")
+    each = {
+        (status.name, status.target): status
+        for status in (upstream.status for upstream in snapshot.upstreams)
+    }
+    yield _gauge(
+        "credential_expiry_timestamp_seconds",
+        "When the credential in use expires; absent where it never does, or there is none.",
+        labels,
+        {key: s.expires_at + offset for key, s in each.items() if s.expires_at is not None},
+    )
+    yield _gauge(
+        "credential_last_success_timestamp_seconds",
+        "When a credential was last got.",
+        labels,
+        {key: s.last_success + offset for key, s in each.items() if s.last_success is not None},
+    )
+    yield _gauge(
+        "credential_usable",
+        "Whether there is a credential that has not expired.",
+        labels,
+        {key: s.usable for key, s in each.items()},
+    )
+
+
+def _counter(name: str, text: str, labels: _Labels, values: Mapping[_Labels, int]) -> Metric:
+    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _gauge(name: str, text: str, labels: _Labels, values: Mapping[_Labels, float]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, float(value))
+    return family
+
+
+def _histogram(name: str, text: str, labels: _Labels, values: Mapping[_Labels, Histogram]) -> Metric:
+    family = HistogramMetricFamily(PREFIX + name, text, labels=labels)
+    for key, histogram in values.items():
+        bounds = (*map(floatToGoString, histogram.bounds), "+Inf")
+        family.add_metric(key, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total)
+    return family

@@ -1,0 +1,203 @@
+"""The admin port.
+
+    /health/startup   200 once the listeners are bound and the first fetches have ended, else 503
+    /health/live      200: the loop turns
+    /health/ready     200 while every upstream has a usable credential and we are not shutting down, else 503
+    /metrics          Prometheus' text format, or OpenMetrics by Accept
+    /status.json      how everything stands
+
+GET and HEAD; nothing here changes anything. `admin.listen` is read and guarded as every listener is;
+`admin.probe_listen` has health and metrics alone, and answers to any host name: the kubelet and Prometheus
+ask for the pod's address.
+"""
+
+import json
+import logging
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from proxy.admin import status
+from proxy.admin.metrics import Metrics
+from proxy.admin.state import State
+from proxy.admin.status import Json
+from proxy.clock import Clock, http_date, wall_time
+from proxy.errors import ProxyError, RequestRefused
+from proxy.gateway.framing import RequestHead
+from proxy.gateway.guard import Guard
+from proxy.gateway.listener import Call, Listener, Tap
+from proxy.gateway.problems import Answer, answer_to
+from proxy.gateway.relay import Relayed
+
+UNREAD_LIMIT: Final = 64 * 1024
+"""Octets of answers that a caller may leave unread before its connection ends with the next one."""
+
+log = logging.getLogger(__name__)
+
+_KEEP = Relayed(keep_alive=True)
+_CLOSE = Relayed(keep_alive=False)
+
+
+class Document(NamedTuple):
+    """An answer that is no error."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    def octets(self, date: str, *, keep_alive: bool, with_body: bool) -> bytes:
+        """The whole message; see `Answer.octets`."""
+        lines = [
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
+            f"Date: {date}",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+            "Cache-Control: no-store",
+            "X-Content-Type-Options: nosniff",
+            "Cross-Origin-Resource-Policy: same-origin",
+        ]
+        if not keep_alive:
+            lines.append("Connection: close")
+        head = "\r\n".join((*lines, "", "")).encode("ascii")
+        return head + self.body if with_body else head
+
+
+Room = Callable[[RequestHead], Document]
+
+
+class Admin:
+    """The ports that people and machines look at.
+
+    Args:
+        guard: of `admin.listen`.
+        version: of the proxy.
+        wall: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        clock: Clock,
+        guard: Guard,
+        version: str,
+        wall: Callable[[], float] = wall_time,
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._version = version
+        self._metrics = Metrics(state, clock, version, wall)
+        self._began = clock.now()
+        probes: dict[bytes, Room] = {
+            b"/health/startup": self._startup,
+            b"/health/live": self._live,
+            b"/health/ready": self._ready,
+            b"/metrics": self._exposition,
+        }
+        rooms = {**probes, b"/status.json": self._overview}
+        self._listener = Listener(_Door(rooms, state, guard), clock)
+        self._probe_listener = Listener(_Door(probes, state, None), clock)
+
+    async def start(
+        self, sockets: Sequence[socket.socket], probe_sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """Answer on bound sockets: before everything else, so that probes see the start."""
+        await self._listener.start(sockets)
+        await self._probe_listener.start(probe_sockets)
+
+    async def close(self) -> None:
+        """Cut what is left: after everything else, so that probes see the end."""
+        await self._listener.close()
+        await self._probe_listener.close()
+
+    def _startup(self, _: RequestHead) -> Document:
+        snapshot = self._state.snapshot(self._clock.now())
+        return _json(status.startup(snapshot), ok=snapshot.started)
+
+    def _live(self, _: RequestHead) -> Document:
+        return _json({"live": True})
+
+    def _ready(self, _: RequestHead) -> Document:
+        snapshot = self._state.snapshot(self._clock.now())
+        return _json(status.readiness(snapshot), ok=snapshot.ready)
+
+    def _overview(self, _: RequestHead) -> Document:
+        now = self._clock.now()
+        return _json(status.overview(self._state.snapshot(now), self._version, now - self._began))
+
+    def _exposition(self, head: RequestHead) -> Document:
+        accept = b",".join(value for name, value in head.fields if name.lower() == b"accept")
+        return Document(200, *self._metrics.exposition(accept.decode("latin-1")))
+
+
+class _Door:
+    """A `Service`: which rooms there are behind a port, and who may come in.
+
+    Args:
+        guard: None: everybody.
+    """
+
+    replay_buffer = 0
+
+    def __init__(self, rooms: Mapping[bytes, Room], state: State, guard: Guard | None) -> None:
+        self._rooms = rooms
+        self._state = state
+        self._guard = guard
+
+    async def forward(self, call: Call) -> Relayed:
+        """Answer one request."""
+        head, tap = call.head, call.tap
+        keep_alive = (
+            head.keep_alive
+            and not call.unread
+            and not self._state.draining
+            and tap.transport.get_write_buffer_size() <= UNREAD_LIMIT
+        )
+        with_body = head.method != b"HEAD"
+        answer = self._answer(head)
+        if isinstance(answer, Document):
+            octets = answer.octets(http_date(), keep_alive=keep_alive, with_body=with_body)
+        else:
+            octets = answer.octets(_new_id(), http_date(), keep_alive=keep_alive, with_body=with_body)
+        tap.write(octets)
+        if call.unread:
+            await tap.linger()
+        tap.done(keep_alive)
+        return _KEEP if keep_alive else _CLOSE
+
+    def refuse(self, tap: Tap, error: RequestRefused) -> None:
+        """Answer what is no request: the connection ends after it."""
+        tap.write(_problem(error).octets(_new_id(), http_date(), keep_alive=False))
+
+    def received(self, octets: int) -> None:
+        """Nobody counts them here."""
+
+    def _answer(self, head: RequestHead) -> Document | Answer:
+        try:
+            if self._guard is not None:
+                self._guard.check(head)
+            room = self._rooms.get(head.target.split(b"?", 1)[0])
+            if head.method not in (b"GET", b"HEAD"):
+                return _problem(RequestRefused("not_allowed", "This port can only be read.", status=405))
+            if room is None:
+                return _problem(RequestRefused("not_found", "There is no such path on this port."))
+            return room(head)
+        except ProxyError as error:
+            return _problem(error)
+        except Exception:
+            # Nothing may reach aiohttp's own error page.
+            log.exception("a fault in the proxy's admin port")
+            return _problem(ProxyError())
+
+
+def _problem(error: ProxyError) -> Answer:
+    return answer_to(error, upstream="", credential="")._replace(allow="GET, HEAD")
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _json(document: Json, *, ok: bool = True) -> Document:
+    return Document(200 if ok else 503, "application/json", json.dumps(document).encode() + b"\n")

@@ -1,0 +1,70 @@
+"""What runs, for those who look: the app writes it, admin only reads."""
+
+from dataclasses import dataclass
+
+from proxy.admin.status import Snapshot, UpstreamStatus
+from proxy.credentials.keeper import Keeper
+from proxy.gateway.tally import Tally
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UpstreamView:
+    """One upstream and what serves it.
+
+    Attributes:
+        name, api, credential: as in the configuration.
+        url: its base URL, without user information.
+        listen: addresses its listener is bound to, as `127.0.0.1:19080`.
+        keeper: of its credential; equal ones share it, under the name of one of them.
+        tally: counts of its requests.
+    """
+
+    name: str
+    api: str
+    url: str
+    credential: str
+    listen: tuple[str, ...]
+    keeper: Keeper
+    tally: Tally
+
+
+@dataclass(slots=True)
+class State:
+    """The proxy as it is now.
+
+    Attributes:
+        upstreams: in the order of the configuration.
+        bound: whether all their listeners are.
+        draining: whether the proxy is shutting down.
+    """
+
+    upstreams: tuple[UpstreamView, ...] = ()
+    bound: bool = False
+    draining: bool = False
+
+    @property
+    def keepers(self) -> tuple[Keeper, ...]:
+        """Each once, though several upstreams may share it."""
+        return tuple(dict.fromkeys(upstream.keeper for upstream in self.upstreams))
+
+    def snapshot(self, now: float) -> Snapshot:
+        """How it stands at `now`, seconds on the Clock."""
+        return Snapshot(
+            now=now,
+            upstreams=tuple(_status(upstream) for upstream in self.upstreams),
+            bound=self.bound,
+            draining=self.draining,
+        )
+
+
+def _status(upstream: UpstreamView) -> UpstreamStatus:
+    return UpstreamStatus(
+        name=upstream.name,
+        api=upstream.api,
+        url=upstream.url,
+        credential=upstream.credential,
+        listen=upstream.listen,
+        status=upstream.keeper.snapshot(),
+        requests=upstream.tally.requests,
+        in_flight=upstream.tally.in_flight,
+    )

@@ -1,0 +1,167 @@
+"""Pure: how the proxy stands, as JSON values. Seconds everywhere; no secret comes in, so none goes out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from proxy.credentials.report import CredentialStatus
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+UpstreamState = Literal["starting", "ready", "unusable", "draining"]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamStatus:
+    """How an upstream stands.
+
+    Attributes:
+        name, api, url, credential, listen: see `UpstreamView`.
+        status: of its credential.
+        requests: so far, by (method, first digit of the status).
+        in_flight: being answered now.
+    """
+
+    name: str
+    api: str
+    url: str
+    credential: str
+    listen: tuple[str, ...]
+    status: CredentialStatus
+    requests: Mapping[tuple[str, int], int]
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How the proxy stands.
+
+    Attributes:
+        now: seconds on the Clock; all other moments are seen from here.
+        bound: whether every listener is.
+        draining: whether the proxy is shutting down.
+    """
+
+    now: float
+    upstreams: tuple[UpstreamStatus, ...]
+    bound: bool
+    draining: bool
+
+    @property
+    def started(self) -> bool:
+        """Listeners are bound and first fetches have ended, well or not."""
+        return self.bound and all(_fetched(upstream.status) for upstream in self.upstreams)
+
+    @property
+    def ready(self) -> bool:
+        """Every upstream has a usable credential, and new requests are welcome."""
+        return self.bound and all(self.state(upstream) == "ready" for upstream in self.upstreams)
+
+    def state(self, upstream: UpstreamStatus) -> UpstreamState:
+        """What a request to it would meet."""
+        if self.draining:
+            return "draining"
+        if not self.bound:
+            return "starting"
+        if upstream.status.usable:
+            return "ready"
+        return "unusable" if _fetched(upstream.status) else "starting"
+
+    def reason(self, upstream: UpstreamStatus) -> str:
+        """A sentence: why it is not ready, or what is wrong although it is; empty: all is well."""
+        if self.draining:
+            return "the proxy is shutting down"
+        if not self.bound:
+            return "the proxy's listeners are not bound yet"
+        return upstream.status.reason
+
+
+def startup(snapshot: Snapshot) -> Json:
+    """`/health/startup`."""
+    waiting = [upstream for upstream in snapshot.upstreams if not _fetched(upstream.status)]
+    return {"started": snapshot.started, "waiting": [upstream.name for upstream in waiting]}
+
+
+def readiness(snapshot: Snapshot) -> Json:
+    """`/health/ready`."""
+    return {
+        "ready": snapshot.ready,
+        "upstreams": {
+            upstream.name: {
+                "ready": snapshot.state(upstream) == "ready",
+                "reason": snapshot.reason(upstream),
+            }
+            for upstream in snapshot.upstreams
+        },
+    }
+
+
+def overview(snapshot: Snapshot, version: str, uptime: float) -> Json:
+    """`/status.json`.
+
+    Args:
+        uptime: seconds.
+    """
+    upstreams = snapshot.upstreams
+    credentials = {(upstream.status.name, upstream.status.target): upstream.status for upstream in upstreams}
+    return {
+        "version": version,
+        "uptime": round(uptime, 3),
+        "started": snapshot.started,
+        "ready": snapshot.ready,
+        "draining": snapshot.draining,
+        "upstreams": [_upstream(snapshot, upstream) for upstream in upstreams],
+        "credentials": [_credential(status, snapshot.now) for status in credentials.values()],
+        "requests": sum(sum(upstream.requests.values()) for upstream in upstreams),
+        "in_flight": sum(upstream.in_flight for upstream in upstreams),
+    }
+
+
+def _upstream(snapshot: Snapshot, upstream: UpstreamStatus) -> Json:
+    return {
+        "name": upstream.name,
+        "api": upstream.api,
+        "url": upstream.url,
+        "listen": list(upstream.listen),
+        "credential": upstream.credential,
+        "target": upstream.status.target,
+        "state": snapshot.state(upstream),
+        "reason": snapshot.reason(upstream),
+        "requests": sum(upstream.requests.values()),
+        "codes": _by_class(upstream.requests),
+        "in_flight": upstream.in_flight,
+    }
+
+
+def _by_class(requests: Mapping[tuple[str, int], int]) -> Json:
+    """Requests per class of status code, as `{"2xx": 17}`."""
+    classes = sorted({digit for _, digit in requests})
+    return {
+        f"{wanted}xx": sum(count for (_, digit), count in requests.items() if digit == wanted)
+        for wanted in classes
+    }
+
+
+def _credential(status: CredentialStatus, now: float) -> Json:
+    return {
+        "name": status.name,
+        "target": status.target,
+        "condition": status.condition,
+        "usable": status.usable,
+        "expires_in": _seconds(status.expires_at, now),
+        "last_success_ago": _seconds(now, status.last_success),
+        "last_outcome": status.outcome,
+        "next_attempt_in": _seconds(status.next_attempt, now),
+        "failures": status.failures,
+        "reason": status.reason,
+    }
+
+
+def _seconds(until: float | None, since: float | None) -> float | None:
+    """Seconds between two moments, none below zero; None: one of them is not known."""
+    return None if until is None or since is None else round(max(until - since, 0.0), 3)
+
+
+def _fetched(status: CredentialStatus) -> bool:
+    """Whether its first fetch has ended, well or not."""
+    return status.usable or status.outcome is not None

@@ -1,0 +1,160 @@
+"""The door: commands and their exit codes. Heavy imports stay inside the commands that need them."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from proxy import __version__
+from proxy.errors import ConfigError, StartError
+
+if TYPE_CHECKING:
+    from proxy.config.model import Config
+
+DONE, FAILED, MUST_CHANGE, INTERRUPTED = 0, 1, 2, 130
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+log = logging.getLogger("proxy")
+
+
+def configured(command: Command) -> Command:
+    """The options of every command that needs a configuration."""
+    command = click.option(
+        "--env-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="File of NAME=value lines, such as the credentials file that Console lets you download.",
+    )(command)
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="YAML file; without it the usual places are looked at, then the variables of Camunda's clients.",
+    )(command)
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+    from platform import python_version
+
+    from proxy.loop import loop_name
+
+    python, aiohttp = python_version(), version("aiohttp")
+    click.echo(f"camunda-auth-proxy {__version__} (Python {python}, aiohttp {aiohttp}, {loop_name()})")
+    context.exit()
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="""\b
+Examples:
+  camunda-auth-proxy demo                          see it work, without a Camunda
+  camunda-auth-proxy run --env-file credentials    all APIs of the file Console let you download
+  camunda-auth-proxy check                         is the configuration right?""",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions."
+)
+def cli() -> None:
+    """A local port for each Camunda 8 API; every request that passes leaves with a fresh credential."""
+
+
+@cli.command(
+    "run",
+    epilog="""\b
+Examples:
+  camunda-auth-proxy run
+  camunda-auth-proxy run --config camunda-auth-proxy.yaml
+  camunda-auth-proxy run --env-file CamundaCloudMgmtAPI-Client.txt""",
+)
+@configured
+def run_command(config: Path | None, env_file: Path | None) -> int:
+    """Start the proxy; SIGTERM or Ctrl-C stops it gracefully, a second one at once."""
+    from proxy.commands.serve import serve
+
+    return serve(_load(config, env_file))
+
+
+@cli.command(epilog="\b\nExample:\n  camunda-auth-proxy check --config camunda-auth-proxy.yaml")
+@configured
+def check(config: Path | None, env_file: Path | None) -> int:
+    """Say whether the configuration is right, and where each value came from. Offline."""
+    from proxy.commands.tables import configuration
+
+    loaded = _load(config, env_file)
+    click.echo(configuration(loaded))
+    for notice in loaded.notices:
+        click.echo(f"notice: {notice}")
+    return DONE
+
+
+@cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
+@click.option("--stay", is_flag=True, help="Leave everything up afterwards, to try by hand.")
+def demo(stay: bool) -> int:
+    """See it work: a simulated Camunda, the proxy before it, one call through every kind of credential."""
+    from proxy.commands.show import show
+
+    return show(stay=stay)
+
+
+@cli.command(epilog="\b\nExample:\n  camunda-auth-proxy health --address 127.0.0.1:19090")
+@click.option("--address", help="Admin listener of the running proxy, HOST:PORT.")
+def health(address: str | None) -> int:
+    """Ask the running proxy whether it is ready; exit code 0 or 1."""
+    from proxy.commands.probe import health as ask
+
+    return ask([] if address is None else ["--address", address])
+
+
+@cli.command(epilog="\b\nExample:\n  camunda-auth-proxy wait --timeout 60s && ./job.sh")
+@click.option("--timeout", default="60s", show_default=True, help="How long: 30s, 5m, or seconds.")
+@click.option("--address", help="Admin listener of the running proxy, HOST:PORT.")
+def wait(timeout: str, address: str | None) -> int:
+    """Wait until the running proxy is ready."""
+    from proxy.clock import SystemClock
+    from proxy.commands.probe import address as parsed
+    from proxy.commands.probe import wait_until_ready
+    from proxy.config.units import seconds
+
+    try:
+        where, limit = parsed(address), seconds(timeout)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    good, sentence = wait_until_ready(where, limit, SystemClock())
+    click.echo(sentence, err=not good)
+    return DONE if good else FAILED
+
+
+def _load(config: Path | None, env_file: Path | None) -> "Config":
+    from proxy.config.load import load
+
+    return load(config=config, env_file=env_file, environ=os.environ, directory=Path.cwd())
+
+
+def run() -> int:
+    """Run the command line; the exit code."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return MUST_CHANGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except ConfigError as error:
+        count = len(error.problems)
+        click.echo(f"The configuration has {count} problem{'s' if count > 1 else ''}:", err=True)
+        for problem in error.problems:
+            click.echo(f"  {problem}", err=True)
+        return MUST_CHANGE
+    except StartError as error:
+        click.echo(str(error), err=True)
+        return MUST_CHANGE
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    return result if isinstance(result, int) else DONE

@@ -1,0 +1,82 @@
+"""Asks a running proxy how it is, over a raw socket.
+
+Imports little on purpose: a container's health check runs this every few seconds.
+"""
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.clock import Clock
+
+DEFAULT = "127.0.0.1:19090"
+
+
+def address(given: "str | None") -> "tuple[str, int]":
+    """Host and port of the admin listener.
+
+    Args:
+        given: `HOST:PORT` or `PORT`; None: CAMUNDA_AUTH_PROXY_ADMIN_LISTEN, else the default.
+
+    Raises:
+        ValueError: one sentence, for the user.
+    """
+    text = given or os.environ.get("CAMUNDA_AUTH_PROXY_ADMIN_LISTEN") or DEFAULT
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(f"{text!r} is not an address: write HOST:PORT, as in {DEFAULT}")
+    return {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104
+
+
+def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
+    """Whether the proxy is ready, and why not: a sentence."""
+    try:
+        with socket.create_connection(where, timeout) as connection:
+            connection.settimeout(timeout)
+            connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            octets = b""
+            while len(octets) < 65536 and (piece := connection.recv(65536)):
+                octets += piece
+    except OSError as error:
+        return False, f"no proxy answers on port {where[1]}: {error.strerror or 'no answer in time'}"
+    if octets.startswith(b"HTTP/1.1 200 "):
+        return True, "ready"
+    body = octets.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
+    return False, f"not ready: {body.strip() or 'the answer makes no sense'}"
+
+
+def health(arguments: "list[str]") -> int:
+    """The `health` command: exit code 0 or 1, 2 for a wrong usage."""
+    given: str | None = None
+    match arguments:
+        case []:
+            pass
+        case ["--address", value]:
+            given = value
+        case [option] if option.startswith("--address="):
+            given = option.removeprefix("--address=")
+        case _:
+            print("usage: camunda-auth-proxy health [--address HOST:PORT]")  # noqa: T201
+            return 0 if arguments in (["--help"], ["-h"]) else 2
+    try:
+        where = address(given)
+    except ValueError as error:
+        print(error)  # noqa: T201
+        return 2
+    good, sentence = ready(where)
+    print(sentence)  # noqa: T201
+    return 0 if good else 1
+
+
+def wait_until_ready(where: "tuple[str, int]", limit: float, clock: "Clock") -> "tuple[bool, str]":
+    """Ask until it is ready or `limit` seconds are over; as `ready`."""
+    from time import sleep
+
+    give_up = clock.now() + limit
+    while True:
+        good, sentence = ready(where)
+        if good or clock.now() >= give_up:
+            return good, sentence
+        sleep(min(0.2, max(0.0, give_up - clock.now())))

@@ -1,0 +1,146 @@
+"""Where to listen and where to connect, read strictly.
+
+Errors never repeat the value: a URL may hold a secret.
+"""
+
+import re
+from ipaddress import ip_address
+from typing import Literal, cast
+from urllib.parse import SplitResult, urlsplit
+
+from proxy.config.model import BaseUrl, Listen
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
+_PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*", re.ASCII)
+_QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+
+
+def listen(value: object) -> Listen:
+    """`HOST:PORT` or `PORT`; the host is `localhost`, an IPv4 address, or an IPv6 address in brackets.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    if isinstance(value, Listen):
+        return value
+    text = str(value)
+    if text.startswith("unix:"):
+        raise ValueError("a Unix socket is not known yet in this version; write HOST:PORT or PORT")
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host = "localhost"
+    if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65535:
+        raise ValueError("must be HOST:PORT or PORT, the port a number from 0 to 65535")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address is written in brackets: [::1]:19080")
+    return Listen(listen_host(host.removeprefix("[").removesuffix("]")), int(port))
+
+
+def listen_host(value: object) -> str:
+    """The host part of a listener: `localhost` or an IP address, without brackets.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    text = str(value).removeprefix("[").removesuffix("]").lower()
+    if text == "localhost":
+        return text
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(
+            "the host to listen on must be localhost or an IP address; 0.0.0.0 is every IPv4 interface"
+        ) from None
+
+
+def base_url(value: object) -> BaseUrl:
+    """`http` or `https`, a host, perhaps a port and a path; nothing else.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    if isinstance(value, BaseUrl):
+        return value
+    parts, host, port = _split(str(value))
+    if "?" in str(value):
+        raise ValueError("must end with its path: no ? or # in it")
+    path = parts.path.rstrip("/")
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        raise ValueError("must not hold . or .. in its path")
+    return BaseUrl(_scheme(parts), host, port, path)
+
+
+def token_url(value: object) -> str:
+    """As `base_url`, with a query if need be (RFC 6749 section 3.2); given back as written.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    parts, _, _ = _split(str(value))
+    if not _QUERY.fullmatch(parts.query):
+        raise ValueError("its query holds a character that must be percent-encoded")
+    return str(value)
+
+
+def token_host(url: str) -> BaseUrl:
+    """Where a checked token URL leads, without its path."""
+    parts, host, port = _split(url)
+    return BaseUrl(_scheme(parts), host, port)
+
+
+def _scheme(parts: SplitResult) -> Literal["http", "https"]:
+    return cast("Literal['http', 'https']", parts.scheme)
+
+
+def _split(text: str) -> tuple[SplitResult, str, int]:
+    """Parts, host and port of a URL that is right so far."""
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValueError("holds a space, a backslash or a character that is not ASCII; encode it")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URL: look at its host and port") from None
+    if parts.scheme not in {"http", "https"} or not text.lower().startswith(f"{parts.scheme}://"):
+        raise ValueError("must begin with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or a password; a credential belongs under credentials")
+    if "#" in text:
+        raise ValueError("must end with its path: no ? or # in it")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("its port must be a number from 1 to 65535")
+    if not _PATH.fullmatch(parts.path):
+        raise ValueError("its path holds a character that must be percent-encoded")
+    return parts, _host(parts), port or (443 if parts.scheme == "https" else 80)
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if "[" in parts.netloc:
+        if "%" in parts.netloc:
+            raise ValueError("must not name an interface in its IPv6 address")
+        try:
+            return str(ip_address(host))
+        except ValueError:
+            raise ValueError("its IPv6 address is not one") from None
+    if not _NAME.fullmatch(host) or len(host) > 253:
+        raise ValueError("has no host name or address, or one that is not valid")
+    return host
+
+
+def host_name(value: object) -> str:
+    """A name or an address without port; lower case, an IPv6 address without brackets.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    text = str(value).lower()
+    if text.startswith("[") or ":" in text:
+        try:
+            return str(ip_address(text.removeprefix("[").removesuffix("]")))
+        except ValueError:
+            raise ValueError("must be a host name or an address, without scheme and port") from None
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be a host name or an address, without scheme, port or *")
+    return text

@@ -1,0 +1,99 @@
+"""Rules between the parts: who listens where, and which credential crosses a network in clear."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from itertools import combinations
+
+from proxy.config.addresses import token_host
+from proxy.config.findings import Findings, Path, dotted
+from proxy.config.model import Admin, BaseUrl, CredentialConfig, Guard, Listen, NoCredential, OAuth2, Upstream
+
+
+def check_listeners(
+    listens: Mapping[str, Listen | None],
+    upstreams: Sequence[Upstream],
+    admin: Admin,
+    guard: Guard,
+    findings: Findings,
+) -> None:
+    """Each port once, loopback unless allowed, and none of them our own upstream."""
+    places: dict[Path, Listen] = {
+        ("upstreams", name, "listen"): listen for name, listen in listens.items() if listen is not None
+    }
+    _refuse_networks(places, upstreams, guard, findings)
+    places["admin", "listen"] = admin.listen
+    if not (admin.listen.loopback or guard.allow_non_loopback):
+        findings.add(
+            ("admin", "listen"),
+            f"refusing to listen on {admin.listen}: use admin.probe_listen for probes and metrics, "
+            "or set guard.allow_non_loopback: true",
+        )
+    if admin.probe_listen is not None:
+        places["admin", "probe_listen"] = admin.probe_listen
+    for (first, one), (second, other) in combinations(places.items(), 2):
+        if overlap(one, other):
+            findings.add(second, f"port {other.port} is taken by {dotted(first)} already; choose another")
+    for upstream in upstreams:
+        for place, listen in places.items():
+            if upstream.url.loopback and overlap(_as_listener(upstream.url), listen):
+                findings.add(
+                    ("upstreams", upstream.name, "url"),
+                    f"leads back to this proxy: {dotted(place)} is that port; write Camunda's own address",
+                )
+
+
+def _refuse_networks(
+    places: Mapping[Path, Listen], upstreams: Sequence[Upstream], guard: Guard, findings: Findings
+) -> None:
+    used = {upstream.name: upstream.credential for upstream in upstreams}
+    for place, listen in places.items():
+        if listen.loopback:
+            continue
+        name = used.get(str(place[1]))
+        credential = f"credential `{name}`" if name else "its credential"
+        if guard.allow_non_loopback:
+            findings.notice(f"listening on {listen}: anyone who can reach it acts with {credential}")
+        else:
+            findings.add(
+                place,
+                f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
+                "set guard.allow_non_loopback: true if that is meant",
+            )
+
+
+def _as_listener(url: BaseUrl) -> Listen:
+    """Who listens where a URL on this machine leads."""
+    return Listen("localhost" if "localhost" in url.host else url.host, url.port)
+
+
+def overlap(one: Listen, other: Listen) -> bool:
+    """Whether both cannot be bound; port 0 takes a free port each time."""
+    if one.port != other.port or one.port == 0:
+        return False
+    return any(_same(a, b) for a in one.addresses for b in other.addresses)
+
+
+def _same(one: str, other: str) -> bool:
+    """Equal, or one is every address of its family; asyncio binds `::` to IPv6 alone."""
+    a, b = ip_address(one), ip_address(other)
+    return a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
+
+
+def notice_clear_text(
+    upstreams: Sequence[Upstream], credentials: Mapping[str, CredentialConfig], findings: Findings
+) -> None:
+    """One notice for each credential and host it reaches without TLS, this machine apart."""
+    for name, url in _destinations(upstreams, credentials):
+        if url.scheme == "http" and not url.loopback:
+            findings.notice(f"credential `{name}` crosses the network in clear: http://{url.authority}")
+
+
+def _destinations(
+    upstreams: Sequence[Upstream], credentials: Mapping[str, CredentialConfig]
+) -> Iterator[tuple[str, BaseUrl]]:
+    for upstream in upstreams:
+        if not isinstance(credentials.get(upstream.credential), NoCredential):
+            yield upstream.credential, upstream.url
+    for name, credential in credentials.items():
+        if isinstance(credential, OAuth2):
+            yield name, token_host(credential.token_url)

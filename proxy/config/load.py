@@ -1,0 +1,104 @@
+"""Finds the configuration, reads it whole, and reports everything that is wrong with it at once."""
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+
+from proxy.config.addresses import listen_host
+from proxy.config.camunda import from_variables
+from proxy.config.files import read_utf8
+from proxy.config.findings import Findings, Written
+from proxy.config.findings import Path as Place
+from proxy.config.mistakes import understand
+from proxy.config.model import Config
+from proxy.config.resolve import ListenHost, resolve
+from proxy.config.strict_yaml import read_yaml
+from proxy.config.variables import parse_env_file, substitute
+from proxy.errors import ConfigError, Problem
+
+FILE = "camunda-auth-proxy.yaml"
+SYSTEM_FILE = Path("/etc/camunda-auth-proxy/config.yaml")
+PREFIX = "CAMUNDA_AUTH_PROXY_"
+
+_OVERRIDES = {
+    f"{PREFIX}LOG_LEVEL": ("log", "level"),
+    f"{PREFIX}LOG_FORMAT": ("log", "format"),
+    f"{PREFIX}ADMIN_LISTEN": ("admin", "listen"),
+    f"{PREFIX}ALLOW_NON_LOOPBACK": ("guard", "allow_non_loopback"),
+}
+_LISTEN_HOST = f"{PREFIX}LISTEN_HOST"
+
+
+def load(
+    *, config: Path | None, env_file: Path | None, environ: Mapping[str, str], directory: Path
+) -> Config:
+    """The configuration, from the first place where there is one.
+
+    Args:
+        config: what `--config` names.
+        env_file: what `--env-file` names; its variables count where `environ` lacks them.
+        environ: the environment.
+        directory: stands for `./`.
+
+    Raises:
+        ConfigError: everything that is wrong, or where none was found how to begin.
+    """
+    variables: dict[str, str] = {}
+    if env_file is not None:
+        variables = parse_env_file(read_utf8(directory / env_file, str(env_file)), str(env_file))
+    path = _find(config, environ, directory)
+    problems: dict[Place, Problem] = {}
+    notices: tuple[str, ...] = ()
+    if path is None:
+        source, folder = ("environment" if env_file is None else f"--env-file {env_file}"), directory
+        written, notices = from_variables(environ, variables)
+    else:
+        source, folder = str(path), (directory / path).parent
+        put = partial(substitute, variables={**variables, **environ})
+        written, problems = read_yaml(read_utf8(directory / path, source), source, put)
+    written = _overridden(written, environ)
+    findings = Findings(written, problems)
+    findings.notices.extend(notices)
+    listen_host = _listen_host(environ, findings)
+    document = understand(written, findings)
+    result = resolve(document, written, findings, source=source, folder=folder, listen_host=listen_host)
+    if findings.problems:
+        raise ConfigError(*findings.problems)
+    return result
+
+
+def _overridden(written: Written, environ: Mapping[str, str]) -> Written:
+    """With our own variables over what was written; empty ones count as not set."""
+    tree, origins = deepcopy(written.tree), dict(written.origins)
+    for name, (section, key) in _OVERRIDES.items():
+        if not environ.get(name):
+            continue
+        if tree.get(section) is None:
+            tree[section] = {}
+        if isinstance(keys := tree[section], dict):
+            keys[key] = environ[name]
+            origins[section, key] = name
+    return Written(tree, origins)
+
+
+def _listen_host(environ: Mapping[str, str], findings: Findings) -> ListenHost | None:
+    if not (host := environ.get(_LISTEN_HOST)):
+        return None
+    try:
+        return ListenHost(listen_host(host), _LISTEN_HOST)
+    except ValueError as error:
+        findings.add((_LISTEN_HOST,), str(error))
+        return None
+
+
+def _find(config: Path | None, environ: Mapping[str, str], directory: Path) -> Path | None:
+    """The first that is named, or there; None: none is. A relative one is below `directory`."""
+    if config is not None:
+        return config
+    if named := environ.get(f"{PREFIX}CONFIG"):
+        return Path(named)
+    home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
+    places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
+    return next((place for place in places if os.path.lexists(directory / place)), None)

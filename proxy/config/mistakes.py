@@ -1,0 +1,136 @@
+"""Pydantic's errors in our own words, with a remedy, and without the value: it may be a secret."""
+
+import re
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from proxy.config.document import (
+    CREDENTIALS,
+    AdminDocument,
+    ClusterDocument,
+    Document,
+    GuardDocument,
+    KeyProblem,
+    LogDocument,
+    ShutdownDocument,
+    TlsDocument,
+    UpstreamDocument,
+)
+from proxy.config.findings import Findings, Path, Written, nearest
+
+# Keys and values of docs/reference.md that a later version brings.
+NOT_YET = frozenset({
+    "allow", "allowed_origins", "as_session", "caller_token", "caller_token_file", "cert_file",
+    "certificate_file", "deny", "dialect", "http_proxy", "issuer_url", "key_file", "key_id", "login_url",
+    "max_idle", "private_key_file", "private_key_jwt", "read_only", "session", "tls_client_auth",
+})  # fmt: skip
+NOT_YET_MESSAGE = "is not known yet in this version"
+
+_SENTENCES = {
+    "missing": "is missing",
+    "string_too_short": "is empty; give it a value or leave it out",
+    "dict_type": "must be a mapping of keys and values",
+    "model_type": "must be a mapping of keys and values",
+    "model_attributes_type": "must be a mapping of keys and values",
+    "list_type": "must be a list, as in [a, b]",
+    "string_pattern_mismatch": "may only hold letters, digits and - (a name also _ and .), at most 64",
+}
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "cluster": ClusterDocument,
+    "guard": GuardDocument,
+    "admin": AdminDocument,
+    "log": LogDocument,
+    "shutdown": ShutdownDocument,
+}
+
+
+def understand(written: Written, findings: Findings) -> Document:
+    """The document, less everything that is wrong with it, so that one run finds mistakes of every kind.
+
+    What is wrong is added to `findings`; the result is then good only for finding more.
+    """
+    tree = deepcopy(written.tree)
+    while True:
+        try:
+            return Document.model_validate(tree)
+        except ValidationError as error:
+            errors = cast("list[dict[str, Any]]", error.errors(include_url=False))
+        for one in errors:
+            path = _path(one["loc"])
+            findings.add(*_explain(path, one, written))
+            _prune(tree, path[:-1] if one["type"] == "missing" else path)
+
+
+def _path(loc: Path) -> Path:
+    """Where in the file: pydantic also says which model it tried, and marks keys."""
+    if len(loc) > 2 and loc[0] == "credentials" and loc[2] in CREDENTIALS:
+        loc = (*loc[:2], *loc[3:])
+    return loc[:-1] if loc[-1] == "[key]" else loc
+
+
+def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path, str]:
+    """Where to say it, and what."""
+    kind, value = error["type"], error["input"]
+    match kind:
+        case "value_error":
+            cause = error["ctx"]["error"]
+            return ((*path, cause.key) if isinstance(cause, KeyProblem) else path), str(cause)
+        case "extra_forbidden":
+            return path, _unknown(path, written)
+        case "union_tag_not_found" if isinstance(value, dict):
+            return (*path, "type"), f"is missing: one of {', '.join(CREDENTIALS)}"
+        case "union_tag_invalid":
+            return (*path, "type"), _choice(value["type"], CREDENTIALS)
+        case "literal_error":
+            return path, _choice(value, re.findall(r"'(\w+)'", error["ctx"]["expected"]))
+        case "string_type":
+            return path, "is empty" if value is None else "must be a single text, not a list or a mapping"
+    return path, _SENTENCES.get(kind, f"is not right ({kind})")
+
+
+def _unknown(path: Path, written: Written) -> str:
+    name = str(path[-1])
+    if name in NOT_YET:
+        return f"{NOT_YET_MESSAGE}; leave it out"
+    model = _model_at(path[:-1], written)
+    return f"is not a known key{nearest(name, model.model_fields) if model else ''}"
+
+
+def _model_at(path: Path, written: Written) -> type[BaseModel] | None:
+    """Whose keys are written at `path`."""
+    match path:
+        case ():
+            return Document
+        case (*_, "tls"):
+            return TlsDocument
+        case ("upstreams", _):
+            return UpstreamDocument
+        case ("credentials", name):
+            return CREDENTIALS.get(cast("Any", written.tree)["credentials"][name].get("type"))
+    return _SECTIONS.get(str(path[0]))
+
+
+def _choice(value: object, known: Iterable[str]) -> str:
+    choices = ", ".join(known)
+    if isinstance(value, str) and value in NOT_YET:
+        return f"`{value}` {NOT_YET_MESSAGE}; one of {choices}"
+    return f"must be one of {choices}{nearest(value, known) if isinstance(value, str) else ''}"
+
+
+def _prune(tree: dict[str, Any], path: Path) -> None:
+    """Take away what is at `path`; of a list all, so that the places of its other mistakes stay true."""
+    place = tree
+    for part in path[:-1]:
+        below = place.get(cast("str", part))
+        if below is None:
+            return
+        if isinstance(below, list):
+            path = (part,)
+            break
+        place = below
+    place.pop(cast("str", path[-1]), None)

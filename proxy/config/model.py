@@ -1,0 +1,253 @@
+"""The configuration as the rest of the proxy sees it: resolved, frozen, plain values.
+
+`document.py` holds the YAML as people write it; `load.py` turns one into the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+
+Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "other"]
+AuthMethod = Literal["client_secret_post", "client_secret_basic"]
+RequestFormat = Literal["form", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "console", "json"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SecretRef:
+    """Where a secret is; never printed. Exactly one of the two is set.
+
+    Attributes:
+        text: the secret itself.
+        file: an absolute path; read by whoever needs the secret, again whenever it changes.
+    """
+
+    text: str | None = None
+    file: Path | None = None
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """A base URL in parts, as they are dialled and sent.
+
+    Attributes:
+        scheme: `http` or `https`.
+        host: lower case, an IPv6 address without brackets.
+        port: always there, the scheme's own if none was written.
+        path: prefix of every request's path, octets as written, without a trailing slash; often empty.
+    """
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    path: str = ""
+
+    @property
+    def authority(self) -> str:
+        """What the Host field says (RFC 9110 section 7.2): no default port, IPv6 in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def saas(self) -> bool:
+        """Whether Camunda itself runs it: only then are its token endpoint and audiences the default."""
+        return self.host.endswith(".camunda.io")
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a listener is bound.
+
+    Attributes:
+        host: `localhost` or an IP address without brackets.
+        port: 0 takes a free one.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """IP addresses to bind; `localhost` is both loopbacks."""
+        return ("127.0.0.1", "::1") if self.host == "localhost" else (self.host,)
+
+    @property
+    def loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How a server's certificate is verified; it always is.
+
+    Attributes:
+        ca_file: PEM file with the CAs to trust instead of the system's.
+        server_name: name to verify and to send as SNI instead of the URL's host.
+    """
+
+    ca_file: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One Camunda API and its local port.
+
+    Attributes:
+        credential: name in `Config.credentials`.
+        audience: what to ask a token for; None: nothing is asked.
+        connect_timeout: seconds, TLS included.
+        response_timeout: seconds until the response head.
+        idle_timeout: seconds between two octets of a body.
+        replay_buffer: octets of a body kept for a repair.
+        open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
+            everything below. Where no credential is usable these are forwarded bare instead of being refused.
+        origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,
+            `default`; keys `url`, `listen`, `credential`, `audience`.
+    """
+
+    name: str
+    api: Api
+    url: BaseUrl
+    listen: Listen
+    credential: str
+    audience: str | None
+    tls: Tls
+    connect_timeout: float
+    response_timeout: float
+    idle_timeout: float
+    max_connections: int
+    replay_buffer: int
+    open_paths: tuple[str, ...]
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth2:
+    """Client credentials grant (RFC 6749 section 4.4).
+
+    Attributes:
+        token_url: as written; may have a query (RFC 6749 section 3.2).
+        audience: of its own; an upstream's `audience` is what counts.
+        parameters: further ones, sent as they are.
+        wait: seconds a request waits where no usable token is there yet.
+        timeout: seconds for one token request.
+    """
+
+    name: str
+    token_url: str
+    client_id: str
+    client_secret: SecretRef
+    auth_method: AuthMethod
+    audience: str | None
+    scope: str | None
+    resource: str | None
+    parameters: Mapping[str, str] = field(repr=False)
+    request_format: RequestFormat
+    tls: Tls
+    timeout: float
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A shared token. `wait` in seconds."""
+
+    name: str
+    token: SecretRef
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """A user and a password on every request (RFC 7617). `wait` in seconds."""
+
+    name: str
+    username: str
+    password: SecretRef
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoCredential:
+    """Nothing is injected."""
+
+    name: str
+
+
+CredentialConfig = OAuth2 | Bearer | Basic | NoCredential
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Who may talk to us. `allowed_hosts`: lower-case names beyond localhost's own."""
+
+    allow_non_loopback: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """Status, health and metrics; `probe_listen`: health and metrics only, None: not there."""
+
+    listen: Listen = Listen("127.0.0.1", 19090)
+    probe_listen: Listen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: LogLevel = "info"
+    format: LogFormat = "auto"
+    requests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Seconds: to keep accepting first (`delay`), then to let what runs end (`grace`)."""
+
+    delay: float = 0.0
+    grace: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the proxy needs to start.
+
+    Attributes:
+        source: where it came from, for people: a file name, `--env-file NAME`, `environment`.
+        credentials: by name; only those that an upstream uses.
+        notices: sentences to be logged once at start, without secrets.
+    """
+
+    source: str
+    upstreams: tuple[Upstream, ...]
+    credentials: Mapping[str, CredentialConfig]
+    guard: Guard
+    admin: Admin
+    log: Log
+    shutdown: Shutdown
+    notices: tuple[str, ...]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is always this machine: `localhost` and below (RFC 6761), or a loopback address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

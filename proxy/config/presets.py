@@ -1,0 +1,114 @@
+"""Facts about each Camunda API, as data (reference: Camunda 8.2 to 8.10)."""
+
+from dataclasses import dataclass
+
+from proxy.config.model import Api
+
+SAAS_TOKEN_URL = "https://login.cloud.camunda.io/oauth/token"  # noqa: S105 -- an address
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known about an API before anybody configures it.
+
+    Attributes:
+        port: of its listener on localhost.
+        audience: to ask Camunda SaaS for.
+        saas_url: `{region}` and `{id}` are the cluster's.
+        addresses: variables of Camunda's clients that hold its base URL, the preferred one first.
+        audiences: variables that hold its audience, the preferred one first.
+        open_paths: what it answers without a credential; a trailing `/**` is everything below.
+    """
+
+    port: int
+    audience: str
+    saas_url: str
+    addresses: tuple[str, ...]
+    audiences: tuple[str, ...]
+    open_paths: tuple[str, ...] = ()
+
+
+# Open paths are stamped like any other while there is a credential: 8.6 wants a token on /v2/license too.
+# Without one they go out bare, because from 8.8 on a wrong Authorization field gets a 401 even there.
+# /v2/setup/user is left out: it makes an administrator.
+PRESETS: dict[Api, Preset] = {
+    "zeebe": Preset(
+        port=19080,
+        audience="zeebe.camunda.io",
+        saas_url="https://{region}.zeebe.camunda.io/{id}",
+        addresses=(
+            "CAMUNDA_REST_ADDRESS",
+            "CAMUNDA_CLIENT_RESTADDRESS",
+            "CAMUNDA_BASE_URL",
+            "ZEEBE_REST_ADDRESS",
+        ),
+        audiences=(
+            "CAMUNDA_ZEEBE_OAUTH_AUDIENCE",
+            "CAMUNDA_TOKEN_AUDIENCE",
+            "CAMUNDA_CLIENT_AUTH_AUDIENCE",
+            "ZEEBE_TOKEN_AUDIENCE",
+        ),
+        open_paths=(
+            "/v2/license",
+            "/v2/status",
+            "/cluster/v2/status",
+            "/ready",
+            "/health",
+            "/startup",
+            "/rest-api.yaml",
+            "/v3/api-docs/**",
+        ),
+    ),
+    "operate": Preset(
+        port=19081,
+        audience="operate.camunda.io",
+        saas_url="https://{region}.operate.camunda.io/{id}",
+        addresses=("CAMUNDA_OPERATE_BASE_URL",),
+        audiences=("CAMUNDA_OPERATE_OAUTH_AUDIENCE",),
+    ),
+    "tasklist": Preset(
+        port=19082,
+        audience="tasklist.camunda.io",
+        saas_url="https://{region}.tasklist.camunda.io/{id}",
+        addresses=("CAMUNDA_TASKLIST_BASE_URL",),
+        audiences=("CAMUNDA_TASKLIST_OAUTH_AUDIENCE",),
+        open_paths=("/v1/external/process/**",),
+    ),
+    "optimize": Preset(
+        port=19083,
+        audience="optimize.camunda.io",
+        saas_url="https://{region}.optimize.camunda.io/{id}",
+        addresses=("CAMUNDA_OPTIMIZE_BASE_URL",),
+        audiences=("CAMUNDA_OPTIMIZE_OAUTH_AUDIENCE",),
+        open_paths=(
+            "/api/readyz",
+            "/api/ui-configuration",
+            "/api/localization",
+            "/api/external/**",
+            "/external/**",
+        ),
+    ),
+    "console": Preset(
+        port=19087,
+        audience="api.cloud.camunda.io",
+        saas_url="https://api.cloud.camunda.io",
+        addresses=("CAMUNDA_CONSOLE_BASE_URL",),
+        audiences=("CAMUNDA_CONSOLE_OAUTH_AUDIENCE",),
+    ),
+    "modeler": Preset(
+        port=19070,
+        audience="api.cloud.camunda.io",
+        saas_url="https://modeler.camunda.io/api",
+        addresses=("CAMUNDA_MODELER_BASE_URL",),
+        audiences=("CAMUNDA_MODELER_OAUTH_AUDIENCE",),
+    ),
+}
+
+ALIASES: dict[str, Api] = {"orchestration": "zeebe"}
+API_NAMES: tuple[str, ...] = (*PRESETS, *ALIASES, "other")
+
+
+def api_named(name: str) -> Api:
+    """The API of that name; `other` where no preset has it."""
+    found: dict[str, Api] = {**{api: api for api in PRESETS}, **ALIASES}
+    return found.get(name, "other")

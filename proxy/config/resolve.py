@@ -1,0 +1,272 @@
+"""From what was written to what it means: presets, defaults, references."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from proxy.config import addresses
+from proxy.config.checks import check_listeners, notice_clear_text
+from proxy.config.document import (
+    BasicDocument,
+    BearerDocument,
+    CredentialDocument,
+    Document,
+    OAuth2Document,
+    TlsDocument,
+)
+from proxy.config.files import ca_file_problem, secret_file_problem
+from proxy.config.findings import Findings, Written, nearest
+from proxy.config.findings import Path as Place
+from proxy.config.model import (
+    Admin,
+    Api,
+    BaseUrl,
+    Basic,
+    Bearer,
+    Config,
+    CredentialConfig,
+    Guard,
+    Listen,
+    Log,
+    NoCredential,
+    OAuth2,
+    SecretRef,
+    Shutdown,
+    Tls,
+    Upstream,
+)
+from proxy.config.presets import PRESETS, SAAS_TOKEN_URL, api_named
+
+
+@dataclass(frozen=True, slots=True)
+class ListenHost:
+    """Replaces the host of every upstream's listener; `origin` is the variable that says so."""
+
+    host: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """What every step looks at; `folder` is where relative files are."""
+
+    document: Document
+    written: Written
+    findings: Findings
+    folder: Path
+    listen_host: ListenHost | None
+
+
+def resolve(
+    document: Document,
+    written: Written,
+    findings: Findings,
+    *,
+    source: str,
+    folder: Path,
+    listen_host: ListenHost | None,
+) -> Config:
+    """The configuration; only good if `findings` has no problems afterwards."""
+    sources = _Sources(document, written, findings, folder, listen_host)
+    if not written.tree.get("upstreams"):
+        findings.add(("upstreams",), "is missing: name at least one API, as in upstreams: {zeebe: {}}")
+    apis = {name: api_named(upstream.api or name) for name, upstream in document.upstreams.items()}
+    listens = {name: _listen(name, api, sources) for name, api in apis.items()}
+    found = [_upstream(name, api, listens[name], sources) for name, api in apis.items()]
+    upstreams = tuple(upstream for upstream in found if upstream is not None)
+    credentials = {name: _credential(name, upstreams, sources) for name in document.credentials}
+    used = {upstream.credential for upstream in upstreams}
+    for name in credentials:
+        if name not in used:
+            findings.notice(f"credential `{name}` is used by no upstream")
+    guard = Guard(document.guard.allow_non_loopback, tuple(document.guard.allowed_hosts))
+    admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
+    check_listeners(listens, upstreams, admin, guard, findings)
+    notice_clear_text(upstreams, credentials, findings)
+    return Config(
+        source=source,
+        upstreams=upstreams,
+        credentials=MappingProxyType({name: credentials[name] for name in credentials if name in used}),
+        guard=guard,
+        admin=admin,
+        log=Log(document.log.level, document.log.format, document.log.requests),
+        shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
+        notices=tuple(findings.notices),
+    )
+
+
+def _upstream(name: str, api: Api, listen: Listen | None, sources: _Sources) -> Upstream | None:
+    """None: something it cannot do without is missing, and `findings` says so."""
+    document = sources.document.upstreams[name]
+    place: Place = ("upstreams", name)
+    described = sources.written.described
+    url = _url(name, api, sources)
+    credential = _credential_name(name, sources)
+    tls = _tls(document.tls, place, sources)
+    if url is None or listen is None or credential is None:
+        return None
+    audience, audience_origin = _audience(name, api, url, credential, sources)
+    return Upstream(
+        name=name,
+        api=api,
+        url=url,
+        listen=listen,
+        credential=credential,
+        audience=audience,
+        tls=tls,
+        connect_timeout=document.connect_timeout,
+        response_timeout=document.response_timeout,
+        idle_timeout=document.idle_timeout,
+        max_connections=document.max_connections,
+        replay_buffer=document.replay_buffer,
+        open_paths=PRESETS[api].open_paths if api in PRESETS else (),
+        origins=MappingProxyType(
+            {
+                "url": described((*place, "url")) or described(("cluster",)) or "default",
+                "listen": (sources.listen_host.origin if sources.listen_host else None)
+                or described((*place, "listen"))
+                or f"preset {api}",
+                "credential": described((*place, "credential")) or "the only one",
+                "audience": audience_origin,
+            }
+        ),
+    )
+
+
+def _url(name: str, api: Api, sources: _Sources) -> BaseUrl | None:
+    document, place = sources.document, ("upstreams", name, "url")
+    url = document.upstreams[name].url
+    if url is not None:
+        if api == "zeebe" and url.path.endswith("/v2"):
+            sources.findings.notice(
+                f"upstream `{name}`: its url ends in /v2; callers write /v2 themselves, so leave it out"
+            )
+        return url
+    if api == "other":
+        near = nearest(name, PRESETS)
+        sources.findings.add(place, f"is missing: an API that no preset knows must say url and listen{near}")
+    elif sources.written.tree.get("cluster") is None:
+        sources.findings.add(place, "is missing: write it, or `cluster` with region and id for Camunda SaaS")
+    elif document.cluster is not None:
+        return addresses.base_url(
+            PRESETS[api].saas_url.format(region=document.cluster.region, id=document.cluster.id)
+        )
+    return None
+
+
+def _listen(name: str, api: Api, sources: _Sources) -> Listen | None:
+    listen = sources.document.upstreams[name].listen
+    if listen is None and api == "other":
+        sources.findings.add(("upstreams", name, "listen"), "is missing: write the port, as in listen: 19100")
+        return None
+    if listen is None:
+        listen = Listen("localhost", PRESETS[api].port)
+    return Listen(sources.listen_host.host, listen.port) if sources.listen_host else listen
+
+
+def _credential_name(name: str, sources: _Sources) -> str | None:
+    written = sources.written.tree.get("credentials")
+    names = list(written) if isinstance(written, dict) else []
+    chosen = sources.document.upstreams[name].credential
+    place = ("upstreams", name, "credential")
+    if chosen is None and len(names) == 1:
+        return str(names[0])
+    if not names:
+        sources.findings.add(("credentials",), "is missing: say how to get a credential, with its type")
+    elif chosen is None:
+        sources.findings.add(place, f"is missing: there are several credentials: {', '.join(names)}")
+    elif chosen not in names:
+        known = ", ".join(names)
+        sources.findings.add(place, f"names no credential; there are: {known}{nearest(chosen, names)}")
+    else:
+        return chosen
+    return None
+
+
+def _audience(
+    name: str, api: Api, url: BaseUrl, credential: str, sources: _Sources
+) -> tuple[str | None, str]:
+    """What to ask a token for, and where that comes from; an empty text asks for none."""
+    own = sources.document.upstreams[name].audience
+    document = sources.document.credentials.get(credential)
+    described = sources.written.described
+    if not isinstance(document, OAuth2Document):
+        if own is not None and document is not None:
+            sources.findings.notice(
+                f"upstream `{name}`: its audience counts for nothing, credential `{credential}` is not oauth2"
+            )
+        return None, "none"
+    if own is not None:
+        return own or None, described(("upstreams", name, "audience")) or "none"
+    if document.audience is not None:
+        return document.audience, described(("credentials", credential, "audience")) or "none"
+    if url.saas and api in PRESETS:
+        return PRESETS[api].audience, f"preset {api}"
+    return None, "none"
+
+
+def _credential(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> CredentialConfig:
+    document: CredentialDocument = sources.document.credentials[name]
+    place: Place = ("credentials", name)
+    match document:
+        case OAuth2Document():
+            return OAuth2(
+                name=name,
+                token_url=document.token_url or _saas_token_url(name, upstreams, sources),
+                client_id=document.client_id,
+                client_secret=_secret(
+                    document.client_secret,
+                    document.client_secret_file,
+                    (*place, "client_secret_file"),
+                    sources,
+                ),
+                auth_method=document.auth_method,
+                audience=document.audience,
+                scope=document.scope,
+                resource=document.resource,
+                parameters=MappingProxyType(document.parameters),
+                request_format=document.request_format,
+                tls=_tls(document.tls, place, sources),
+                timeout=document.timeout,
+                wait=document.wait,
+            )
+        case BearerDocument():
+            token = _secret(document.token, document.token_file, (*place, "token_file"), sources)
+            return Bearer(name, token, document.wait)
+        case BasicDocument():
+            password = _secret(document.password, document.password_file, (*place, "password_file"), sources)
+            return Basic(name, document.username, password, document.wait)
+        case _:
+            return NoCredential(name)
+
+
+def _saas_token_url(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> str:
+    """Camunda SaaS's, unless an upstream elsewhere shares the credential: its secret would go astray."""
+    for upstream in upstreams:
+        if upstream.credential == name and not upstream.url.saas:
+            sources.findings.add(
+                ("credentials", name, "token_url"),
+                f"is missing: upstream `{upstream.name}` is not on Camunda SaaS, so there is no default; "
+                "write your identity provider's token endpoint, so that no secret goes to the wrong place",
+            )
+            break
+    return SAAS_TOKEN_URL
+
+
+def _secret(text: str | None, file: str | None, place: Place, sources: _Sources) -> SecretRef:
+    if file is None:
+        return SecretRef(text=text)
+    path = sources.folder.absolute() / file
+    if (problem := secret_file_problem(path)) is not None:
+        sources.findings.add(place, problem)
+    return SecretRef(file=path)
+
+
+def _tls(document: TlsDocument, owner: Place, sources: _Sources) -> Tls:
+    if document.ca_file is None:
+        return Tls(None, document.server_name)
+    path = sources.folder.absolute() / document.ca_file
+    if (problem := ca_file_problem(path)) is not None:
+        sources.findings.add((*owner, "tls", "ca_file"), problem)
+    return Tls(path, document.server_name)

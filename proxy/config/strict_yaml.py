@@ -1,0 +1,170 @@
+"""YAML read strictly: every scalar stays the text that was written, and every value knows its line.
+
+YAML 1.1 takes `on` for true, `19080:80` for a number in base 60 and `0123` for 83. A secret must not change
+that way, so nothing is guessed here: the models turn texts into numbers. PyYAML parses; composing is ours,
+because its own follows aliases and nesting without a limit and lets a repeated key win silently.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import yaml
+
+from proxy.config.findings import Path, Written, dotted
+from proxy.errors import ConfigError, Problem
+
+MAX_OCTETS = 1024 * 1024
+MAX_DEPTH = 16
+MAX_NODES = 10_000  # after aliases are expanded: a few lines can stand for billions
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_SYNTAX = (
+    "is not valid YAML here: look for a missing space after a colon, a tab, uneven indentation, "
+    "or a value that must be quoted because it begins with one of @ ` % & * ! [ { or holds a colon or #"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One value: a scalar, a list of nodes, or key -> (line of the key, node)."""
+
+    line: int
+    value: "str | list[_Node] | dict[str, tuple[int, _Node]] | None"
+
+
+def read_yaml(text: str, name: str, substitute: Callable[[str], str]) -> tuple[Written, dict[Path, Problem]]:
+    """What `text` holds, and what is wrong with single values in it; those are left out.
+
+    Args:
+        text: one YAML document, a mapping.
+        name: of the file, for errors about the whole.
+        substitute: puts variables into a scalar; its ValueError is a sentence about it.
+
+    Raises:
+        ConfigError: it cannot be read at all.
+    """
+    reader = _Reader(name, _events(text))
+    try:
+        root = reader.document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ConfigError(Problem(name, _SYNTAX, mark.line + 1 if mark else None)) from None
+    except yaml.reader.ReaderError:
+        raise ConfigError(Problem(name, "holds a control character, which YAML does not allow")) from None
+    if root is None or root.value is None:
+        raise ConfigError(Problem(name, "is empty; config.example.yaml shows what it may say"))
+    if not isinstance(root.value, dict):
+        raise ConfigError(Problem(name, "must be a mapping with upstreams and credentials", root.line))
+    writer = _Writer(name, substitute)
+    tree = writer.mapping(root.value, ())
+    return Written(tree, writer.origins), {**writer.problems, **reader.problems}
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    yield from yaml.parse(text, Loader=yaml.SafeLoader)
+
+
+class _Reader:
+    """Events to nodes."""
+
+    def __init__(self, name: str, events: Iterator[yaml.Event]) -> None:
+        self._name = name
+        self._events = events
+        self._anchors: dict[str, _Node] = {}
+        self.problems: dict[Path, Problem] = {}
+
+    def document(self) -> _Node | None:
+        """The only document there is; None: there is none."""
+        root = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise ConfigError(Problem(self._name, "holds a second YAML document (---)", _line(event)))
+                root = self._node(next(self._events), (), 0)
+        return root
+
+    def _node(self, event: yaml.Event, path: Path, depth: int) -> _Node:
+        line = _line(event)
+        if depth > MAX_DEPTH:
+            raise ConfigError(Problem(self._name, f"is nested deeper than {MAX_DEPTH} levels", line))
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                message = "begins with * and no anchor (&) of that name is above it; quote it"
+                raise ConfigError(Problem(dotted(path), message, line))
+            return self._anchors[event.anchor]
+        if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+            raise TypeError(event)  # PyYAML's parser promises that this cannot be
+        if event.tag not in {None, "!"}:
+            self._refuse(path, "has a YAML tag; quote a value that begins with !", line)
+        if isinstance(event, yaml.ScalarEvent):
+            node = _Node(line, None if event.style is None and event.value in _NULL else event.value)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            below = enumerate(self._until(yaml.SequenceEndEvent))
+            node = _Node(line, [self._node(item, (*path, place), depth + 1) for place, item in below])
+        else:
+            node = _Node(line, self._items(path, depth))
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
+        while not isinstance(event := next(self._events), end):
+            yield event
+
+    def _items(self, path: Path, depth: int) -> dict[str, tuple[int, _Node]]:
+        items: dict[str, tuple[int, _Node]] = {}
+        for event in self._until(yaml.MappingEndEvent):
+            line = _line(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise ConfigError(Problem(dotted(path), "has a key that is not plain text", line))
+            below = (*path, event.value)
+            node = self._node(next(self._events), below, depth + 1)
+            if event.value in items:
+                self._refuse(below, f"is there twice, first in line {items[event.value][0]}", line)
+            items.setdefault(event.value, (line, node))
+        return items
+
+    def _refuse(self, path: Path, message: str, line: int) -> None:
+        self.problems.setdefault(path, Problem(dotted(path), message, line))
+
+
+class _Writer:
+    """Nodes to plain values, with their lines kept by path."""
+
+    def __init__(self, name: str, substitute: Callable[[str], str]) -> None:
+        self._name = name
+        self._substitute = substitute
+        self._nodes = 0
+        self.origins: dict[Path, int | str] = {}
+        self.problems: dict[Path, Problem] = {}
+
+    def mapping(self, items: dict[str, tuple[int, _Node]], path: Path) -> dict[str, object]:
+        written = ((key, line, node) for key, (line, node) in items.items())
+        return {str(key): value for key, value in self._plain(written, path)}
+
+    def _plain(
+        self, items: Iterable[tuple[str | int, int, _Node]], path: Path
+    ) -> Iterator[tuple[str | int, object]]:
+        """Keys and values; a value in which a variable is missing is a problem and left out."""
+        for key, line, node in items:
+            self._nodes += 1
+            if self._nodes > MAX_NODES:
+                raise ConfigError(Problem(self._name, f"stands for more than {MAX_NODES} values", line))
+            below = (*path, key)
+            self.origins[below] = line
+            if isinstance(node.value, dict):
+                yield key, self.mapping(node.value, below)
+            elif isinstance(node.value, list):
+                places = ((place, item.line, item) for place, item in enumerate(node.value))
+                yield key, [value for _, value in self._plain(places, below)]
+            elif node.value is None:
+                yield key, None
+            else:
+                try:
+                    yield key, self._substitute(node.value)
+                except ValueError as error:
+                    self.problems[below] = Problem(dotted(below), str(error), line)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1

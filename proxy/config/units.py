@@ -1,0 +1,74 @@
+"""Single values as people write them, `30s` or `64KiB` or `true`; errors never repeat the value."""
+
+import re
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_OCTETS = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_LONGEST = 30 * 24 * 3600
+_LARGEST = 1024**3
+
+
+def seconds(value: object) -> float:
+    """`30s`, `5m`, `1h` or a number of seconds; at most 30 days.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s?([smh]?)", str(value), re.ASCII)
+    if match is None:
+        raise ValueError("is not a duration: write 30s, 5m, 1h or a number of seconds")
+    result = float(match[1]) * _SECONDS[match[2]]
+    if result > _LONGEST:
+        raise ValueError("is longer than 30 days")
+    return result
+
+
+def positive_seconds(value: object) -> float:
+    """As `seconds`, but not zero.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    result = seconds(value)
+    if result == 0:
+        raise ValueError("must be longer than zero")
+    return result
+
+
+def octets(value: object) -> int:
+    """`64KiB`, `8MiB` or a number of octets; at most 1 GiB.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    match = re.fullmatch(r"([0-9]{1,10})\s?(B|KiB|MiB|GiB)?", str(value), re.ASCII)
+    if match is None:
+        raise ValueError("is not a size: write 64KiB, 8MiB or a number of octets")
+    result = int(match[1]) * _OCTETS[match[2] or ""]
+    if result > _LARGEST:
+        raise ValueError("is larger than 1GiB")
+    return result
+
+
+def count(value: object) -> int:
+    """A whole number from 1 to 65536.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    text = str(value)
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65536:
+        raise ValueError("must be a whole number from 1 to 65536")
+    return int(text)
+
+
+def flag(value: object) -> bool:
+    """`true` or `false` as YAML 1.2 spells them; `yes` and `on` mean different things to different readers.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    text = str(value)
+    if text not in {"true", "True", "TRUE", "false", "False", "FALSE"}:
+        raise ValueError("must be true or false")
+    return text.lower() == "true"

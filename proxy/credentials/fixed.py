@@ -1,0 +1,68 @@
+"""Credentials that are not fetched from anywhere: a shared token, Basic, none.
+
+They run in a Keeper like all others, at the pace below: a new one is read as soon as its file changes.
+"""
+
+from base64 import b64encode
+from re import compile as pattern
+
+from proxy.clock import Clock
+from proxy.credentials.credential import Credential
+from proxy.credentials.schedule import Policy
+from proxy.credentials.secret import Secret
+from proxy.errors import CredentialUnavailable
+
+AT_ONCE = Policy(retry_min=0.0, repair_min=0.0, repair_max=0.0)
+"""Nobody is hammered by a look at a file, so a refusal looks at once."""
+
+LARGEST_TOKEN = 1 << 16
+
+_VISIBLE = pattern(r"[\x21-\x7e]+")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class SharedToken:
+    """A bearer token that somebody else made; any visible ASCII (RFC 6750 has less, real ones have more)."""
+
+    def __init__(self, token: Secret, clock: Clock) -> None:
+        self._token = token
+        self._clock = clock
+
+    async def fetch(self) -> Credential:
+        token = self._token.read()
+        if not _VISIBLE.fullmatch(token) or len(token) > LARGEST_TOKEN:
+            raise _invalid("the shared token is not made of visible ASCII, or is longer than 64 KiB")
+        return Credential(((b"Authorization", b"Bearer " + token.encode("ascii")),), self._clock.now())
+
+
+class BasicLogin:
+    """User name and password with every request (RFC 7617, in UTF-8)."""
+
+    def __init__(self, username: str, password: Secret, clock: Clock) -> None:
+        self._username = username
+        self._password = password
+        self._clock = clock
+
+    async def fetch(self) -> Credential:
+        password = self._password.read()
+        if ":" in self._username or _CONTROL.search(self._username + password):
+            raise _invalid("the user name has a colon, or it or the password a control character")
+        try:
+            pair = b64encode(f"{self._username}:{password}".encode())
+        except UnicodeError:  # its text is what could not be written
+            raise _invalid("the user name or the password cannot be written as UTF-8") from None
+        return Credential(((b"Authorization", b"Basic " + pair),), self._clock.now())
+
+
+class NoCredential:
+    """Nothing is stamped."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def fetch(self) -> Credential:
+        return Credential((), self._clock.now())
+
+
+def _invalid(message: str) -> CredentialUnavailable:
+    return CredentialUnavailable(message, outcome="invalid")

@@ -1,0 +1,342 @@
+"""One credential kept fresh for all who use it.
+
+The loop in `run` is the only place that fetches, so there is one fetch at a time by construction. A request
+states a wish, wakes the loop and waits for the end of an attempt; who goes away cancels nothing.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from math import isfinite
+from typing import NoReturn
+
+from proxy.clock import Clock, pause
+from proxy.credentials import schedule
+from proxy.credentials.credential import Credential, CredentialSource
+from proxy.credentials.report import UNOBSERVED, Condition, CredentialStatus, FetchObserver, FetchTally
+from proxy.credentials.schedule import PACE, Policy, RefreshState
+from proxy.credentials.secret import Secret
+from proxy.credentials.store import TokenStore
+from proxy.credentials.throttle import HostThrottle
+from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined
+
+LONGEST_SLEEP = 30.0
+"""Seconds; timers stop while the machine is suspended, so that a woken laptop decides again soon."""
+
+SECRET_WATCH = 5.0
+"""Seconds between two looks at a secret's file."""
+
+HALF_WRITTEN = 1.0
+"""Seconds that a writer gets to finish a secret's file which was refused."""
+
+
+class Keeper:
+    """One credential, kept fresh.
+
+    Args:
+        name, target: as in the configuration and the metrics; `target` is the audience, or empty.
+        secret: watched: a change cuts every lane short; None: there is none to watch.
+        throttle: of the token host; None: nobody to be polite to.
+        store, key: where to take the first credential from and to put each new one.
+        random: dice for jitter, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: CredentialSource,
+        *,
+        clock: Clock,
+        target: str = "",
+        policy: Policy = PACE,
+        observer: FetchObserver = UNOBSERVED,
+        secret: Secret | None = None,
+        throttle: HostThrottle | None = None,
+        store: TokenStore | None = None,
+        key: Hashable = None,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.target = target
+        self.tally = FetchTally()
+        self._source = source
+        self._clock = clock
+        self._policy = policy
+        self._observer = observer
+        self._secret = secret if secret is not None and secret.may_change else None
+        self._throttle = throttle
+        self._store = store
+        self._key = key
+        self._random = random
+        self._state = RefreshState()
+        self._credential: Credential | None = None
+        self._succeeded_at: float | None = None
+        self._failure: CredentialError | None = None
+        self._secret_version: int | None = None
+        self._blamed: Credential | None = None
+        self._told: tuple[Condition, bool] = ("starting", False)
+        self._attempting = False
+        self._awake: asyncio.Future[object] | None = None
+        self._ended: asyncio.Future[object] | None = None
+
+    @property
+    def current(self) -> Credential | None:
+        """The credential to stamp now; None: none, or it has expired. The fast path: no await, no lock."""
+        credential = self._credential
+        return credential if credential is not None and credential.usable(self._clock.now()) else None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether fruitless repairs have widened the gap; only then need `accepted` be called."""
+        return self._state.fruitless > 0
+
+    async def get(self, timeout: float) -> Credential:  # noqa: ASYNC109 -- measured on our clock
+        """The credential; waits only where there is none.
+
+        Args:
+            timeout: seconds; where the next attempt is due later than that, the error comes at once.
+
+        Raises:
+            CredentialRejected: the token endpoint or login refused us; at once where that is known.
+            CredentialUnavailable: none can be had in time.
+        """
+        return self.current or await self._wait(self._clock.now() + timeout, lambda _: self.current)
+
+    async def replace(self, used: Credential, timeout: float) -> Credential:  # noqa: ASYNC109 -- likewise
+        """Another credential than `used`, which an upstream refused.
+
+        Raises:
+            RepairDeclined: `too_soon` after the last fetch or repair; the `same_credential` came back.
+            CredentialRejected, CredentialUnavailable: as `get`.
+        """
+        self._look_at_secret()
+        return await self._wait(self._clock.now() + timeout, lambda ended: self._other_than(used, ended))
+
+    def refused_again(self, credential: Credential) -> None:
+        """A repaired request was refused with this one too: doubles the gap between repairs, once each."""
+        if self._blamed is not credential:
+            self._blamed = credential
+            self._state = schedule.repair_fruitless(self._state)
+
+    def accepted(self) -> None:
+        """An upstream's answer was no refusal: the gap between repairs is the usual one again."""
+        self._state = schedule.repair_fruitful(self._state)
+
+    async def run(self) -> NoReturn:
+        """Refresh ahead until cancelled. An exception that is not a CredentialError is a bug, and rises."""
+        self._adopt()
+        while True:
+            self._look_at_secret()
+            self._tell()
+            delay = schedule.due_at(self._state, self._policy) - self._clock.now()
+            if delay > 0:
+                await self._sleep(delay)
+            else:
+                await self._attempt()
+
+    def snapshot(self) -> CredentialStatus:
+        """How it stands now."""
+        now = self._clock.now()
+        current = self.current
+        due = schedule.due_at(self._state, self._policy)
+        return CredentialStatus(
+            name=self.name,
+            target=self.target,
+            condition=self._condition(now),
+            usable=current is not None,
+            expires_at=current.expires_at if current is not None else None,
+            last_success=self._succeeded_at,
+            outcome=self._state.outcome,
+            next_attempt=due if isfinite(due) and not self._attempting else None,
+            failures=self._state.failures + self._state.refusals,
+            reason=self._reason(),
+        )
+
+    # -- a request's side --
+
+    async def _wait(self, deadline: float, wanted: Callable[[bool], Credential | None]) -> Credential:
+        """Wait for what is wanted: asked now, and again (with True) after each attempt."""
+        if (credential := wanted(False)) is not None:
+            return credential
+        self._check_hope(deadline)
+        begun = self._clock.now()
+        try:
+            while await self._attempt_ends(deadline):
+                if (credential := wanted(True)) is not None:
+                    return credential
+                self._check_hope(deadline)
+        finally:
+            self.tally.wait_seconds.observe(self._clock.now() - begun)
+        raise self._error()
+
+    def _other_than(self, used: Credential, ended: bool) -> Credential | None:
+        """The credential in use, if it is not `used`; else None, and the wish for another one is stated.
+
+        Raises:
+            RepairDeclined
+        """
+        current = self.current
+        # By value: a token that came back with an earlier expiry is another object, and no other credential.
+        if current is None or current.fields != used.fields:
+            return current
+        if ended and self._state.outcome == "same":
+            raise RepairDeclined("same_credential")
+        now = self._clock.now()
+        if not self._attempting and schedule.repair_at(self._state, self._policy, now) is None:
+            raise RepairDeclined("too_soon")
+        self._state = schedule.repair_wanted(self._state, now)
+        return None
+
+    def _check_hope(self, deadline: float) -> None:
+        """Raises what the last attempt brought, where the next one is not due in time to help."""
+        now = self._clock.now()
+        due = schedule.due_at(self._state, self._policy)
+        if not self._attempting and due > now and (due > deadline or self._refused):
+            raise self._error()
+
+    async def _attempt_ends(self, deadline: float) -> bool:
+        """Wait for the end of the attempt that runs or comes next; False: it did not end in time."""
+        if self._awake is not None and not self._awake.done():
+            self._awake.set_result(None)
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+        return await pause(self._clock, deadline - self._clock.now(), self._ended)
+
+    def _error(self) -> CredentialError:
+        """A fresh copy of what failed last: one exception raised by many would grow a traceback for each."""
+        due = schedule.due_at(self._state, self._policy) - self._clock.now()
+        retry_after = max(due, 1.0) if isfinite(due) else 1.0
+        failure = self._failure
+        if isinstance(failure, CredentialRejected):
+            return CredentialRejected(str(failure), retry_after=retry_after)
+        outcome = failure.outcome if isinstance(failure, CredentialUnavailable) else "unavailable"
+        message = self._reason() or "no other credential came in time"
+        return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
+
+    # -- the loop's side --
+
+    def _adopt(self) -> None:
+        """Take over what an earlier keeper of the same key has left."""
+        credential = self._store.get(self._key) if self._store is not None else None
+        if credential is not None:
+            self._credential = credential
+            self._succeeded_at = credential.fetched_at
+            self._state = schedule.fetched(
+                self._state,
+                self._policy,
+                credential.fetched_at,
+                credential.fetched_at,
+                credential.expires_at,
+                self._random(),
+            )
+
+    async def _sleep(self, delay: float) -> None:
+        longest = LONGEST_SLEEP if self._secret is None else SECRET_WATCH
+        self._awake = asyncio.get_running_loop().create_future()
+        await pause(self._clock, min(delay, longest), self._awake)
+
+    async def _attempt(self) -> None:
+        self._attempting = True
+        try:
+            if self._throttle is not None:
+                await self._throttle.turn()
+            await self._fetch()
+        finally:
+            self._attempting = False
+        self._tell()
+        if self._ended is not None:
+            self._ended.set_result(None)
+            self._ended = None
+
+    async def _fetch(self) -> None:
+        self._look_at_secret()
+        begun = self._clock.now()
+        try:
+            credential = await self._source.fetch()
+        except CredentialError as error:
+            self._note_failure(error)
+        else:
+            self._keep(credential)
+        outcome = self._state.outcome or "ok"
+        seconds = self._clock.now() - begun
+        self.tally.outcomes[outcome] += 1
+        self.tally.fetch_seconds.observe(seconds)
+        self._observer.fetched(self.name, self.target, outcome, seconds)
+        if self._throttle is not None:
+            self._throttle.ended(limited=outcome == "limited")
+        if self._state.refusals == 1 and self._refused:
+            await self._look_again()
+
+    def _keep(self, new: Credential) -> None:
+        now = self._clock.now()
+        old = self.current
+        if old is not None and old.fields == new.fields:
+            # What comes back may be stamped with a new expiry that is not its own: the earlier one counts.
+            if new.expires_at is not None and (old.expires_at is None or new.expires_at < old.expires_at):
+                old = replace(old, expires_at=new.expires_at)
+            self._credential = old
+            self._state = schedule.fetched_same(self._state, self._policy, now, old.expires_at)
+        else:
+            self._credential = new
+            self._state = schedule.fetched(
+                self._state, self._policy, now, new.fetched_at, new.expires_at, self._random()
+            )
+        self._succeeded_at = now
+        self._failure = None
+        if self._store is not None:
+            self._store[self._key] = self._credential
+
+    def _note_failure(self, error: CredentialError) -> None:
+        now = self._clock.now()
+        self._failure = error.with_traceback(None)
+        if isinstance(error, CredentialRejected):
+            self._state = schedule.refused(self._state, self._policy, now, error.retry_after)
+        else:
+            self._state = schedule.failed(
+                self._state, self._policy, now, error.outcome, error.retry_after, self._random()
+            )
+
+    def _look_at_secret(self) -> bool:
+        """Whether the secret has changed since we looked last, which cuts every lane short."""
+        if self._secret is None:
+            return False
+        known, self._secret_version = self._secret_version, self._secret.version()
+        changed = known is not None and known != self._secret_version
+        if changed:
+            self._state = schedule.secret_changed(self._state, self._clock.now())
+        return changed
+
+    async def _look_again(self) -> None:
+        """A secret whose file is still being written is refused: look again before the refusal counts."""
+        if self._secret is not None and not self._look_at_secret():
+            await pause(self._clock, HALF_WRITTEN)
+            self._look_at_secret()
+
+    # -- how it stands --
+
+    @property
+    def _refused(self) -> bool:
+        return self._state.refusals > 0 and self._state.outcome == "rejected"
+
+    def _condition(self, now: float) -> Condition:
+        """Between two lives, or after a changed secret, nothing has been learnt: as before."""
+        usable = self._credential is not None and self._credential.usable(now)
+        if self._state.failing:
+            return "failing" if usable else "unusable"
+        return "good" if usable and self._failure is None else self._told[0]
+
+    def _tell(self) -> None:
+        told = self._condition(self._clock.now()), self._refused
+        if told != self._told:
+            self._told = told
+            self._observer.changed(self.snapshot())
+
+    def _reason(self) -> str:
+        if self._failure is not None:
+            return str(self._failure)
+        if self.current is not None:
+            return ""
+        if self._succeeded_at is None:
+            return "the first fetch of a credential has not ended yet"
+        return "the credential has expired, and a new one is being fetched"

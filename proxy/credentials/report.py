@@ -1,0 +1,82 @@
+"""What a keeper tells: how it stands, what it counted, and to whom.
+
+No secret in any of it.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from proxy.errors import FetchOutcome
+from proxy.histogram import Histogram
+
+Condition = Literal["starting", "good", "failing", "unusable"]
+"""`failing`: refreshes fail, the credential is still good. `unusable`: they fail, and there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialStatus:
+    """How a credential stands, without a secret.
+
+    Attributes:
+        name, target: as in the configuration and the metrics.
+        condition: see `Condition`.
+        usable: whether requests can be let in with it now.
+        expires_at: seconds on the Clock; None: never, or there is none.
+        last_success: seconds on the Clock; None: there was none.
+        outcome: of the last attempt; None: there was none.
+        next_attempt: seconds on the Clock; None: none is planned, or one runs now.
+        failures: attempts in a row that failed.
+        reason: a sentence for people: why it is not usable, or its refresh fails; empty: all is well.
+    """
+
+    name: str
+    target: str
+    condition: Condition
+    usable: bool
+    expires_at: float | None
+    last_success: float | None
+    outcome: FetchOutcome | None
+    next_attempt: float | None
+    failures: int
+    reason: str
+
+
+class FetchObserver(Protocol):
+    """Who wants to know. Called from the loop, must not raise."""
+
+    def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
+        """An attempt ended, after so many seconds."""
+        ...
+
+    def changed(self, status: CredentialStatus) -> None:
+        """The condition changed, or a failure became a refusal; once per change, not per attempt."""
+        ...
+
+
+class Unobserved:
+    """Nobody wants to know."""
+
+    def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None: ...
+
+    def changed(self, status: CredentialStatus) -> None: ...
+
+
+UNOBSERVED = Unobserved()
+
+
+class FetchTally:
+    """Plain counts, turned into samples when somebody scrapes.
+
+    Attributes:
+        outcomes: attempts by outcome.
+        fetch_seconds: how long they took.
+        wait_seconds: how long requests waited, those that did.
+    """
+
+    __slots__ = ("fetch_seconds", "outcomes", "wait_seconds")
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[FetchOutcome] = Counter()
+        self.fetch_seconds = Histogram()
+        self.wait_seconds = Histogram()

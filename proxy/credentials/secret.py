@@ -1,0 +1,132 @@
+"""A secret and where it comes from. A file may change at any time, and may be half written when we look."""
+
+import os
+from pathlib import Path
+from stat import S_ISREG
+from typing import ClassVar, NoReturn, Protocol
+
+from proxy.errors import CredentialUnavailable
+
+LARGEST = 1 << 20
+"""Octets; a larger file is no secret."""
+
+
+class Secret(Protocol):
+    """A password, a client's secret, a shared token. Equal to another one from the same place.
+
+    Attributes:
+        may_change: whether it is worth looking at again.
+    """
+
+    may_change: ClassVar[bool]
+
+    def read(self) -> str:
+        """The secret as it is now.
+
+        Raises:
+            CredentialUnavailable: there has never been one.
+        """
+        ...
+
+    def version(self) -> int:
+        """Looks where it comes from: a number that grows whenever the secret becomes another one."""
+        ...
+
+
+class _Hidden:
+    """Shows nothing of itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not to be pickled")
+
+
+class TextSecret(_Hidden):
+    """A secret that stands in the configuration."""
+
+    __slots__ = ("_text",)
+
+    may_change: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def read(self) -> str:
+        return self._text
+
+    def version(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TextSecret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class FileSecret(_Hidden):
+    """A secret in a file, read again whenever the file changes: renamed over, written in place, or behind
+    Kubernetes' symlinks. While it is missing, empty, or not text, the secret read last stays.
+    """
+
+    __slots__ = ("_path", "_seen", "_text", "_version")
+
+    may_change: ClassVar[bool] = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, ...] | None = None
+        self._text: str | None = None
+        self._version = 0
+
+    def read(self) -> str:
+        self._look()
+        if self._text is None:
+            raise CredentialUnavailable("a secret's file is missing, empty or not readable as text")
+        return self._text
+
+    def version(self) -> int:
+        self._look()
+        return self._version
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileSecret) and other._path == self._path
+
+    def __hash__(self) -> int:
+        return hash(self._path)
+
+    def _look(self) -> None:
+        try:
+            seen = _signature(self._path.stat())
+            if seen == self._seen:
+                return
+            octets, self._seen = _read(self._path)
+            text = _without_line_end(octets.decode())
+        except (OSError, UnicodeDecodeError):
+            return
+        if text and text != self._text:
+            self._text = text
+            self._version += 1
+
+
+def _read(path: Path) -> tuple[bytes, tuple[int, ...]]:
+    """Content and signature of one and the same file, the signature taken first: what is written
+    meanwhile gives it another one."""
+    # O_NONBLOCK: a pipe without a writer would stop the loop.
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        state = os.fstat(file.fileno())
+        if not S_ISREG(state.st_mode) or state.st_size > LARGEST:
+            return b"", _signature(state)
+        return file.read(LARGEST), _signature(state)
+
+
+def _signature(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev
+
+
+def _without_line_end(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")

@@ -1,0 +1,167 @@
+"""One Camunda API: what it lets in, what it answers.
+
+Paths and shapes are the documentation's; statuses marked "observed" were seen on a real 8.6.0.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from proxy.demo.gate import Gate, Open, leftovers, nginx
+from proxy.demo.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that was let in.
+
+    Attributes:
+        body: all of it.
+        key: what stands at the place of `{key}` in the path, still encoded; empty where there is none.
+    """
+
+    request: web.BaseRequest
+    body: bytes
+    key: str
+    api: "Api"
+    world: World
+
+
+Answer = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` may hold one `{key}`, a single segment."""
+
+    method: str
+    path: str
+    answer: Answer
+
+    def match(self, path: str) -> str | None:
+        """The key, empty where the route has none; None: another path."""
+        before, braces, after = self.path.partition("{key}")
+        if not braces:
+            return "" if path == self.path else None
+        key = path[len(before) : len(path) - len(after)]
+        fits = path.startswith(before) and path.endswith(after)
+        return key if fits and key and "/" not in key else None
+
+
+@dataclass(slots=True, eq=False)
+class Api:
+    """One API on one host.
+
+    Attributes:
+        name: such as `zeebe`; the Self-Managed one and the one on SaaS are two.
+        gate: who gets in.
+        prefix: of every path; on SaaS the cluster's id.
+        open: paths that need no Authorization; a bad one is refused there too (Camunda 8.8: "permit all"
+            inside the authenticated chain).
+        url: base URL, prefix included, once it is up.
+        keys_lost: it refuses good tokens as well (observed: `JWKS error`, where the issuer is
+            down and the key unknown).
+        statuses: answers by status.
+        refusals: requests that were not let in, by reason.
+        polls: long polls waiting now.
+        cut: requests whose caller went before the answer. A real 8.6.0 does not notice (observed) and gives
+            the job to nobody.
+    """
+
+    name: str
+    saas: bool
+    gate: Gate
+    routes: tuple[Route, ...]
+    prefix: str = ""
+    open: frozenset[str] = frozenset()
+    url: str = ""
+    host: str = ""
+    keys_lost: bool = False
+    statuses: Counter[int] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+    polls: int = 0
+    cut: int = 0
+
+    async def answer(self, world: World, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            response = await self._judged(world, request)
+        except asyncio.CancelledError:
+            self.cut += 1
+            raise
+        else:
+            self.statuses[response.status] += 1
+            return response
+        finally:
+            world.news.tell()
+
+    async def _judged(self, world: World, request: web.BaseRequest) -> web.StreamResponse:
+        if head_size(request) > world.rules.header_limit:
+            return closing(400, "<!doctype html><title>HTTP Status 400 - Bad Request</title>")  # observed
+        complaint = leftovers(request, self.host, cookies=isinstance(self.gate, Open))
+        if complaint is not None:
+            world.complaints.append((self.name, complaint))
+            return web.Response(status=400, text=f"simulated Camunda: {complaint}")
+        path = request.rel_url.raw_path
+        if not path.startswith(self.prefix + "/"):
+            return nginx(404, "Not Found")  # not this cluster's id
+        path = path[len(self.prefix) :]
+        authorization = request.headers.get("Authorization")
+        if authorization is not None or path not in self.open:
+            reason = self.gate.judge(authorization)
+            if reason is None and self.keys_lost:
+                reason = "keys"
+            if reason is not None:
+                self.refusals[reason] += 1
+                return self.gate.refuse(request, reason)
+        body = await read(request, world.rules.body_limit)
+        if body is None:
+            return closing(413, "")  # observed, and after the 401
+        return await self._routed(world, request, path, body)
+
+    async def _routed(
+        self, world: World, request: web.BaseRequest, path: str, body: bytes
+    ) -> web.StreamResponse:
+        allowed: set[str] = set()
+        for route in self.routes:
+            key = route.match(path)
+            if key is None:
+                continue
+            if request.method == route.method or (request.method == "HEAD" and route.method == "GET"):
+                return await route.answer(Call(request, body, key, self, world))
+            allowed.add(route.method)
+        if allowed:
+            return web.Response(status=405, headers={"Allow": ", ".join(sorted(allowed))})
+        return web.json_response({"status": 404, "error": "Not Found", "path": request.path}, status=404)
+
+
+def head_size(request: web.BaseRequest) -> int:
+    """Octets of request line and fields."""
+    line = len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n")
+    return line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.raw_headers)
+
+
+def closing(status: int, page: str) -> web.Response:
+    response = (
+        web.Response(status=status, text=page, content_type="text/html")
+        if page
+        else web.Response(status=status)
+    )
+    response.force_close()
+    return response
+
+
+async def read(request: web.BaseRequest, limit: int) -> bytes | None:
+    """The body; None: it is longer than the limit. A caller who asks first is told to go on (observed)."""
+    if not request.can_read_body:
+        return b""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > limit:
+            return None
+    return bytes(body)

@@ -1,0 +1,177 @@
+"""The whole simulated Camunda: which hosts there are, and the one server behind their ports."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+from aiohttp import web
+
+from proxy.clock import Clock, SystemClock
+from proxy.demo import gate, webapps
+from proxy.demo.apis import Api, Route
+from proxy.demo.engine import Engine
+from proxy.demo.keycloak import KeycloakTokens
+from proxy.demo.saas import SaasTokens
+from proxy.demo.tokens import TokenEndpoint
+from proxy.demo.world import Client, Rules, World, new_secret
+from proxy.demo.zeebe import Zeebe
+
+CLUSTER_ID = "5c34c0a7-0000-0000-0000-000000000000"
+USERNAME = "demo"
+CONSOLE_AUDIENCE = "api.cloud.camunda.io"
+SAAS_AUDIENCES = {  # Camunda docs, per API
+    "zeebe": "zeebe.camunda.io",
+    "operate": "operate.camunda.io",
+    "tasklist": "tasklist.camunda.io",
+    "optimize": "optimize.camunda.io",
+    "console": CONSOLE_AUDIENCE,
+    "modeler": CONSOLE_AUDIENCE,
+}
+SELF_AUDIENCES = {  # what Management Identity calls them
+    "zeebe": "zeebe-api",
+    "orchestration": "orchestration-api",
+    "operate": "operate-api",
+    "tasklist": "tasklist-api",
+    "optimize": "optimize-api",
+    "console": "console-api",
+    "modeler": "web-modeler-public-api",
+}
+SELF_REFUSALS: dict[str, gate.Refuse] = {
+    "zeebe": gate.refuse_as_engine,
+    "operate": gate.refuse_as_operate,
+    "tasklist": gate.refuse_as_operate,
+    "optimize": gate.refuse_as_optimize,
+}
+OPEN = {
+    "orchestration": frozenset(("/v2/license", "/v2/status")),  # 8.8 and later; 8.6 refuses (observed)
+    "optimize": frozenset(("/api/readyz",)),
+}
+PREFIXES = {"console": "", "modeler": "/api"}
+
+
+class SimulatedCamunda(World):
+    """Camunda on SaaS and Self-Managed.
+
+    Each endpoint has a port of its own on 127.0.0.1, as each has a host of its own in life.
+
+    Attributes:
+        saas, keycloak: the token endpoints, with their switches and books.
+        apis: all of them, by (name, saas).
+        username, password: for `zeebe-basic`.
+        shared_token: for `optimize-shared`.
+    """
+
+    def __init__(self, clock: Clock, rules: Rules) -> None:
+        super().__init__(clock, rules)
+        everything = tuple(SELF_AUDIENCES.values())
+        self.saas = SaasTokens(
+            self,
+            (
+                Client("saas-client", tuple(a for a in SAAS_AUDIENCES.values() if a != CONSOLE_AUDIENCE)),
+                Client("console-client", (CONSOLE_AUDIENCE,)),
+            ),
+        )
+        self.keycloak = KeycloakTokens(
+            self,
+            (
+                Client("orchestration", everything),
+                Client("other-audience", ("other-api",)),
+                Client("basic-only", everything, basic_only=True),
+                Client("odd:client +%", everything, secret="p:a s+s%20&=\u00e9" + new_secret()),
+            ),
+        )
+        self.username = USERNAME
+        self.password = new_secret()
+        self.shared_token = new_secret()
+        self.engine = Engine()
+        self.apis = {(api.name, api.saas): api for api in self._apis()}
+
+    def _apis(self) -> Iterator[Api]:
+        zeebe = Zeebe(self.engine).routes()
+        operate, tasklist, optimize = webapps.operate(self.engine), webapps.tasklist(), webapps.optimize()
+        routes: dict[str, tuple[Route, ...]] = {
+            "zeebe": zeebe,
+            "orchestration": zeebe + operate + tasklist,  # one application since 8.8
+            "operate": operate,
+            "tasklist": tasklist,
+            "optimize": optimize,
+            "console": webapps.console(),
+            "modeler": webapps.modeler(),
+        }
+        for name, audience in SAAS_AUDIENCES.items():
+            jwt = gate.Jwt(self.mint, audience, gate.refuse_as_ingress)
+            prefix = PREFIXES.get(name, f"/{CLUSTER_ID}")
+            yield Api(name, True, jwt, routes[name], prefix, OPEN.get(name, frozenset()))
+        for name, audience in SELF_AUDIENCES.items():
+            refuse = SELF_REFUSALS.get(name, gate.refuse_as_resource_server)
+            jwt = gate.Jwt(self.mint, audience, refuse, exact=name == "zeebe")
+            yield Api(name, False, jwt, routes[name], PREFIXES.get(name, ""), OPEN.get(name, frozenset()))
+        basic = gate.Basic(self.username, self.password, gate.refuse_as_basic)
+        yield Api("zeebe-basic", False, basic, zeebe)
+        yield Api("zeebe-open", False, gate.Open(), zeebe)
+        shared = gate.Shared(self.shared_token, gate.refuse_as_optimize)
+        yield Api("optimize-shared", False, shared, optimize, open=OPEN["optimize"])
+
+    def api(self, name: str, *, saas: bool = False) -> Api:
+        return self.apis[name, saas]
+
+    def url(self, name: str, *, saas: bool = False) -> str:
+        """Base URL of an API, without a slash at its end."""
+        return self.apis[name, saas].url
+
+    def revoke(self, client: str | None = None, *, forget: bool = True) -> None:
+        """Take back all tokens so far, or one client's.
+
+        Args:
+            forget: SaaS gives new ones out from now on; else it hands revoked ones out again.
+        """
+        self.mint.revoke(client)
+        if forget:
+            self.saas.forget()
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What nobody may ever read in a log or on a page; tokens are not among them."""
+        clients = (*self.saas.clients.values(), *self.keycloak.clients.values())
+        return frozenset((self.password, self.shared_token, *(client.secret for client in clients)))
+
+
+@contextlib.asynccontextmanager
+async def simulated_camunda(
+    *, clock: Clock | None = None, rules: Rules | None = None
+) -> AsyncIterator[SimulatedCamunda]:
+    """Up while the block lasts; ends within a moment, whatever is still waiting for an answer."""
+    camunda = SimulatedCamunda(clock or SystemClock(), rules or Rules())
+    endpoints: list[TokenEndpoint | Api] = [camunda.saas, camunda.keycloak, *camunda.apis.values()]
+    by_port: dict[int, TokenEndpoint | Api] = {}
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.transport is None:  # gone already
+            return web.Response()
+        endpoint = by_port[request.transport.get_extra_info("sockname")[1]]
+        if isinstance(endpoint, Api):
+            return await endpoint.answer(camunda, request)
+        return await endpoint.answer(request)
+
+    server = web.Server(
+        answer,
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,
+        lingering_time=2.0,
+        # Wide enough to see ourselves what is too wide.
+        max_line_size=65536,
+        max_field_size=65536,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        for endpoint in endpoints:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            port = runner.addresses[-1][1]
+            by_port[port] = endpoint
+            endpoint.host = f"127.0.0.1:{port}"
+            path = endpoint.prefix if isinstance(endpoint, Api) else endpoint.path
+            endpoint.url = f"http://{endpoint.host}{path}"
+        yield camunda
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,179 @@
+"""What every token endpoint has in common: its book of requests, its switches, its bad answers."""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from proxy.demo.gate import leftovers
+from proxy.demo.world import Client, Fault, World
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
+
+INSTEAD: dict[Fault, tuple[int, str, bytes]] = {
+    Fault.DOWN: (503, "text/html", b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>"),
+    Fault.ERROR_500: (500, "application/json", b'{"error":"unknown_error"}'),
+    Fault.HTML: (200, "text/html", b"<!doctype html><title>Sign in</title>"),
+    Fault.EMPTY: (200, "application/json", b""),
+    Fault.BROKEN_JSON: (200, "application/json", b'{"access_token":"e30.e30.AAAA","expires_'),
+    Fault.LIST: (200, "application/json", b'[{"access_token":"e30.e30.AAAA","expires_in":300}]'),
+}
+SPOILED: dict[Fault, dict[str, object]] = {
+    Fault.OVERSIZED: {"padding": "x" * (1024 * 1024)},
+    Fault.ERROR_IN_200: {"error": "invalid_client", "error_description": "said with status 200"},
+    Fault.NO_TOKEN: {"access_token": None},
+    Fault.WRONG_TYPE: {"token_type": "mac"},
+    Fault.EXPIRES_ZERO: {"expires_in": 0},
+    Fault.EXPIRES_NEGATIVE: {"expires_in": -300},
+    Fault.EXPIRES_TEXT: {"expires_in": "soon"},
+    Fault.TOKEN_CR: {"access_token": "e30.e30.AAAA\rX: y"},
+    Fault.TOKEN_LF: {"access_token": "e30.e30.AAAA\nX: y"},
+    Fault.TOKEN_SPACE: {"access_token": "e30.e30.AAAA AAAA"},
+    Fault.TOKEN_NON_ASCII: {"access_token": "e30.e30.\u00e4\u00f6"},
+}
+
+
+@dataclass(slots=True)
+class TokenRequest:
+    """One request for a token; filled in as it is understood.
+
+    Attributes:
+        at: seconds on the Clock, when it arrived.
+        gap: seconds since the one before it at this endpoint; infinite for the first.
+        client, audience: as asked for; empty where the request did not say.
+        outcome: `pending`, `gone` (the caller went), `issued`, `same` (the token it had been given before),
+            `limited` (429), `complaint`, a Fault's value, or the `error` of the answer.
+    """
+
+    at: float
+    gap: float
+    client: str = ""
+    audience: str = ""
+    outcome: str = "pending"
+
+
+class Refused(Exception):
+    """No token. `error` is a code of RFC 6749 section 5.2; None: the answer has no JSON body."""
+
+    def __init__(self, status: int, error: str, description: str | None = None) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.description = description
+
+
+class TokenEndpoint:
+    """Attributes:
+    url: where to ask, once it is up.
+    requests: everything that was asked, first one first.
+    clients: by name; `change_secret` replaces one.
+    rejected: names of clients that are refused, whatever they show.
+    fault: what to do instead of the work; None: work.
+    override: members to replace in an answer that brings a token, such as `{"expires_in": "60"}`.
+    """
+
+    name: ClassVar[str]
+    path: ClassVar[str]
+
+    def __init__(self, world: World, clients: Iterable[Client]) -> None:
+        self.world = world
+        self.url = ""
+        self.host = ""
+        self.requests: list[TokenRequest] = []
+        self.clients = {client.name: client for client in clients}
+        self.rejected: set[str] = set()
+        self.fault: Fault | None = None
+        self.override: dict[str, object] = {}
+
+    def change_secret(self, client: str, secret: str) -> None:
+        self.clients[client] = replace(self.clients[client], secret=secret)
+
+    def count(self, outcome: str) -> int:
+        """How many requests ended so."""
+        return sum(request.outcome == outcome for request in self.requests)
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        now = self.world.clock.now()
+        entry = TokenRequest(now, now - self.requests[-1].at if self.requests else math.inf)
+        self.requests.append(entry)
+        self.world.news.tell()
+        try:
+            return await self._judged(request, entry)
+        finally:
+            if entry.outcome == "pending":
+                entry.outcome = "gone"
+            self.world.news.tell()
+
+    async def _judged(self, request: web.BaseRequest, entry: TokenRequest) -> web.StreamResponse:
+        complaint = leftovers(request, self.host)
+        if complaint is None and request.path == "/elsewhere":
+            complaint = "a redirect was followed"  # the secret went out twice
+        if complaint is not None:
+            self.world.complaints.append((self.name, complaint))
+            entry.outcome = "complaint"
+            return web.Response(status=400, text=complaint)
+        if self.fault is not None and self.fault not in SPOILED:
+            return await self._instead(request, self.fault, entry)
+        try:
+            members = await self.granted(request, entry)
+        except Refused as refused:
+            entry.outcome = refused.error
+            return self.refusal(refused)
+        members |= self.override
+        if self.fault is not None:
+            entry.outcome = self.fault.value
+            members |= SPOILED[self.fault]
+        return web.json_response(members, headers=NO_STORE)
+
+    async def _instead(
+        self, request: web.BaseRequest, fault: Fault, entry: TokenRequest
+    ) -> web.StreamResponse:
+        if fault is Fault.HANG:
+            await asyncio.Event().wait()
+        entry.outcome = fault.value
+        if fault is Fault.REDIRECT:
+            return web.Response(status=307, headers={"Location": "/elsewhere"})
+        if fault is Fault.RESET:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        status, content_type, body = INSTEAD[fault]
+        return web.Response(status=status, content_type=content_type, body=body)
+
+    async def granted(self, request: web.BaseRequest, entry: TokenRequest) -> dict[str, object]:
+        """The members of a good answer; sets the entry's client, audience and outcome.
+
+        Raises:
+            Refused: no token for this request.
+        """
+        raise NotImplementedError
+
+    def refusal(self, refused: Refused) -> web.Response:
+        members = {"error": refused.error}
+        if refused.description is not None:
+            members["error_description"] = refused.description
+        return web.json_response(members, status=refused.status, headers=NO_STORE)
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The parameters of a form body.
+
+    Raises:
+        Refused: it is none, or repeats a parameter (RFC 6749 section 3.2: MUST NOT).
+    """
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
+    except ValueError:
+        raise Refused(400, "invalid_request", "Malformed form body") from None
+    if len(dict(pairs)) != len(pairs):
+        raise Refused(400, "invalid_request", "Repeated parameter")
+    return dict(pairs)
+
+
+def whole(seconds: float) -> float:
+    """`expires_in` as servers write it: rounded down; lives under a second, for tests only, as they are."""
+    return math.floor(seconds) if seconds >= 1 else seconds

@@ -1,0 +1,142 @@
+"""What all simulated servers share: numbers, clients, clock, mint, and news of what happened."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from proxy.clock import Clock, pause
+from proxy.demo.mint import Mint
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Every number; seconds, octets. Replace them at any time: `camunda.rules = replace(camunda.rules, ...)`.
+
+    Attributes:
+        token_life: of new tokens, unless the client has its own.
+        token_gap: SaaS answers 429 to requests of one address that come sooner than this after another,
+            whatever became of that one (Camunda docs, "Manage API clients": about one a second).
+        retry_after: the 429's `Retry-After`, as it is sent; None: not sent (what SaaS does is not known).
+        tarpit: SaaS delays what comes after a wrong secret, from the same client, secret and audience
+            (README of the JavaScript SDK).
+        reissue_before: SaaS hands the same token out until this long before its expiry (JavaScript
+            SDK #125).
+        whole_seconds: `iat` and `exp` are rounded down, so a life is up to a second shorter than
+            `expires_in` says (observed: a token of 20 s was refused from 19.6 s on).
+        header_limit: request line and fields (Tomcat's and Optimize's default).
+        body_limit: of a request (Camunda docs up to 8.7: 4 MB; observed).
+        long_poll: for a `requestTimeout` of 0 (8.6 default).
+        ingress_timeout: SaaS answers 504 when an answer takes longer (JavaScript SDK: "at 60 s SaaS
+            throws 504").
+    """
+
+    token_life: float = 300.0
+    token_gap: float = 1.0
+    retry_after: str | None = None
+    tarpit: float = 30.0
+    reissue_before: float = 30.0
+    whole_seconds: bool = False
+    header_limit: int = 8192
+    body_limit: int = 4 * 1024 * 1024
+    long_poll: float = 10.0
+    ingress_timeout: float = 60.0
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(24)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who may ask for tokens.
+
+    Attributes:
+        audiences: SaaS: what it may ask for, one at a time; Keycloak: what its tokens are for, all at once.
+        basic_only: Keycloak takes its secret by HTTP Basic alone.
+        life: of its tokens, in seconds; None: as the rules say.
+    """
+
+    name: str
+    audiences: tuple[str, ...]
+    secret: str = field(default_factory=new_secret, repr=False)
+    basic_only: bool = False
+    life: float | None = None
+
+
+class Fault(StrEnum):
+    """What a token endpoint may do instead of its work.
+
+    Up to ERROR_500 whatever the request is; from OVERSIZED on only where it would have got a token.
+    """
+
+    DOWN = "down"  # 503
+    HANG = "hang"  # no answer until the caller goes
+    RESET = "reset"  # the connection is cut
+    HTML = "html"  # 200 text/html
+    EMPTY = "empty"  # 200 application/json without a body
+    BROKEN_JSON = "broken_json"  # ends in the middle
+    LIST = "list"  # JSON, not an object
+    REDIRECT = "redirect"  # 307: who follows sends the secret once more, and is complained of
+    ERROR_500 = "error_500"
+    OVERSIZED = "oversized"  # over 1 MiB
+    ERROR_IN_200 = "error_in_200"
+    NO_TOKEN = "no_token"  # noqa: S105 -- a name of a fault
+    WRONG_TYPE = "wrong_type"
+    EXPIRES_ZERO = "expires_zero"
+    EXPIRES_NEGATIVE = "expires_negative"
+    EXPIRES_TEXT = "expires_text"
+    TOKEN_CR = "token_cr"  # noqa: S105 -- a name of a fault
+    TOKEN_LF = "token_lf"  # noqa: S105 -- a name of a fault
+    TOKEN_SPACE = "token_space"  # noqa: S105 -- a name of a fault
+    TOKEN_NON_ASCII = "token_non_ascii"  # noqa: S105 -- a name of a fault
+
+
+class News:
+    """Wakes whoever waits for a fact, each time something happened."""
+
+    def __init__(self) -> None:
+        self._next: asyncio.Future[object] | None = None
+
+    def tell(self) -> None:
+        if self._next is not None:
+            self._next.set_result(None)
+            self._next = None
+
+    def _coming(self) -> "asyncio.Future[object]":
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_future()
+        return self._next
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        while not fact():
+            # Shared by all who wait: one who is cancelled must not cancel it for the others.
+            await asyncio.shield(self._coming())
+
+    async def within(self, seconds: float, fact: Callable[[], bool], clock: Clock) -> bool:
+        """Whether the fact came true before the seconds were over."""
+        end = clock.now() + seconds
+        while not fact():
+            left = end - clock.now()
+            if left <= 0:
+                return False
+            await pause(clock, left, self._coming())
+        return True
+
+
+class World:
+    """Shared by every endpoint.
+
+    Attributes:
+        rules: the numbers in force.
+        complaints: what no proxy may send, as (where, what), first one first; empty is the proof.
+        news: told when each request that arrived, was answered, or was given up.
+    """
+
+    def __init__(self, clock: Clock, rules: Rules) -> None:
+        self.clock = clock
+        self.rules = rules
+        self.mint = Mint(clock)
+        self.news = News()
+        self.complaints: list[tuple[str, str]] = []

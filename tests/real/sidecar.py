@@ -1,0 +1,173 @@
+"""The proxy as its user runs it: a command, a file, two ports."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.clock import SystemClock, pause
+from tests.real.servers import Engine, Keycloak
+
+CLOCK = SystemClock()
+COMMAND = Path(sys.executable).with_name("camunda-auth-proxy")
+PROBLEM = "urn:camunda-auth-proxy:"
+
+
+class Answer(NamedTuple):
+    """What a caller got."""
+
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def ours(self) -> str:
+        """The code, where the proxy itself answered; else empty: Camunda did."""
+        if "proxy-status" not in self.headers:
+            return ""
+        assert self.headers["content-type"].startswith("application/problem+json")
+        return str(self.json["type"]).removeprefix(PROBLEM)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Sidecar:
+    """A running proxy and one caller of it."""
+
+    def __init__(self, api: aiohttp.ClientSession, admin: aiohttp.ClientSession) -> None:
+        self._api = api
+        self._admin = admin
+
+    async def call(self, path: str = "/v2/topology", method: str = "GET", **how: Any) -> Answer:
+        """One request, without any credential; `how` as aiohttp's `request` takes it."""
+        return await _answer(self._api, method, path, **how)
+
+    async def health(self, kind: str) -> Answer:
+        return await _answer(self._admin, "GET", f"/health/{kind}")
+
+    async def live(self) -> bool:
+        return await self._is("live")
+
+    async def ready(self) -> bool:
+        return await self._is("ready")
+
+    async def _is(self, kind: str) -> bool:
+        try:
+            return (await self.health(kind)).status == 200
+        except aiohttp.ClientConnectorError:
+            return False  # it has only just been started
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples that have these labels; 0 where there is none."""
+        families = text_string_to_metric_families(
+            (await _answer(self._admin, "GET", "/metrics")).body.decode()
+        )
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == f"camunda_auth_proxy_{name}" and labels.items() <= sample.labels.items()
+        )
+
+    async def fetches(self) -> float:
+        """Tokens had so far."""
+        return await self.metric("credential_fetches_total", outcome="ok")
+
+    async def waits(self) -> float:
+        """Requests that had to wait for a token so far."""
+        return await self.metric("credential_wait_seconds_count")
+
+
+async def _answer(session: aiohttp.ClientSession, method: str, path: str, **how: Any) -> Answer:
+    async with session.request(method, path, **how) as response:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, headers, await response.read())
+
+
+@asynccontextmanager
+async def sidecar(
+    folder: Path, keycloak: Keycloak, engine: Engine, **credential: str
+) -> AsyncIterator[Sidecar]:
+    """A proxy whose only credential is an `oauth2` one with these settings.
+
+    It starts, and ends with exit code 0 and without a token in anything it has said.
+    """
+    api, admin = (f"127.0.0.1:{port}" for port in _free_ports(2))
+    file, log = folder / f"{api}.yaml", folder / f"{api}.log"
+    config = {
+        "upstreams": {"zeebe": {"url": engine.url, "listen": api, "credential": "keycloak"}},
+        "credentials": {"keycloak": {"type": "oauth2", "token_url": keycloak.token_url, **credential}},
+        "admin": {"listen": admin},
+    }
+    file.write_text(json.dumps(config))  # JSON is YAML
+    with log.open("wb") as said:
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "run", "--config", file, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said
+        )
+    try:
+        async with _session(api) as of_api, _session(admin) as of_admin:
+            yield Sidecar(of_api, of_admin)
+    finally:
+        code = await _stop(process)
+        sys.stderr.write(log.read_text())
+    assert code == 0
+    assert "eyJ" not in log.read_text()  # how every JWT begins
+
+
+def _session(authority: str) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0)
+    return aiohttp.ClientSession(
+        f"http://{authority}", connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+    )
+
+
+async def _stop(process: Process) -> int:
+    if process.returncode is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return await asyncio.wait_for(process.wait(), 40)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports: list[int] = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+async def ticks(rate: float, seconds: float) -> AsyncIterator[float]:
+    """The moments of a steady traffic, in seconds on CLOCK, each when it comes.
+
+    A reader who is late is not waited for: the mean rate holds.
+    """
+    begun = CLOCK.now()
+    for number in range(round(rate * seconds)):
+        moment = begun + number / rate
+        await pause(CLOCK, moment - CLOCK.now())
+        yield moment
+
+
+async def eventually(fact: Callable[[], Awaitable[bool]], within: float) -> None:
+    """Asks five times a second until it is true.
+
+    Raises:
+        TimeoutError: it was not, `within` so many seconds.
+    """
+    async with asyncio.timeout(within):
+        while not await fact():
+            await pause(CLOCK, 0.2)
