@@ -69,7 +69,7 @@ class _Counts(Collector):
         tallies = {upstream.name: upstream.tally for upstream in self._state.upstreams}
         yield from _request_counts(tallies)
         yield from _request_times(tallies)
-        yield from _fetches(self._state.keepers)
+        yield from _fetches(upstream.keeper for upstream in self._state.upstreams)
         yield from _credentials(snapshot, self._wall() - now)
         yield _gauge("ready", "Whether every upstream has a usable credential.", (), {(): snapshot.ready})
         yield InfoMetricFamily(
@@ -149,6 +149,7 @@ def _request_times(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
 
 
 def _fetches(keepers: Iterable[Keeper]) -> Iterator[Metric]:
+    """Each keeper counts once, though several upstreams may share it."""
     labels = ("credential", "target")
     each = {(keeper.name, keeper.target): keeper.tally for keeper in keepers}
     yield _counter(

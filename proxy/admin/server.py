@@ -17,7 +17,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from proxy.admin import status
 from proxy.admin.metrics import Metrics
@@ -30,9 +30,6 @@ from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Call, Listener, Tap
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relayed
-
-UNREAD_LIMIT: Final = 64 * 1024
-"""Octets of answers that a caller may leave unread before its connection ends with the next one."""
 
 log = logging.getLogger(__name__)
 
@@ -148,12 +145,7 @@ class _Door:
     async def forward(self, call: Call) -> Relayed:
         """Answer one request."""
         head, tap = call.head, call.tap
-        keep_alive = (
-            head.keep_alive
-            and not call.unread
-            and not self._state.draining
-            and tap.transport.get_write_buffer_size() <= UNREAD_LIMIT
-        )
+        keep_alive = head.keep_alive and not call.unread and not self._state.draining
         with_body = head.method != b"HEAD"
         answer = self._answer(head)
         if isinstance(answer, Document):

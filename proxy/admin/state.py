@@ -42,11 +42,6 @@ class State:
     bound: bool = False
     draining: bool = False
 
-    @property
-    def keepers(self) -> tuple[Keeper, ...]:
-        """Each once, though several upstreams may share it."""
-        return tuple(dict.fromkeys(upstream.keeper for upstream in self.upstreams))
-
     def snapshot(self, now: float) -> Snapshot:
         """How it stands at `now`, seconds on the Clock."""
         return Snapshot(

@@ -55,7 +55,8 @@ class Snapshot:
     @property
     def ready(self) -> bool:
         """Every upstream has a usable credential, and new requests are welcome."""
-        return self.bound and all(self.state(upstream) == "ready" for upstream in self.upstreams)
+        usable = all(upstream.status.usable for upstream in self.upstreams)
+        return usable and self.bound and not self.draining
 
     def state(self, upstream: UpstreamStatus) -> UpstreamState:
         """What a request to it would meet."""

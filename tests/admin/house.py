@@ -3,9 +3,10 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from proxy.admin.server import Admin
@@ -18,6 +19,7 @@ from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource, running
 
 CANARY = "canary-7f3a-never-to-be-seen"
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 UNIX_TIME = 1_700_000_000.0
 """Seconds since 1970, while the clock of the tests says 1000."""
 
@@ -78,14 +80,15 @@ class House:
         self.scrapes += 1
         return UNIX_TIME + self.clock.now() - 1000.0
 
-    async def get(self, path: str, *, probe: bool = False, **fields: str) -> Reply:
-        return await self.ask("GET", path, probe=probe, **fields)
+    async def get(self, path: str, fields: Mapping[str, str] = NO_FIELDS, *, probe: bool = False) -> Reply:
+        return await self.ask("GET", path, fields, probe=probe)
 
-    async def ask(self, method: str, path: str, *, probe: bool = False, **fields: str) -> Reply:
+    async def ask(
+        self, method: str, path: str, fields: Mapping[str, str] = NO_FIELDS, *, probe: bool = False
+    ) -> Reply:
         """One request on a connection of its own; `fields` in place of, or beside, those of every request."""
         port = self.probe_port if probe else self.port
-        all_fields = {"Host": f"localhost:{port}", "Connection": "close"}
-        all_fields |= {name.replace("_", "-").title(): value for name, value in fields.items()}
+        all_fields = {"Host": f"localhost:{port}", "Connection": "close", **fields}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in all_fields.items())]
         return reply(await exchange(port, "\r\n".join((*lines, "", "")).encode()))
 

@@ -1,0 +1,119 @@
+"""The gateway before an origin: built by hand, on a clock that the test moves."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from proxy.credentials.credential import CredentialSource
+from proxy.credentials.keeper import Keeper
+from proxy.gateway.fields import Address
+from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
+from proxy.gateway.guard import Guard
+from proxy.gateway.listener import Listener
+from proxy.gateway.pool import Endpoint, Pool, Timeouts
+from proxy.gateway.tally import Tally
+from tests.clock import FakeClock
+from tests.credentials.sources import ScriptedSource
+from tests.gateway.wire import PATIENCE, Origin, Wire
+
+VIA = b"us-1"
+
+
+class Notes:
+    """A RequestObserver that remembers."""
+
+    def __init__(self) -> None:
+        self.all: list[Forwarded] = []
+
+    def forwarded(self, details: Forwarded) -> None:
+        self.all.append(details)
+
+
+@dataclass(frozen=True)
+class Rig:
+    clock: FakeClock
+    source: CredentialSource
+    keeper: Keeper
+    pool: Pool
+    tally: Tally
+    forwarder: Forwarder
+    listener: Listener
+    notes: Notes
+    port: int
+    group: asyncio.TaskGroup
+    stack: AsyncExitStack
+
+    async def caller(self) -> Wire:
+        """A connection of a caller."""
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20))
+        self.stack.callback(wire.cut)
+        return wire
+
+    async def call(self, octets: bytes) -> Wire:
+        """A connection on which this has been sent."""
+        wire = await self.caller()
+        wire.send(octets)
+        return wire
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Turn the loop until it is so."""
+        async with asyncio.timeout(PATIENCE):
+            while not fact():
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def gateway(
+    site: Origin | int,
+    *,
+    source: CredentialSource | None = None,
+    prefix: bytes = b"",
+    injects: bool = True,
+    endpoint: Endpoint | None = None,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 -- frozen
+    max_connections: int = 256,
+    replay_buffer: int = 64 * 1024,
+    open_paths: frozenset[bytes] = frozenset(),
+) -> AsyncIterator[Rig]:
+    """A listener, a forwarder, a pool and a keeper whose loop runs."""
+    port = site if isinstance(site, int) else site.port
+    clock, tally, notes = FakeClock(), Tally(), Notes()
+    source = source or ScriptedSource(clock)
+    if isinstance(source, ScriptedSource):
+        source._clock = clock
+    keeper = Keeper("saas", source, clock=clock, random=lambda: 0.0)
+    pool = Pool(endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally)
+    address = Address(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
+    rules = Rules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
+    forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)
+    listener = Listener(forwarder, clock)
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    await listener.start([sock])
+    async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
+        loop = group.create_task(keeper.run())
+        await clock.settle()
+        rig = Rig(
+            clock, source, keeper, pool, tally, forwarder, listener, notes, sock.getsockname()[1], group, stack
+        )
+        try:
+            yield rig
+        finally:
+            await stack.aclose()
+            await listener.close()
+            await rig.until(lambda: not listener.taps and not tally.in_flight)
+            pool.close()
+            await rig.until(lambda: not any(pool.counts().values()))
+            loop.cancel()
+
+
+def get(path: str = "/", *lines: str, method: str = "GET", host: str = "localhost") -> bytes:
+    """A request without a body."""
+    return "\r\n".join((f"{method} {path} HTTP/1.1", f"Host: {host}", *lines, "", "")).encode("latin-1")
+
+
+def post(body: bytes, *lines: str, path: str = "/") -> bytes:
+    """A request with a counted body."""
+    return get(path, f"Content-Length: {len(body)}", *lines, method="POST") + body
