@@ -10,6 +10,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
 from aiohttp import web
@@ -208,7 +209,8 @@ class Tap(asyncio.Protocol):
     # -- what the forwarder asks for --
 
     def write(self, octets: bytes) -> None:
-        self.transport.write(octets)
+        if not self.transport.is_closing():  # uvloop raises where the caller has just gone
+            self.transport.write(octets)
 
     def hold_upload(self) -> None:
         if not self.transport.is_closing():
@@ -222,7 +224,8 @@ class Tap(asyncio.Protocol):
         """Cut the connection so that nobody takes the answer for whole: RST, not FIN."""
         sock = self.transport.get_extra_info("socket")
         if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with suppress(OSError):  # closed already
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def done(self, keep_alive: bool) -> None:

@@ -171,6 +171,16 @@ async def test_a_credential_that_never_was_has_no_moments(house: House) -> None:
     assert values(families[PREFIX + "ready"]) == {(): 0}
 
 
+async def test_an_expired_credential_leaves_the_moment_of_its_success(house: House) -> None:
+    await house.fetched()
+    house.clock.jump(301.0)
+    families = await scrape(house)
+    key = ("saas", "zeebe.camunda.io")
+    assert not families[PREFIX + "credential_expiry_timestamp_seconds"].samples
+    assert values(families[PREFIX + "credential_last_success_timestamp_seconds"]) == {key: UNIX_TIME}
+    assert values(families[PREFIX + "credential_usable"]) == {key: 0}
+
+
 async def test_a_credential_that_never_expires_has_no_expiry(house: House) -> None:
     house.source.life = None
     await house.fetched()

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.gateway.pool import Timeouts
 from tests.credentials.sources import ScriptedSource
-from tests.gateway.rig import Rig, gateway, get, post
+from tests.gateway.rig import gateway, get, post
 from tests.gateway.wire import OK, Wire, answering, origin
 
 BEGINNINGS = {
@@ -75,18 +75,6 @@ async def test_an_upstream_that_goes_before_its_head_is_a_502(how: str, octets: 
 
 
 # -- connections that have been used before --
-
-
-async def stale(rig: Rig, wire: Wire, peer: Wire, request: bytes) -> None:
-    """One exchange, and then the upstream closes on the next request, unread."""
-    wire.send(get())
-    await peer.head()
-    peer.send(OK)
-    assert (await wire.message()).status == 200
-    await rig.until(lambda: rig.pool.counts()["idle"] == 1)
-    wire.send(request)
-    await peer.message()
-    peer.reset()
 
 
 @pytest.mark.parametrize("request_octets", [get("/twice"), get("/twice", "Content-Length: 2", method="PUT") + b"ab"])
@@ -387,3 +375,23 @@ async def test_a_caller_may_go_at_any_moment_and_nothing_is_left_behind(turns: i
             await rig.until(lambda: rig.pool.counts()["active"] + rig.pool.counts()["connecting"] == 0)
         wire = await rig.call(get())
         assert (await wire.message()).body == b"ok"
+
+
+@pytest.mark.parametrize("turns", range(0, 24, 2))
+async def test_a_caller_may_go_in_the_middle_of_a_stream(turns: int) -> None:
+    async def play(wire: Wire) -> None:
+        await wire.head()
+        wire.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not wire.writer.is_closing():
+            wire.send(b"1\r\nx\r\n" * 100)
+            await wire.writer.drain()
+            await asyncio.sleep(0)
+
+    async with origin(play) as site, gateway(site) as rig:
+        wires = [await rig.call(get()) for _ in range(8)]
+        for wire in wires:
+            await wire.head()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            wire.reset()
+        await rig.until(lambda: not rig.listener.taps and not any(rig.pool.counts().values()))

@@ -61,9 +61,9 @@ unpacked() {
     need mvn maven
     mvn -v >/dev/null 2>&1 || export JAVA_HOME="$(java_home)"
     rm -rf "$folder"
-    # The markers' default folder would be named ${project.basedir}, literally.
-    (cd "$REAL_DIR" && mvn -q -B -Dstyle.color=never dependency:unpack -Dartifact="$coordinates" \
-      -DoutputDirectory="$folder" -DmarkersDirectory="$REAL_DIR/markers" -Dmdep.overWriteReleases=true) >&2
+    (cd "$REAL_DIR" && mvn -q -B dependency:unpack -Dartifact="$coordinates" -DoutputDirectory="$folder" \
+      -Dmdep.overWriteReleases=true) >"$REAL_DIR/maven.log" 2>&1 ||
+      { cat "$REAL_DIR/maven.log" >&2; die "Maven cannot fetch $coordinates"; }
     touch "$folder/.whole"
   fi
   echo "$folder"
