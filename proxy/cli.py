@@ -74,7 +74,10 @@ Examples:
 )
 @configured
 def run_command(config: Path | None, env_file: Path | None) -> int:
-    """Start the proxy; SIGTERM or Ctrl-C stops it gracefully, a second one at once."""
+    """Start the proxy.
+
+    SIGTERM or Ctrl-C stops it gracefully, a second one at once.
+    """
     from proxy.commands.serve import serve
 
     return serve(_load(config, env_file))
@@ -83,7 +86,10 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy check --config camunda-auth-proxy.yaml")
 @configured
 def check(config: Path | None, env_file: Path | None) -> int:
-    """Say whether the configuration is right, and where each value came from. Offline."""
+    """Say whether the configuration is right.
+
+    Offline; prints where each value came from, or every mistake at once.
+    """
     from proxy.commands.tables import configuration
 
     loaded = _load(config, env_file)
@@ -96,7 +102,11 @@ def check(config: Path | None, env_file: Path | None) -> int:
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
 @click.option("--stay", is_flag=True, help="Leave everything up afterwards, to try by hand.")
 def demo(stay: bool) -> int:
-    """See it work: a simulated Camunda, the proxy before it, one call through every kind of credential."""
+    """See it work, without a Camunda.
+
+    A simulated Camunda, the proxy before it, one call through every kind of credential; a token that
+    expires meanwhile, and one that is revoked.
+    """
     from proxy.commands.show import show
 
     return show(stay=stay)
@@ -105,7 +115,10 @@ def demo(stay: bool) -> int:
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy health --address 127.0.0.1:19090")
 @click.option("--address", help="Admin listener of the running proxy, HOST:PORT.")
 def health(address: str | None) -> int:
-    """Ask the running proxy whether it is ready; exit code 0 or 1."""
+    """Ask the running proxy whether it is ready.
+
+    Exit code 0 or 1.
+    """
     from proxy.commands.probe import health as ask
 
     return ask([] if address is None else ["--address", address])

@@ -47,7 +47,7 @@ class ForPeople(logging.Formatter):
         self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        extras = "".join(f" {key}={value}" for key, value in extras_of(record).items())
+        extras = "".join(f" {key}={value}" for key, value in extras_of(record).items() if value != "")
         head, *traceback = super().format(record).split("\n")
         return self._redact("\n".join((head + extras, *traceback)))
 

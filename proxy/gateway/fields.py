@@ -181,8 +181,9 @@ class Address:
         if not rest.startswith(self.prefix) or rest[len(self.prefix) :][:1] not in (b"/", b"?", b"#", b""):
             return location
         rest = rest[len(self.prefix) :]
-        # `//x` would name another host to whoever follows it
-        return location if rest[:2] == b"//" else rest if rest[:1] == b"/" else b"/" + rest
+        if rest[:1] == b"/" and rest[1:2] in (b"/", b"\\"):  # would name another host to whoever follows it
+            return location
+        return rest if rest[:1] == b"/" else b"/" + rest
 
 
 def _status_line(status: int) -> bytes:

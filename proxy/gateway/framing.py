@@ -377,12 +377,14 @@ class RequestReader:
         elif (end := buffer.find(b"\r\n\r\n", at, at + MAX_TRAILERS) + 4) == 3:  # not found
             if len(buffer) - at >= MAX_TRAILERS:
                 raise _too_large("The body's trailer section is too large.")
-            if _BROKEN_LINE.search(buffer, at):
+            if _BROKEN_LINE.search(buffer, max(at, self._scanned - 1)):
                 raise _bad("A line of the body's trailer section does not end in CRLF.")
+            self._scanned = len(buffer) - at
             return None
         if not _TRAILERS.fullmatch(buffer, at, end):
             raise _bad("The body's trailer section is not valid.")
         self._at = end
+        self._scanned = 0
         self._state = "head"
         return b""
 

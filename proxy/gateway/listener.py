@@ -231,9 +231,7 @@ class Tap(asyncio.Protocol):
     def done(self, keep_alive: bool) -> None:
         """The call is answered; on with the next, if there is to be one."""
         self.call = None
-        if self._fault is not None and keep_alive:
-            self._answer_fault(self._fault)
-        elif keep_alive and not self._paused:
+        if keep_alive and not self._paused:
             self._next()
 
     def _next(self) -> None:

@@ -75,7 +75,7 @@ async def gateway(
     timeouts: Timeouts = Timeouts(),  # noqa: B008 -- frozen
     max_connections: int = 256,
     replay_buffer: int = 64 * 1024,
-    open_paths: frozenset[bytes] = frozenset(),
+    open_paths: tuple[bytes, ...] = (),
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs."""
     port = site if isinstance(site, int) else site.port
@@ -96,7 +96,17 @@ async def gateway(
         loop = group.create_task(keeper.run())
         await clock.settle()
         rig = Rig(
-            clock, source, keeper, pool, tally, forwarder, listener, notes, sock.getsockname()[1], group, stack
+            clock,
+            source,
+            keeper,
+            pool,
+            tally,
+            forwarder,
+            listener,
+            notes,
+            sock.getsockname()[1],
+            group,
+            stack,
         )
         try:
             yield rig

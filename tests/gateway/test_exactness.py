@@ -13,18 +13,24 @@ from tests.gateway.wire import OK, Answer, Wire, answering, origin
 async def test_a_request_arrives_octet_for_octet_with_the_credential_last() -> None:
     async with origin() as site, gateway(site, prefix=b"/base") as rig:
         await rig.call(
-            b"GET /a%2Fb//../c?q=%20+&x=/?%C3 HTTP/1.1\r\nhOST: localhost\r\nX-One: 1\r\nx-ONE:   two words \t\r\n"
-            b"X-Empty:\r\nX-Bytes: caf\xc3\xa9 \xff\r\nAccept: */*\r\n\r\n"
+            b"GET /a%2Fb//../c?q=%20+&x=/?%C3 HTTP/1.1\r\nhOST: localhost\r\nX-One: 1\r\n"
+            b"x-ONE:   two words \t\r\nX-Empty:\r\nX-Bytes: caf\xc3\xa9 \xff\r\nAccept: */*\r\n\r\n"
         )
         head = await (await site.accept()).head()
-        assert head.raw == (
-            b"GET /base/a%%2Fb//../c?q=%%20+&x=/?%%C3 HTTP/1.1\r\nHost: origin:%d\r\nX-One: 1\r\n"
-            b"x-ONE: two words\r\nX-Empty: \r\nX-Bytes: caf\xc3\xa9 \xff\r\nAccept: */*\r\nVia: 1.1 us-1\r\n"
-            b"Authorization: Bearer 1\r\n\r\n"
-        ) % site.port
+        assert (
+            head.raw
+            == (
+                b"GET /base/a%%2Fb//../c?q=%%20+&x=/?%%C3 HTTP/1.1\r\nHost: origin:%d\r\nX-One: 1\r\n"
+                b"x-ONE: two words\r\nX-Empty: \r\nX-Bytes: caf\xc3\xa9 \xff\r\n"
+                b"Accept: */*\r\nVia: 1.1 us-1\r\nAuthorization: Bearer 1\r\n\r\n"
+            )
+            % site.port
+        )
 
 
-@pytest.mark.parametrize("connection", ["authorization", "close, Authorization", "keep-alive,AUTHORIZATION,x-a"])
+@pytest.mark.parametrize(
+    "connection", ["authorization", "close, Authorization", "keep-alive,AUTHORIZATION,x-a"]
+)
 async def test_a_caller_cannot_remove_the_credential(connection: str) -> None:
     async with origin() as site, gateway(site) as rig:
         await rig.call(get("/", "Authorization: mine", f"Connection: {connection}", "Cookie: mine", "X-A: 1"))
@@ -98,9 +104,10 @@ async def test_an_answer_arrives_octet_for_octet_without_what_ends_here() -> Non
     async with (
         origin(
             answering(
-                b"HTTP/1.1 418 Whatever\r\nX-a:  one\r\nX-A: \xe9 two \r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
-                b"Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nAccess-Control-Allow-Origin: *\r\n"
-                b"Strict-Transport-Security: max-age=1\r\nTiming-Allow-Origin: *\r\nLocation: /base/next\r\n"
+                b"HTTP/1.1 418 Whatever\r\nX-a:  one\r\nX-A: \xe9 two \r\nSet-Cookie: a=1\r\n"
+                b"Set-Cookie: b=2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
+                b"Access-Control-Allow-Origin: *\r\nStrict-Transport-Security: max-age=1\r\n"
+                b"Timing-Allow-Origin: *\r\nLocation: /base/next\r\n"
                 b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x00"
             )
         ) as site,
@@ -108,8 +115,9 @@ async def test_an_answer_arrives_octet_for_octet_without_what_ends_here() -> Non
     ):
         wire = await rig.call(get())
         assert (await wire.head()).raw == (
-            b"HTTP/1.1 418 I'm a Teapot\r\nX-a: one\r\nX-A: \xe9 two\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n"
-            b"Content-Encoding: gzip\r\nlocation: /next\r\nCross-Origin-Resource-Policy: same-origin\r\n"
+            b"HTTP/1.1 418 I'm a Teapot\r\nX-a: one\r\nX-A: \xe9 two\r\nSet-Cookie: a=1\r\n"
+            b"Set-Cookie: b=2\r\nContent-Encoding: gzip\r\nlocation: /next\r\n"
+            b"Cross-Origin-Resource-Policy: same-origin\r\n"
             b"X-Content-Type-Options: nosniff\r\nVia: 1.1 us-1\r\nContent-Length: 3\r\n\r\n"
         )
         assert await wire.octets(3) == b"\x1f\x8b\x00"
@@ -175,7 +183,9 @@ async def test_an_upstreams_interim_answers_are_relayed() -> None:
         wire = await rig.call(get("/", "Expect: 100-continue", "Content-Length: 4", method="POST"))
         peer = await site.accept()
         assert (await peer.head()).get(b"expect") == b"100-continue"
-        peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\n\r\n")
+        peer.send(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x\r\n\r\n"
+        )
         assert (await wire.head()).raw == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert (await wire.head()).raw == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
         wire.send(b"body")

@@ -59,7 +59,9 @@ async def test_what_must_not_pass_is_answered_here(case: str) -> None:
         assert rig.tally.sent == len(answer.head.raw) + len(answer.body)
 
 
-@pytest.mark.parametrize("octets", [get("*", method="OPTIONS"), get("/", "Max-Forwards: 0", method="OPTIONS")])
+@pytest.mark.parametrize(
+    "octets", [get("*", method="OPTIONS"), get("/", "Max-Forwards: 0", method="OPTIONS")]
+)
 async def test_options_that_end_here_are_answered_here(octets: bytes) -> None:
     async with origin() as site, gateway(site) as rig:
         wire = await rig.call(octets)
@@ -104,7 +106,9 @@ async def test_the_body_of_an_upgrade_is_never_a_request(upgrade: str) -> None:
 
 async def test_an_offer_of_h2c_is_left_unanswered() -> None:
     async with origin() as site, gateway(site) as rig:
-        await rig.call(get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA"))
+        await rig.call(
+            get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMA")
+        )
         head = await (await site.accept()).head()
         assert head.get(b"upgrade") is None
         assert head.get(b"http2-settings") is None
@@ -112,7 +116,9 @@ async def test_an_offer_of_h2c_is_left_unanswered() -> None:
 
 async def test_nothing_of_a_bad_request_is_echoed() -> None:
     async with origin() as site, gateway(site) as rig:
-        wire = await rig.call(b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: c4n4ry\r\nbad line\r\n\r\n")
+        wire = await rig.call(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: c4n4ry\r\nbad line\r\n\r\n"
+        )
         assert b"c4n4ry" not in await wire.rest()
 
 
@@ -139,7 +145,7 @@ async def test_a_pipelining_caller_is_told_to_wait() -> None:
         await peer.head()
         flood = rig.group.create_task(push(wire, get("/more"), 32 << 20))
         (tap,) = rig.listener.taps
-        await rig.until(lambda: not tap.transport.is_reading())  # type: ignore[attr-defined]
+        await rig.until(lambda: not tap.transport.is_reading())
         await rig.clock.settle()
         assert tap._reader.buffered < MAX_PIPELINED + (512 << 10)
         peer.send(OK)
@@ -173,7 +179,9 @@ async def test_a_good_request_before_a_bad_one_gets_its_answer() -> None:
         assert site.accepted == 1
 
 
-@pytest.mark.parametrize("first", [get("/", "Connection: close"), b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"])
+@pytest.mark.parametrize(
+    "first", [get("/", "Connection: close"), b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"]
+)
 async def test_after_connection_close_nothing_is_read(first: bytes) -> None:
     async with origin() as site, gateway(site) as rig:
         wire = await rig.call(first + get("/never"))
@@ -388,7 +396,7 @@ async def test_an_upstream_that_does_not_read_slows_the_caller_down() -> None:
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         sending = rig.group.create_task(push(wire, bytes(1024), MUCH))
         (tap,) = rig.listener.taps
-        await rig.until(lambda: not tap.transport.is_reading())  # type: ignore[attr-defined]
+        await rig.until(lambda: not tap.transport.is_reading())
         await rig.until(Still())
         received = rig.tally.received
         assert received < MUCH
@@ -410,7 +418,7 @@ async def test_an_upload_that_waits_for_a_credential_is_not_read_into_memory() -
         sending = rig.group.create_task(push(wire, bytes(1024), MUCH))
         await rig.until(lambda: bool(rig.listener.taps))
         (tap,) = rig.listener.taps
-        await rig.until(lambda: not tap.transport.is_reading())  # type: ignore[attr-defined]
+        await rig.until(lambda: not tap.transport.is_reading())
         await rig.until(Still())
         assert rig.tally.received < 1 << 20
         await rig.clock.advance(5.0)

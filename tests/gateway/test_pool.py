@@ -106,7 +106,9 @@ async def test_a_newcomer_does_not_overtake_who_waits() -> None:
         await peer.head()
         waiting = await rig.call(get("/waiting"))
         await rig.until(lambda: len(rig.pool._waiting) == 1)
-        first.send(get("/newcomer"))  # pipelined: it asks in the very step in which the connection is given back
+        first.send(
+            get("/newcomer")
+        )  # pipelined: it asks in the very step in which the connection is given back
         await rig.until(lambda: rig.tally.received == len(get("/first") + get("/waiting") + get("/newcomer")))
         peer.send(OK)
         assert (await peer.head()).line == b"GET /waiting HTTP/1.1"
@@ -146,6 +148,18 @@ async def test_a_caller_that_goes_while_it_waits_for_a_place_takes_none() -> Non
         assert (await third.message()).status == 200
 
 
+async def test_a_place_given_to_who_has_just_gone_is_given_to_the_next() -> None:
+    async with origin() as site, gateway(site, max_connections=1) as rig:
+        connection = await rig.pool.acquire()
+        gone, stays = (rig.group.create_task(rig.pool.acquire()) for _ in range(2))
+        await rig.until(lambda: len(rig.pool._waiting) == 2)
+        rig.pool.release(connection)
+        gone.cancel()
+        await rig.until(stays.done)
+        assert stays.result() is connection
+        connection.abort()
+
+
 async def test_a_second_try_at_the_limit_takes_the_place_of_an_idle_connection() -> None:
     async with origin() as site, gateway(site, max_connections=2) as rig:
         wires = [await rig.call(get()), await rig.call(get())]
@@ -178,8 +192,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("tls")
     cert, key = folder / "cert.pem", folder / "key.pem"
     openssl(
-        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
-        *("-subj", "/CN=camunda.test", "-addext", "subjectAltName=DNS:camunda.test", "-keyout", key, "-out", cert),
+        *(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ),
+        *(
+            "-subj",
+            "/CN=camunda.test",
+            "-addext",
+            "subjectAltName=DNS:camunda.test",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+        ),
     )
     return cert, key
 
@@ -209,12 +242,14 @@ async def test_a_wrong_name_or_an_unknown_authority_is_a_502_and_nothing_is_sent
     certificate: tuple[Path, Path], trusts: bool, name: str | None
 ) -> None:
     context = ssl.create_default_context(cafile=str(certificate[0]) if trusts else None)
-    async with origin(answering(OK), serving(certificate)) as site:
-        async with gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, name)) as rig:
-            wire = await rig.call(get())
-            answer = await wire.message()
-            assert (answer.status, code(answer)) == (502, "upstream_tls")
-            assert site.accepted == 0
+    async with (
+        origin(answering(OK), serving(certificate)) as site,
+        gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, name)) as rig,
+    ):
+        wire = await rig.call(get())
+        answer = await wire.message()
+        assert (answer.status, code(answer)) == (502, "upstream_tls")
+        assert site.accepted == 0
 
 
 async def test_tls_to_an_upstream_that_speaks_none_is_a_502() -> None:

@@ -8,6 +8,7 @@ import pytest
 from proxy.clock import pause
 from proxy.credentials.credential import Credential
 from proxy.errors import CredentialRejected, CredentialUnavailable
+from proxy.gateway.pool import Timeouts
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.rig import Rig, gateway, get, post
@@ -44,7 +45,6 @@ async def wants(wire: Wire, token: int) -> None:
 
 async def test_without_a_credential_nothing_is_forwarded() -> None:
     async with origin() as site, gateway(site, source=scripted(*[DOWN] * 99)) as rig:
-        rig.keeper._state = rig.keeper._state  # the first attempt has failed
         wire = await rig.call(get())
         await rig.until(lambda: rig.tally.in_flight == 1)
         await rig.clock.advance(11.0)
@@ -69,6 +69,7 @@ async def test_a_refused_client_is_a_502_at_once() -> None:
         assert (await wire.message()).status == 502
 
 
+@pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_500_requests_before_the_first_credential_are_one_fetch_and_no_connection() -> None:
     async with origin(answering(OK)) as site, gateway(site, source=scripted(takes=2.0)) as rig:
         wires = [await rig.call(get()) for _ in range(500)]
@@ -130,12 +131,19 @@ async def test_a_credential_that_expired_while_waiting_for_a_connection_is_not_s
 
 async def test_an_open_path_passes_bare_where_there_is_no_credential() -> None:
     source = scripted(*[DOWN] * 99)
-    async with origin() as site, gateway(site, source=source, open_paths=frozenset({b"/api/readyz"})) as rig:
+    async with (
+        origin() as site,
+        gateway(site, source=source, open_paths=(b"/api/readyz", b"/static/**")) as rig,
+    ):
         wire = await rig.call(get("/api/readyz?x=1", "Authorization: mine"))
         peer = await site.accept()
         assert (await peer.head()).get(b"authorization") is None
         peer.send(REFUSED)
         assert (await wire.message()).status == 401
+        wire.send(get("/static/a/b"))
+        assert (await peer.head()).get(b"authorization") is None
+        peer.send(OK)
+        assert (await wire.message()).status == 200
         rest = await rig.call(get("/api/readyz/more"))
         await rig.until(lambda: rig.tally.in_flight == 1)
         await rig.clock.advance(11.0)
@@ -220,6 +228,7 @@ async def test_a_403_with_a_bearer_challenge_is_repaired_and_no_other_403() -> N
         assert fetches(rig) == 2
 
 
+@pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_500_parallel_refusals_are_one_fetch_and_one_replay_each() -> None:
     async def play(wire: Wire) -> None:
         await wants(wire, 2)
@@ -352,8 +361,6 @@ async def test_a_refusal_that_was_held_and_then_lost_is_truncated_at_the_caller(
 
 
 async def test_a_held_refusal_whose_time_is_over_ends_too() -> None:
-    from proxy.gateway.pool import Timeouts
-
     slow = Slow(FakeClock())
     async with origin() as site, gateway(site, source=slow, timeouts=Timeouts(5.0, 60.0, 3.0)) as rig:
         wire, peer = await held_refusal(site, rig, slow, BIG)
@@ -379,6 +386,9 @@ async def test_a_held_refusal_does_not_meddle_with_whoever_uses_its_connection_n
             assert (await wire.message()).body == b"expired"
         peer.send(OK)
         assert (await other.message()).body == b"ok"
+        await rig.until(lambda: rig.tally.in_flight == 0)
+        other.send(get("/again"))
+        assert (await peer.head()).line == b"GET /again HTTP/1.1"
         assert site.accepted == 1
 
 

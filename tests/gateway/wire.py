@@ -149,7 +149,7 @@ class Origin:
 async def origin(
     play: Callable[[Wire], Awaitable[None]] | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Origin]:
-    """An upstream on a free port; `play` does what an upstream does on each connection, else the test does."""
+    """An upstream on a free port; `play` speaks on each connection, else the test does."""
     site = Origin(play)
     server = await asyncio.start_server(site._connected, "127.0.0.1", 0, ssl=tls, limit=1 << 20)
     site.port = server.sockets[0].getsockname()[1]
@@ -175,6 +175,6 @@ def answering(*answers: bytes) -> Callable[[Wire], Awaitable[None]]:
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSED = (
-    b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+    b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer error="invalid_token"\r\n'
     b"Content-Length: 7\r\n\r\nexpired"
 )

@@ -1,0 +1,267 @@
+"""Fields in and out: strip first, stamp last."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.gateway.fields import Address, AnswerFields
+from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, parse_head
+
+OURS = (b"Authorization", b"Bearer ours")
+CREDENTIAL = (OURS,)
+INJECTING = Address(b"https://up.example", b"up.example", b"/base", b"us-1", injects=True)
+PASSING = Address(b"https://up.example", b"up.example", b"", b"us-1", injects=False)
+
+
+def caller(*fields: Field, line: bytes = b"GET /p HTTP/1.1") -> RequestHead:
+    lines = [name + b": " + value for name, value in ((b"Host", b"localhost"), *fields)]
+    return parse_head(b"\r\n".join((line, *lines, b"", b"")))
+
+
+def sent(
+    head: RequestHead, address: Address = INJECTING, credential: tuple[Field, ...] = CREDENTIAL
+) -> RequestHead:
+    return parse_head(address.request_head(head, credential))
+
+
+def named(head: RequestHead, name: bytes) -> list[bytes]:
+    return [value for each, value in head.fields if each.lower() == name]
+
+
+GO_ON = [
+    (b"X-A", b"1"),
+    (b"Accept-Encoding", b"gzip"),
+    (b"User-Agent", b""),
+    (b"Origin", b"http://localhost"),
+    (b"Expect", b"100-continue"),
+    (b"Content-Type", b"caf\xc3\xa9"),
+]
+END_HERE = [
+    *((name, b"x") for name in sorted(HOP_BY_HOP - {b"connection", b"transfer-encoding", b"upgrade"})),
+    (b"Proxy_Authorization", b"x"),
+    (b"Keep_Alive", b"x"),
+]
+
+
+@pytest.mark.parametrize("field", GO_ON)
+def test_what_means_nothing_to_us_goes_on(field: Field) -> None:
+    head = sent(caller(field, field))
+    assert named(head, field[0].lower()) == [field[1]] * 2
+
+
+@pytest.mark.parametrize("field", END_HERE)
+def test_what_belongs_to_one_connection_ends_here(field: Field) -> None:
+    assert not named(sent(caller(field)), field[0].lower())
+
+
+@pytest.mark.parametrize("name", [b"Authorization", b"AUTHORIZATION", b"Cookie"])
+def test_a_callers_own_credentials_pass_only_where_we_have_none(name: bytes) -> None:
+    head = caller((name, b"one"), (name, b"two"))
+    assert b"one" not in INJECTING.request_head(head, CREDENTIAL)
+    assert b"two" not in INJECTING.request_head(head, ())
+    assert named(sent(head, PASSING, ()), name.lower()) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    "options", [b"authorization", b"Authorization, close", b"x, host, content-length, via, AUTHORIZATION"]
+)
+def test_connection_removes_what_it_names_but_nothing_of_ours(options: bytes) -> None:
+    head = sent(
+        caller(
+            (b"Connection", options),
+            (b"X", b"1"),
+            (b"Via", b"1.1 a"),
+            (b"Content-Length", b"3"),
+            line=b"POST / HTTP/1.1",
+        )
+    )
+    assert head.fields[-1] == OURS
+    assert head.host == b"up.example"
+    assert head.length == 3
+    assert named(head, b"via") == ([b"1.1 us-1"] if b"via" in options else [b"1.1 a", b"1.1 us-1"])
+    assert bool(named(head, b"x")) == (b"x" not in options)
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "passed"),
+    [
+        (b"OPTIONS / HTTP/1.1", b"5", b"4"),
+        (b"OPTIONS / HTTP/1.1", b"1", b"0"),
+        (b"OPTIONS / HTTP/1.1", b"00", b"0"),
+        (b"OPTIONS / HTTP/1.1", b"x", b"x"),
+        (b"GET / HTTP/1.1", b"5", b"5"),
+    ],
+)
+def test_max_forwards_counts_down_for_options(line: bytes, value: bytes, passed: bytes) -> None:
+    assert named(sent(caller((b"Max-Forwards", value), line=line)), b"max-forwards") == [passed]
+
+
+def test_a_request_that_has_passed_us_is_known() -> None:
+    assert INJECTING.our_own(caller((b"Via", b"1.0 x, 1.1 us-1")))
+    assert not INJECTING.our_own(caller((b"Via", b"1.0 x")))
+
+
+TOKEN = st.text(st.sampled_from("abcXYZ019-_!"), min_size=1, max_size=8).map(str.encode)
+VALUE = st.binary(max_size=12).map(lambda octets: bytes(o for o in octets if o >= 32 and o != 127).strip())
+SPECIAL = st.sampled_from(
+    [b"Connection", b"Authorization", b"Cookie", b"Via", b"TE", b"X-A", b"Max-Forwards"]
+)
+FIELDS = st.lists(st.tuples(TOKEN | SPECIAL, VALUE), max_size=8)
+
+
+@settings(max_examples=300)
+@given(FIELDS, st.sampled_from([b"/", b"/a?b", b"//x", b"/%2F../"]), st.booleans())
+def test_what_is_sent_is_one_request_that_means_what_was_meant(
+    fields: list[Field], target: bytes, chunked: bool
+) -> None:
+    framing = (b"Transfer-Encoding", b"chunked") if chunked else (b"Content-Length", b"007")
+    fields = [field for field in fields if field[0].lower() not in (b"host", b"content_length")]
+    came = caller(*fields, framing, line=b"POST " + target + b" HTTP/1.1")
+    head = sent(came)
+    assert (head.method, head.target, head.host) == (b"POST", b"/base" + target, b"up.example")
+    assert (head.chunked, head.length) == (chunked, None if chunked else 7)
+    assert head.fields[-1] == OURS
+    assert named(head, b"authorization") == [OURS[1]]
+    assert not named(head, b"cookie")
+    assert not named(head, b"connection")
+    plain = [field for field in fields if field[0].lower() not in came.connection]
+    for field in plain:
+        if field[0].lower() == b"x-a":
+            assert field in head.fields
+
+
+# -- answers --
+
+
+def answer(*fields: Field) -> AnswerFields:
+    result = AnswerFields()
+    for name, value in fields:
+        result.add(name, value)
+    return result
+
+
+def relayed(
+    *fields: Field, end: AnswerEnd | None = None, status: int = 200, minor: int = 1, keep_alive: bool = True
+) -> list[Field]:
+    octets = INJECTING.response_head(
+        status, answer(*fields), end or AnswerEnd("length", 3), minor=minor, keep_alive=keep_alive
+    )
+    assert octets.endswith(b"\r\n\r\n")
+    assert octets.count(b"\r\n\r\n") == 1
+    lines = octets[:-4].split(b"\r\n")
+    assert lines[0].startswith(b"HTTP/1.1 %d " % status)
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines[1:])]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"Connection", b"Keep-Alive", b"Proxy-Authenticate", b"Trailer", b"Upgrade", b"Transfer-Encoding"),
+        *(
+            b"Access-Control-Allow-Origin",
+            b"ACCESS-CONTROL-X",
+            b"Timing-Allow-Origin",
+            b"Strict-Transport-Security",
+        ),
+    ],
+)
+def test_of_an_answer_what_was_not_meant_for_the_caller_goes(name: bytes) -> None:
+    assert name.lower() not in [each.lower() for each, _ in relayed((name, b"x"))]
+
+
+def test_of_an_answer_what_connection_names_goes_but_not_its_framing() -> None:
+    fields = relayed((b"Connection", b"X-Hop, content-length"), (b"x-hop", b"1"), (b"X-Stays", b"1"))
+    assert (b"X-Stays", b"1") in fields
+    assert (b"x-hop", b"1") not in fields
+    assert (b"Content-Length", b"3") in fields
+
+
+def test_of_an_answer_all_else_passes_in_order() -> None:
+    came = [
+        (b"Set-Cookie", b"a=1"),
+        (b"X", b"\xff"),
+        (b"set-cookie", b"b=2"),
+        (b"Date", b"x"),
+        (b"Server", b"y"),
+    ]
+    assert relayed(*came)[:5] == came
+    assert (b"www-authenticate", b"Bearer") in relayed((b"WWW-Authenticate", b"Bearer"))
+
+
+def test_two_fields_that_keep_other_sites_out_are_added_where_they_are_absent() -> None:
+    assert (b"Cross-Origin-Resource-Policy", b"same-origin") in relayed()
+    assert (b"X-Content-Type-Options", b"nosniff") in relayed()
+    fields = relayed((b"Cross-Origin-Resource-Policy", b"cross-origin"), (b"X-Content-Type-Options", b"x"))
+    assert [value for name, value in fields if name.lower() == b"cross-origin-resource-policy"] == [
+        b"cross-origin"
+    ]
+    assert [value for name, value in fields if name.lower() == b"x-content-type-options"] == [b"x"]
+
+
+@pytest.mark.parametrize(
+    ("status", "end", "minor", "framing"),
+    [
+        (200, AnswerEnd("length", 3), 1, (b"Content-Length", b"3")),
+        (200, AnswerEnd("length", 0), 1, (b"Content-Length", b"0")),
+        (200, AnswerEnd("chunked", None), 1, (b"Transfer-Encoding", b"chunked")),
+        (200, AnswerEnd("chunked", None), 0, None),
+        (200, AnswerEnd("close", None), 1, None),
+        (204, AnswerEnd("none", 5), 1, None),
+        (304, AnswerEnd("none", 5), 1, (b"Content-Length", b"5")),
+        (200, AnswerEnd("none", 5), 1, (b"Content-Length", b"5")),
+    ],
+)
+def test_an_answer_is_framed_once(status: int, end: AnswerEnd, minor: int, framing: Field | None) -> None:
+    fields = relayed(
+        (b"Content-Length", b"77"), (b"Transfer-Encoding", b"x"), end=end, status=status, minor=minor
+    )
+    found = [field for field in fields if field[0].lower() in (b"content-length", b"transfer-encoding")]
+    assert found == ([framing] if framing else [])
+
+
+def test_an_answer_says_when_its_connection_ends() -> None:
+    assert (b"Connection", b"close") in relayed(keep_alive=False)
+    assert b"Connection" not in [name for name, _ in relayed()]
+
+
+LOCATIONS = [
+    (b"https://up.example/base/x?y#z", b"/x?y#z"),
+    (b"HTTPS://UP.example/base", b"/"),
+    (b"https://up.example/base?x", b"/?x"),
+    (b"/base/x", b"/x"),
+    (b"/base", b"/"),
+    (b"/other", b"/other"),
+    (b"/basement", b"/basement"),
+    (b"x/y", b"x/y"),
+    (b"", b""),
+    (b"//evil.example/base/", b"//evil.example/base/"),
+    (b"https://up.example.evil/base/x", b"https://up.example.evil/base/x"),
+    (b"https://up.example:8443/base/x", b"https://up.example:8443/base/x"),
+    (b"https://up.example@evil/base/x", b"https://up.example@evil/base/x"),
+    (b"http://up.example/base/x", b"http://up.example/base/x"),
+    (b"https://up.example/base//evil.example", b"https://up.example/base//evil.example"),
+    (b"https://up.example/base/\\evil.example", b"https://up.example/base/\\evil.example"),
+]
+
+
+@pytest.mark.parametrize(("location", "local"), LOCATIONS)
+def test_a_location_under_the_base_url_becomes_a_path_of_ours(location: bytes, local: bytes) -> None:
+    assert INJECTING.local(location) == local
+    assert (b"location", local) in relayed((b"Location", location))
+
+
+@given(
+    st.binary(max_size=20),
+    st.sampled_from([b"", b"https://up.example", b"https://up.example/base", b"/base"]),
+)
+def test_a_rewritten_location_stays_with_us(rest: bytes, before: bytes) -> None:
+    location = before + rest
+    local = INJECTING.local(location)
+    if local != location:
+        assert local[:1] == b"/"
+        assert local[1:2] not in (b"/", b"\\")
+
+
+def test_an_interim_head_holds_no_more_than_it_may() -> None:
+    octets = INJECTING.interim_head(103, answer((b"Link", b"</a>"), (b"Connection", b"X"), (b"X", b"1")))
+    assert octets == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"

@@ -1,0 +1,92 @@
+"""Answers of our own."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import (
+    CredentialRejected,
+    CredentialUnavailable,
+    ProxyError,
+    RequestRefused,
+    UpstreamBusy,
+    UpstreamProtocol,
+    UpstreamTimeout,
+    UpstreamTLS,
+    UpstreamUnreachable,
+)
+from proxy.gateway.problems import KINDS, Answer, answer_to
+
+TABLE = [
+    (CredentialUnavailable("down"), "credential_unavailable", 503, 1),
+    (CredentialUnavailable("down", retry_after=12.3), "credential_unavailable", 503, 13),
+    (CredentialUnavailable("down", retry_after=0.0), "credential_unavailable", 503, 1),
+    (CredentialRejected("refused", retry_after=60.0), "credential_rejected", 502, None),
+    (UpstreamUnreachable("x"), "upstream_unreachable", 502, None),
+    (UpstreamTLS("x"), "upstream_tls", 502, None),
+    (UpstreamTimeout("x"), "upstream_timeout", 504, None),
+    (UpstreamProtocol("x"), "upstream_protocol", 502, None),
+    (UpstreamBusy("x"), "upstream_busy", 503, 1),
+    (RequestRefused("bad_request", "x"), "bad_request", 400, None),
+    (RequestRefused("head_too_large", "x"), "head_too_large", 431, None),
+    (RequestRefused("head_too_large", "x", status=414), "head_too_large", 414, None),
+    (RequestRefused("unsupported", "x"), "unsupported", 501, None),
+    (RequestRefused("unsupported", "x", status=505), "unsupported", 505, None),
+    (RequestRefused("wrong_host", "x"), "wrong_host", 421, None),
+    (RequestRefused("cross_site", "x"), "cross_site", 403, None),
+    (RequestRefused("not_allowed", "x"), "not_allowed", 403, None),
+    (RequestRefused("not_allowed", "x", status=405), "not_allowed", 405, None),
+    (RequestRefused("request_timeout", "x"), "request_timeout", 408, None),
+    (RequestRefused("not_found", "x"), "not_found", 404, None),
+    (RequestRefused("loop", "x"), "loop", 508, None),
+    (RequestRefused("draining", "x"), "draining", 503, None),
+    (ProxyError("a secret"), "internal", 500, None),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "status", "retry_after"), TABLE)
+def test_each_error_has_its_answer(
+    error: ProxyError, code: str, status: int, retry_after: int | None
+) -> None:
+    answer = answer_to(error, "zeebe", "saas")
+    assert (answer.code, answer.status, answer.retry_after) == (code, status, retry_after)
+    octets = answer.octets("id-1", "now", keep_alive=False)
+    head, _, body = octets.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0].startswith(b"HTTP/1.1 %d " % status)
+    for line in (
+        b"Content-Type: application/problem+json",
+        b"Content-Length: %d" % len(body),
+        b"Cache-Control: no-store",
+        b"Proxy-Status: camunda-auth-proxy; error=" + KINDS[code].proxy_status.encode(),
+        b"X-Request-Id: id-1",
+        b"Date: now",
+        b"Connection: close",
+    ):
+        assert lines.count(line) == 1
+    assert (b"Retry-After: %d" % (retry_after or 0) in lines) == (retry_after is not None)
+    problem = json.loads(body)
+    assert problem["type"] == "urn:camunda-auth-proxy:" + code
+    assert problem["status"] == status
+    assert "a secret" not in problem["detail"]
+
+
+def test_every_code_has_an_answer() -> None:
+    assert {code for _, code, _, _ in TABLE} == set(KINDS)
+
+
+def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
+    answer = Answer("loop", 508, "x")
+    whole = answer.octets("a", "b", keep_alive=True)
+    assert answer.octets("a", "b", keep_alive=True, with_body=False) == whole[: whole.index(b"\r\n\r\n") + 4]
+    assert b"Connection" not in whole
+
+
+@given(st.text(max_size=40))
+def test_whatever_the_detail_says_the_message_is_one(detail: str) -> None:
+    octets = Answer("bad_request", 400, detail).octets("a", "b", keep_alive=True)
+    head, _, body = octets.partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % len(body) in head.split(b"\r\n")
+    assert json.loads(body)["detail"] == detail
