@@ -56,6 +56,7 @@ class Exchange(asyncio.Protocol):
         "_keep",
         "_left",
         "_missing",
+        "_modern",
         "_over",
         "_parser",
         "_pool",
@@ -63,6 +64,7 @@ class Exchange(asyncio.Protocol):
         "_transport",
         "_upload",
         "deadline",
+        "on_header",
         "sent_at",
         "used",
     )
@@ -101,16 +103,18 @@ class Exchange(asyncio.Protocol):
         self._upload = upload
         self._answer = relay
         self._to_head = to_head
+        self._fields = AnswerFields()
+        self.on_header = self._fields.add  # the parser calls it for each field, without a detour
         self._parser = httptools.HttpResponseParser(self)
         self._end: AnswerEnd | None = None
         self._fault: ProxyError | None = None
         self._begun = self._complete = self._keep = False
         self._left = self._heard = self._interim = 0
         self.used += 1
-        self.sent_at = now = self._pool.clock.now()
-        waiting = self._pool.timeouts.idle if self._uploading else self._pool.timeouts.response
-        self.deadline = now + waiting
-        self._over = over = self._pool.loop.create_future()
+        pool = self._pool
+        self.sent_at = now = pool.clock.now()
+        self.deadline = now + (pool.timeouts.idle if self._uploading else pool.timeouts.response)
+        self._over = over = pool.loop.create_future()
         self._transport.write(head + before if before else head)
         return over
 
@@ -234,8 +238,10 @@ class Exchange(asyncio.Protocol):
     # -- reading the answer --
 
     def _parse(self, data: bytes) -> None:
-        if not self._heard and not b"HTTP/1.".startswith(data[:7]):
-            self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
+        if not self._heard:
+            self._modern = data.startswith(b"HTTP/1.1 ")
+            if not self._modern and not b"HTTP/1.".startswith(data[:7]):
+                self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
         self._heard += len(data)
         try:
             self._parser.feed_data(data)
@@ -263,21 +269,18 @@ class Exchange(asyncio.Protocol):
             self._complete = True
 
     def on_message_begin(self) -> None:
-        self._fields = AnswerFields()
         if self._complete:  # a second answer, to no request
             self._keep = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._begun:  # else a trailer: dropped
-            self._fields.add(name, value)
 
     def on_headers_complete(self) -> None:
         if self._complete or self._fault is not None:
             return
         parser = self._parser
         status = parser.get_status_code()
-        version = parser.get_http_version()
-        if version not in ("1.1", "1.0") or not 100 <= status <= 999 or status == 101:
+        if not self._modern:
+            version = parser.get_http_version()
+            self._modern = version == "1.1"
+        if not (self._modern or version == "1.0") or not 100 <= status <= 999 or status == 101:
             self._broken("the first line of its answer makes no sense.")
         elif status < 200:
             self._interim += 1
@@ -285,10 +288,12 @@ class Exchange(asyncio.Protocol):
                 self._broken("it sent too many interim answers.")
             else:
                 self._answer.interim(status, self._fields)
+                self._fields.clear()
+                self._modern = False
         else:
-            self._begin(status, version)
+            self._begin(status)
 
-    def _begin(self, status: int, version: str) -> None:
+    def _begin(self, status: int) -> None:
         end = answer_end(status, self._fields.notable, to_head=self._to_head)
         if end is None:
             self._broken("it is not clear where its answer ends.")
@@ -296,8 +301,8 @@ class Exchange(asyncio.Protocol):
         self._end = end
         self._begun = True
         self._missing = end.length or 0
-        options = self._fields.options()
-        self._keep = version == "1.1" and b"close" not in options and end.kind != "close"
+        self._fields.closed = True
+        self._keep = self._modern and b"close" not in self._fields.options and end.kind != "close"
         self._pool.tally.response_seconds.observe(self._pool.clock.now() - self.sent_at)
         self._answer.begin(self, status, self._fields, end, more=self._uploading)
         if end.kind == "none" or (end.kind == "length" and not end.length):
@@ -325,9 +330,10 @@ class Exchange(asyncio.Protocol):
 
     def _finish(self) -> None:
         over, self._over = self._over, None
-        unsent = self._upload is not None and self._transport.get_write_buffer_size() > 0
-        keep = self._keep and not self._uploading and not unsent and self.open
-        self._let_go()
+        keep = self._keep and self.open
+        if self._upload is not None:
+            keep = keep and self._upload.ended and not self._transport.get_write_buffer_size()
+            self._let_go()
         if self._answer.detach() and keep:
             self._transport.resume_reading()
         if keep:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead
+from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, connection_options
 
 Fields = tuple[Field, ...]
 
@@ -21,8 +21,13 @@ _PASSED: Final = frozenset(
 _OWN_CREDENTIALS: Final = frozenset((b"authorization", b"cookie"))
 # An upstream's word on who may read its answers is meant for its own address, not for ours.
 _OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
-_ANSWER_NOTABLE: Final = HOP_BY_HOP | {
-    *b"content-length location www-authenticate cross-origin-resource-policy x-content-type-options".split()
+_ANSWER_PASSED: Final = frozenset(
+    b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
+)
+_ANSWER_NOTABLE: Final = HOP_BY_HOP | _ANSWER_PASSED | {b"content-length"}
+_HARDENING: Final = {
+    b"cross-origin-resource-policy": b"Cross-Origin-Resource-Policy: same-origin\r\n",
+    b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
 _judged: dict[bytes, bytes] = {}
 
@@ -32,34 +37,38 @@ class AnswerFields:
 
     Attributes:
         plain: what is passed on unread, ready to be sent: name, `: `, value, CRLF, ...
-        notable: the rest, names in lower case; `b""` for what is dropped whatever its value.
+        notable: the rest, names in lower case.
+        options: of Connection, in lower case.
+        closed: whether what still comes is dropped: trailers.
     """
 
-    __slots__ = ("notable", "plain")
+    __slots__ = ("closed", "notable", "options", "plain")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
         self.notable: list[Field] = []
+        self.options: tuple[bytes, ...] = ()
+        self.closed = False
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take a field as the parser gives it."""
+        if self.closed:
+            return
         lower = _judged.get(name)
         if lower is None:
             lower = _judge(name)
-        if value[-1:] in b" \t":
+        if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        if lower:
-            self.notable.append((lower, value))
-        else:
+        if not lower:
             self.plain += (name, b": ", value, b"\r\n")
+            return
+        self.notable.append((lower, value))
+        if lower == b"connection":
+            self.options += connection_options(value)
 
-    def options(self) -> frozenset[bytes]:
-        """Options of Connection, in lower case."""
-        options: set[bytes] = set()
-        for name, value in self.notable:
-            if name == b"connection":
-                options.update(option.strip(b" \t").lower() for option in value.split(b","))
-        return frozenset(options)
+    def clear(self) -> None:
+        """Forget an interim answer's."""
+        self.plain, self.notable, self.options = [], [], ()
 
 
 def _judge(name: bytes) -> bytes:
@@ -90,11 +99,14 @@ class Address:
     injects: bool
     _line_end: bytes = field(init=False, repr=False)
     _via_line: bytes = field(init=False, repr=False)
+    _answer_end: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         line_end = b" HTTP/1.1\r\nHost: " + self.authority + b"\r\n"
         object.__setattr__(self, "_line_end", line_end)
-        object.__setattr__(self, "_via_line", b"Via: 1.1 " + self.via + b"\r\n")
+        via_line = b"Via: 1.1 " + self.via + b"\r\n"
+        object.__setattr__(self, "_via_line", via_line)
+        object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + via_line)
 
     def request_head(self, head: RequestHead, credential: Fields) -> bytes:
         """The head to send upstream, the credential last.
@@ -145,29 +157,24 @@ class Address:
             minor: the caller's HTTP/1 minor version.
             keep_alive: whether the caller's connection takes another request.
         """
-        out = [_status_line(status)]
-        out += _unnamed(fields.plain, fields.options())
-        policy, sniffing = (
-            b"Cross-Origin-Resource-Policy: same-origin\r\n",
-            b"X-Content-Type-Options: nosniff\r\n",
-        )
+        out = [_status_lines.get(status) or _status_line(status)]
+        out += _unnamed(fields.plain, fields.options) if fields.options else fields.plain
+        answer_end = self._answer_end
         for name, value in fields.notable:
+            if name not in _ANSWER_PASSED:
+                continue
             if name == b"location":
                 value = self.local(value)
-            elif name == b"cross-origin-resource-policy":
-                policy = b""
-            elif name == b"x-content-type-options":
-                sniffing = b""
-            elif name != b"www-authenticate":
-                continue
+            elif name in _HARDENING:
+                answer_end = answer_end.replace(_HARDENING[name], b"")
             out += (name, b": ", value, b"\r\n")
-        out += (policy, sniffing, self._via_line, _body_fields(status, end, minor))
+        out += (answer_end, _body_fields(status, end, minor))
         out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
         return b"".join(out)
 
     def interim_head(self, status: int, fields: AnswerFields) -> bytes:
         """A 1xx head to send to the caller (RFC 9110 section 15.2)."""
-        return b"".join((_status_line(status), *_unnamed(fields.plain, fields.options()), b"\r\n"))
+        return b"".join((_status_line(status), *_unnamed(fields.plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:
         """A Location under the base URL as a path of ours; any other as it is."""
@@ -191,9 +198,13 @@ def _status_line(status: int) -> bytes:
     return b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b""))
 
 
+_status_lines: Final = {status: _status_line(status) for status in _REASONS}
+_ABOUT_CONNECTION: Final = frozenset((b"keep-alive", b"close", b""))
+
+
 def _unnamed(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
     """The plain fields without those that Connection names."""
-    if all(option in (b"keep-alive", b"close", b"") for option in options):
+    if _ABOUT_CONNECTION.issuperset(options):
         return plain
     out: list[bytes] = []
     for index in range(0, len(plain), 4):
@@ -204,7 +215,7 @@ def _unnamed(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
 
 def _body_fields(status: int, end: AnswerEnd, minor: int) -> bytes:
     """What frames the body; to an HTTP/1.0 caller a chunked one ends with the connection."""
-    if end.length is not None and status != HTTPStatus.NO_CONTENT:
+    if end.length is not None and status != 204:
         return b"Content-Length: %d\r\n" % end.length
     if end.kind == "chunked" and minor:
         return b"Transfer-Encoding: chunked\r\n"

@@ -121,40 +121,41 @@ class Forwarder:
 
     async def forward(self, call: Call) -> Relayed:
         """Answer one request; never raises but for cancellation, when the caller has gone."""
-        story = _Story(call)
         self._tally.in_flight += 1
         try:
-            await self._tell(call, story)
+            await self._tell(call)
         except ProxyError as error:
-            self._answer(call, story, answer_to(error, self._rules.upstream, self._rules.credential))
+            self._answer(call, answer_to(error, self._rules.upstream, self._rules.credential))
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
-            self._answer(call, story, answer_to(ProxyError(), self._rules.upstream, self._rules.credential))
+            self._answer(call, answer_to(ProxyError(), self._rules.upstream, self._rules.credential))
         finally:
-            if story.connection is not None and call.relay is not None:
-                story.connection.cancel(call.relay)
+            if call.connection is not None and call.relay is not None:
+                call.connection.cancel(call.relay)
             self._tally.in_flight -= 1
-            self._count(call, story)
+            self._count(call)
         if self.ending:
-            story.keep_alive = False
-        if not story.keep_alive and call.unread:
+            call.keep_alive = False
+        if not call.keep_alive and call.unread:
             await call.tap.linger()
-        call.tap.done(story.keep_alive)
-        return _KEEP if story.keep_alive else _CLOSE
+        call.tap.done(call.keep_alive)
+        return _KEEP if call.keep_alive else _CLOSE
 
-    async def _tell(self, call: Call, story: "_Story") -> None:
+    async def _tell(self, call: Call) -> None:
         head = call.head
-        if self._answered_here(call, story):
+        if self._answered_here(call):
             return
         call.relay = relay = Relay(call.tap, head, self._address)
         lost_once = False
         while True:
-            connection, credential = await self._connection(head, story, fresh=lost_once)
+            connection, credential = (None, None) if lost_once else self._at_once(head)
+            if connection is None:
+                connection, credential = await self._connection(call, fresh=lost_once)
             relay.keep_alive = head.keep_alive and not self.ending
-            relay.may_hold = self._address.injects and credential is not None and not story.repaired
+            relay.may_hold = self._address.injects and credential is not None and not call.repaired
             fields = credential.fields if credential is not None else ()
-            story.connection = connection
+            call.connection = connection
             try:
                 await connection.send_request(
                     self._address.request_head(head, fields),
@@ -163,7 +164,7 @@ class Forwarder:
                     to_head=head.method == b"HEAD",
                 )
                 if relay.held:
-                    if credential is not None and await self._repaired(call, story, credential):
+                    if credential is not None and await self._repaired(call, credential):
                         connection.cancel(relay)
                         relay.forget()
                         continue
@@ -173,14 +174,14 @@ class Forwarder:
                     raise
                 lost_once = True
                 continue
-            story.connection = None
-            self._learn(relay, story, credential)
-            story.keep_alive = relay.keep_alive
+            call.connection = None
+            self._learn(call, relay, credential)
+            call.keep_alive = relay.keep_alive
             return
 
     # -- before anything is sent --
 
-    def _answered_here(self, call: Call, story: "_Story") -> bool:
+    def _answered_here(self, call: Call) -> bool:
         """Whether we answer ourselves.
 
         Raises:
@@ -194,37 +195,41 @@ class Forwarder:
             if self._address.our_own(head):
                 raise RequestRefused("loop", "The request has come through this proxy before.")
             if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.notable:
-                return self._no_content(call, story)
-        return head.target == b"*" and self._no_content(call, story)
+                return self._no_content(call)
+        return head.target == b"*" and self._no_content(call)
 
-    def _no_content(self, call: Call, story: "_Story") -> bool:
+    def _no_content(self, call: Call) -> bool:
         """OPTIONS that ends here (RFC 9110 sections 7.6.2 and 9.3.7)."""
-        story.status = 204
-        story.keep_alive = self._keeps(call)
-        ending = b"" if story.keep_alive else b"Connection: close\r\n"
+        call.status = 204
+        call.keep_alive = self._keeps(call)
+        ending = b"" if call.keep_alive else b"Connection: close\r\n"
         octets = b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b\r\n" % (http_date().encode(), ending)
-        story.sent = len(octets)
+        call.sent = len(octets)
         self._tally.sent += len(octets)
         call.tap.write(octets)
         return True
 
-    async def _connection(
-        self, head: RequestHead, story: "_Story", *, fresh: bool
-    ) -> tuple[Exchange, Credential | None]:
+    def _at_once(self, head: RequestHead) -> tuple[Exchange | None, Credential | None]:
+        """As `_connection`, where nothing must be waited for."""
+        credential = self._keeper.current
+        if credential is None and not self._is_open(head):
+            return None, None
+        return self._pool.take(), credential
+
+    async def _connection(self, call: Call, *, fresh: bool) -> tuple[Exchange, Credential | None]:
         """A connection and the credential that is good now: it is waited for while no connection is held."""
-        pool = self._pool
         while True:
-            if self._keeper.current is None and not self._is_open(head):
+            if self._keeper.current is None and not self._is_open(call.head):
                 begun = self._clock.now()
                 try:
                     await self._keeper.get(self._rules.wait)
                 finally:
-                    story.waited += self._clock.now() - begun
-            connection = (None if fresh else pool.take()) or await pool.acquire(fresh=fresh)
+                    call.waited += self._clock.now() - begun
+            connection = await self._pool.acquire(fresh=fresh)
             credential = self._keeper.current
-            if credential is not None or self._is_open(head):
+            if credential is not None or self._is_open(call.head):
                 return connection, credential
-            pool.release(connection)
+            self._pool.release(connection)
 
     def _is_open(self, head: RequestHead) -> bool:
         path = head.target.split(b"?", 1)[0]
@@ -234,7 +239,7 @@ class Forwarder:
 
     # -- when it went wrong --
 
-    async def _repaired(self, call: Call, story: "_Story", used: Credential) -> bool:
+    async def _repaired(self, call: Call, used: Credential) -> bool:
         """Whether the request can be sent again, because the refused credential has been replaced.
 
         Raises:
@@ -254,22 +259,22 @@ class Forwarder:
             self._tally.repairs["no_credential"] += 1
             raise
         finally:
-            story.waited += self._clock.now() - begun
+            call.waited += self._clock.now() - begun
         if call.upload is not None and not call.upload.replayable:
             self._tally.repairs["not_replayable"] += 1
             return False
-        story.repaired = True
+        call.repaired = True
         return True
 
-    def _learn(self, relay: Relay, story: "_Story", credential: Credential | None) -> None:
+    def _learn(self, call: Call, relay: Relay, credential: Credential | None) -> None:
         """What the answer says of the credential."""
-        story.status = relay.status
+        call.status = relay.status
         if relay.refused:
-            if story.repaired and credential is not None:
+            if call.repaired and credential is not None:
                 self._tally.repairs["refused_again"] += 1
                 self._keeper.refused_again(credential)
             return
-        if story.repaired:
+        if call.repaired:
             self._tally.repairs["ok"] += 1
         if self._keeper.doubtful and credential is not None:
             self._keeper.accepted()
@@ -282,25 +287,25 @@ class Forwarder:
     def _keeps(self, call: Call) -> bool:
         return call.head.keep_alive and not call.unread and not self.ending
 
-    def _answer(self, call: Call, story: "_Story", answer: Answer) -> None:
+    def _answer(self, call: Call, answer: Answer) -> None:
         """Ours, unless the upstream's has begun: then the caller must see that it is not whole."""
         if call.relay is not None and call.relay.begun:
-            story.status = call.relay.status
-            story.keep_alive = False
+            call.status = call.relay.status
+            call.keep_alive = False
             call.tap.reset()
             return
-        story.status = answer.status
-        story.problem = answer.code
-        story.request_id = self._new_id()
-        story.keep_alive = self._keeps(call) and answer.code not in _LAST
+        call.status = answer.status
+        call.problem = answer.code
+        call.request_id = self._new_id()
+        call.keep_alive = self._keeps(call) and answer.code not in _LAST
         self._tally.problems[answer.code] += 1
         octets = answer.octets(
-            story.request_id,
+            call.request_id,
             http_date(),
-            keep_alive=story.keep_alive,
+            keep_alive=call.keep_alive,
             with_body=call.head.method != b"HEAD",
         )
-        story.sent = len(octets)
+        call.sent = len(octets)
         self._tally.sent += len(octets)
         call.tap.write(octets)
 
@@ -317,10 +322,10 @@ class Forwarder:
     def received(self, octets: int) -> None:
         self._tally.received += octets
 
-    def _count(self, call: Call, story: "_Story") -> None:
+    def _count(self, call: Call) -> None:
         relay = call.relay
-        status = story.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
-        sent = story.sent + (relay.sent if relay is not None else 0)
+        status = call.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
+        sent = call.sent + (relay.sent if relay is not None else 0)
         seconds = self._clock.now() - call.started
         tally = self._tally
         method = _METHODS.get(call.head.method, OTHER)
@@ -331,7 +336,7 @@ class Forwarder:
         if self._observer is not None:
             self._observer.forwarded(
                 Forwarded(
-                    request_id=story.request_id or self._new_id(),
+                    request_id=call.request_id or self._new_id(),
                     upstream=self._rules.upstream,
                     method=method,
                     path=call.head.target.split(b"?", 1)[0].decode("latin-1"),
@@ -339,33 +344,8 @@ class Forwarder:
                     received=call.upload.size if call.upload is not None else 0,
                     sent=sent,
                     seconds=seconds,
-                    waited=story.waited,
-                    repaired=story.repaired,
-                    problem=story.problem,
+                    waited=call.waited,
+                    repaired=call.repaired,
+                    problem=call.problem,
                 )
             )
-
-
-class _Story:
-    """What has happened to one request so far."""
-
-    __slots__ = (
-        "connection",
-        "keep_alive",
-        "problem",
-        "repaired",
-        "request_id",
-        "sent",
-        "status",
-        "waited",
-    )
-
-    def __init__(self, call: Call) -> None:
-        self.connection: Exchange | None = None
-        self.keep_alive = False
-        self.problem: str | None = None
-        self.repaired = False
-        self.request_id = ""
-        self.sent = 0
-        self.status = 0
-        self.waited = 0.0

@@ -20,6 +20,7 @@ MAX_CHUNK_LINE: Final = 4 * 1024
 MAX_EXTENSIONS: Final = 16 * 1024  # of a whole body: they are dropped, so nobody needs more
 MAX_TRAILERS: Final = 8 * 1024
 MAX_LENGTH: Final = 2**63 - 1
+MAX_DIGITS: Final = 32
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
@@ -31,7 +32,6 @@ _TRAILERS = re.compile(rb"(?:" + _FIELD_LINE + rb")*+\r\n")
 _OTHER_VERSION = re.compile(rb"[^ \r\n]++ [^ \r\n]++ HTTP/(?!1\.[01]\r)[0-9]\.[0-9]\r\n")
 _BROKEN_LINE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)")
-_DIGITS = re.compile(rb"[0-9]{1,32}+")
 _QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
 _VALUE = rb"[ \t]*+=[ \t]*+(?:" + _TOKEN + rb"++|" + _QUOTED + rb")"
 _EXTENSION = rb"[ \t]*+;[ \t]*+" + _TOKEN + rb"++(?:" + _VALUE + rb")?+"
@@ -61,6 +61,11 @@ def notable(name: bytes) -> bytes:
     if len(_judged) < 4096 and len(name) <= 64:
         _judged[name] = verdict
     return verdict
+
+
+def connection_options(value: bytes) -> tuple[bytes, ...]:
+    """Options of a Connection field, in lower case."""
+    return tuple([option.strip(b" \t").lower() for option in value.split(b",")])
 
 
 class RequestHead(NamedTuple):
@@ -122,7 +127,7 @@ def parse_head(octets: bytes) -> RequestHead:
     plain: list[bytes] = []
     noted: list[Field] = []
     for name, value in _FIELD.findall(block):
-        if value[-1:] in b" \t":
+        if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
         lower = _judged.get(name)
         if lower is None:
@@ -156,7 +161,7 @@ def _judge(
         elif name == b"transfer-encoding":
             codings.append(value)
         elif name == b"connection":
-            connection += tuple(option.strip(b" \t").lower() for option in value.split(b","))
+            connection += connection_options(value)
         elif name in _FRAMING_LOOKALIKES:
             raise _bad("The request has a field whose name could be taken for one that frames its body.")
     if host is None:
@@ -172,8 +177,9 @@ def _judge(
 
 
 def _length(value: bytes) -> int:
-    """RFC 9110 section 8.6: 1*DIGIT. int() alone would take signs, underscores and other scripts' digits."""
-    if not _DIGITS.fullmatch(value) or (length := int(value)) > MAX_LENGTH:
+    """RFC 9110 section 8.6: 1*DIGIT. int() alone would take signs and underscores; of octets, isdigit()
+    takes ASCII digits only."""
+    if not value.isdigit() or len(value) > MAX_DIGITS or (length := int(value)) > MAX_LENGTH:
         raise _bad("The Content-Length field is not a number that can be.")
     return length
 
@@ -418,7 +424,10 @@ def answer_end(status: int, notable: list[Field], *, to_head: bool) -> AnswerEnd
     chunked = False
     for name, value in notable:
         if name == b"content-length":
-            if length is not None or not _DIGITS.fullmatch(value) or (length := int(value)) > MAX_LENGTH:
+            if length is not None or not value.isdigit() or len(value) > MAX_DIGITS:
+                return None
+            length = int(value)
+            if length > MAX_LENGTH:
                 return None
         elif name == b"transfer-encoding":
             if chunked or value.lower() != b"chunked":

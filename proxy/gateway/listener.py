@@ -17,6 +17,7 @@ from aiohttp import web
 
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused
+from proxy.gateway.exchange import Exchange
 from proxy.gateway.framing import RequestHead, RequestReader
 from proxy.gateway.relay import Relay, Relayed
 from proxy.gateway.upload import Upload
@@ -45,9 +46,30 @@ class Call:
         tap: the connection it came on.
         started: seconds on the Clock.
         relay: what answers it, while an upstream does.
+        connection: to the upstream, while its answer is under way.
+        status: of the answer; 0: none yet.
+        problem, request_id: of an answer of our own.
+        sent: octets of an answer of our own.
+        waited: seconds for a credential.
+        repaired: whether it was sent again with a new one.
+        keep_alive: whether its connection takes another request.
     """
 
-    __slots__ = ("head", "relay", "started", "tap", "upload")
+    __slots__ = (
+        "connection",
+        "head",
+        "keep_alive",
+        "problem",
+        "relay",
+        "repaired",
+        "request_id",
+        "sent",
+        "started",
+        "status",
+        "tap",
+        "upload",
+        "waited",
+    )
 
     def __init__(self, head: RequestHead, upload: Upload | None, tap: "Tap", started: float) -> None:
         self.head = head
@@ -55,6 +77,14 @@ class Call:
         self.tap = tap
         self.started = started
         self.relay: Relay | None = None
+        self.connection: Exchange | None = None
+        self.status = 0
+        self.problem: str | None = None
+        self.request_id = ""
+        self.sent = 0
+        self.waited = 0.0
+        self.repaired = False
+        self.keep_alive = False
 
     @property
     def unread(self) -> bool:

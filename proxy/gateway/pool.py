@@ -102,7 +102,8 @@ class Pool:
         """The connection may be used again."""
         connection.deadline = self.clock.now() + IDLE_LIFE
         self._idle.append(connection)
-        self._wake_one()
+        if self._waiting:
+            self._wake_one()
 
     def lost(self, connection: Exchange) -> None:
         """The connection is closed."""
