@@ -1,6 +1,8 @@
 """The connections to one upstream: dial, TLS, reuse, limits."""
 
 import asyncio
+import os
+import socket
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -57,7 +59,7 @@ class Pool:
         self._idle: deque[Exchange] = deque()
         self._all: set[Exchange] = set()
         self._dialling = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[Exchange | None]] = deque()
         self._sweeper: Timer | None = None
         self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4)
         tally.connections = self.counts
@@ -88,6 +90,7 @@ class Pool:
             UpstreamBusy, UpstreamUnreachable, UpstreamTLS, UpstreamTimeout
         """
         give_up = self.clock.now() + BUSY_WAIT
+        waited = False
         while True:
             if not fresh and (connection := self.take()) is not None:
                 return connection
@@ -96,21 +99,26 @@ class Pool:
                 self._max_reached_by_closing()
             if self._taken < self._max:
                 return await self._dial()
-            await self._place(give_up)
+            handed = await self._place(give_up, first=waited)
+            waited = True
+            if handed is not None and handed.open and not fresh:
+                return handed
+            if handed is not None:
+                handed.expire()
+                self._max_reached_by_closing()
 
     def release(self, connection: Exchange) -> None:
-        """The connection may be used again."""
+        """The connection may be used again: by who waits longest, whom no newcomer overtakes."""
         connection.deadline = self.clock.now() + IDLE_LIFE
-        self._idle.append(connection)
-        if self._waiting:
-            self._wake_one()
+        if not (self._waiting and self._give(connection)):
+            self._idle.append(connection)
 
     def lost(self, connection: Exchange) -> None:
         """The connection is closed."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        self._wake_one()
+        self._give(None)
 
     def close(self) -> None:
         """Close every connection; exchanges under way are cut."""
@@ -127,27 +135,36 @@ class Pool:
         """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
         self._all = {connection for connection in self._all if connection.open}
 
-    async def _place(self, give_up: float) -> None:
-        place: asyncio.Future[None] = self.loop.create_future()
-        self._waiting.append(place)
+    async def _place(self, give_up: float, *, first: bool) -> Exchange | None:
+        """Wait for a connection, or (None) for room to dial one; who has waited before goes first.
+
+        Raises:
+            UpstreamBusy
+        """
+        place: asyncio.Future[Exchange | None] = self.loop.create_future()
+        (self._waiting.appendleft if first else self._waiting.append)(place)
         try:
             free = await pause(self.clock, give_up - self.clock.now(), place)
         except asyncio.CancelledError:
-            if place.done():
-                self._wake_one()  # what was meant for us is somebody else's
+            if place.done():  # what was meant for us is somebody else's
+                handed = place.result()
+                self._give(None) if handed is None else self.release(handed)
             raise
         finally:
             if not place.done():
                 self._waiting.remove(place)
         if not free:
             raise UpstreamBusy("all connections are taken (max_connections).")
+        return place.result()
 
-    def _wake_one(self) -> None:
+    def _give(self, connection: Exchange | None) -> bool:
+        """Give a connection, or room for one, to who waits longest; whether somebody took it."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
-                place.set_result(None)
-                return
+                place.set_result(connection)
+                return True
+        return False
 
     async def _dial(self) -> Exchange:
         endpoint = self._endpoint
@@ -174,7 +191,7 @@ class Pool:
         finally:
             self._dialling -= 1
             if connection is None:
-                self._wake_one()
+                self._give(None)
         self.tally.connect_seconds.observe(self.clock.now() - begun)
         self._all.add(connection)
         if self._sweeper is None:
@@ -193,4 +210,6 @@ def _plain(error: OSError) -> str:
     """What the system says, without addresses."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
-    return (error.strerror or "it cannot be reached").lower()
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"

@@ -110,7 +110,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
         return Answer(
             "credential_rejected",
             502,
-            f"{error} Requests to {upstream} cannot be sent until credentials.{credential} is right; "
+            f"{_sentence(error)} Nothing is sent to {upstream} until credentials.{credential} is right; "
             "a changed secret file is noticed by itself.",
         )
     if isinstance(error, CredentialError):
@@ -118,7 +118,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
         return Answer(
             "credential_unavailable",
             503,
-            f"{error} Without a credential nothing is sent to {upstream}; "
+            f"{_sentence(error)} Without a credential nothing is sent to {upstream}; "
             f"credentials.{credential} is tried again by itself.",
             retry_after=wait,
         )
@@ -126,3 +126,8 @@ def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
         retry_after = 1 if error.code == "upstream_busy" else None
         return Answer(error.code, KINDS[error.code].status, f"{upstream}: {error}", retry_after)
     return Answer("internal", 500, "The proxy failed; its log has the reason.")
+
+
+def _sentence(error: ProxyError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:].rstrip(".") + "."

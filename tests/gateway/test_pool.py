@@ -117,6 +117,19 @@ async def test_a_newcomer_does_not_overtake_who_waits() -> None:
         assert (await peer.head()).line == b"GET /newcomer HTTP/1.1"
 
 
+async def test_a_connection_that_is_given_back_is_nobody_elses_but_who_waits_longest() -> None:
+    async with origin() as site, gateway(site, max_connections=1) as rig, asyncio.TaskGroup() as tasks:
+        connection = await rig.pool.acquire()
+        waiting = tasks.create_task(rig.pool.acquire())
+        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        rig.pool.release(connection)
+        assert rig.pool.take() is None
+        assert await waiting is connection
+        rig.pool.release(connection)
+        assert rig.pool.take() is connection
+        rig.pool.release(connection)
+
+
 async def test_whoever_waits_for_10_seconds_gets_a_503() -> None:
     async with origin() as site, gateway(site, max_connections=1) as rig:
         await rig.call(get())
