@@ -1,5 +1,6 @@
 """The connections to an upstream: dialling, TLS, limits."""
 
+import asyncio
 import json
 import socket
 import ssl
