@@ -7,8 +7,8 @@ import asyncio
 import logging
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -76,12 +76,14 @@ class Proxy:
         served: its upstreams.
         admin_address: `HOST:PORT` of the admin listener.
         state: what admin shows.
+        secrets: of all credentials.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self.served: tuple[Served, ...] = ()
         self.admin_address = ""
         self.state = State()
+        self.secrets: Sequence[Secret] = ()
         self._config = config
         self._clock = clock
 
@@ -94,6 +96,16 @@ class Proxy:
     def busy(self) -> int:
         """Requests that are being answered."""
         return sum(served.listener.busy for served in self.served)
+
+    def known_secrets(self) -> Iterator[str]:
+        """Every secret that is known now, for the log's redaction."""
+        for secret in self.secrets:
+            with suppress(CredentialError):
+                yield secret.read()
+        for served in self.served:
+            current = served.keeper.current
+            for _, value in current.fields if current is not None else ():
+                yield value.decode("latin-1").rpartition(" ")[2]
 
     async def first_fetches(self, until: "asyncio.Future[None]") -> None:
         """Wait until every first fetch has ended, or the future is done."""
@@ -144,6 +156,7 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
             _served(config, upstream, ports.upstreams[upstream.name], keeper, endpoint, clock, stack)
             for upstream, keeper, endpoint in zip(config.upstreams, keepers, endpoints, strict=True)
         )
+        proxy.secrets = tuple(desk.secrets)
         proxy.state.upstreams = tuple(_view(served) for served in proxy.served)
         admin = Admin(proxy.state, clock, Guard(_names(config, config.admin.listen)), __version__)
         proxy.admin_address = ports.admin.addresses[0]
@@ -239,6 +252,7 @@ class _CredentialDesk:
         self._store: TokenStore = token_store(clock)
         self._throttles: dict[str, HostThrottle] = {}
         self._keepers: dict[Hashable, Keeper] = {}
+        self.secrets: list[Secret] = []
 
     @property
     def keepers(self) -> Sequence[Keeper]:
@@ -249,11 +263,11 @@ class _CredentialDesk:
         if isinstance(config, OAuth2):
             return self._oauth2(config, audience)
         if isinstance(config, Bearer):
-            token = _secret(config.token)
+            token = self._secret(config.token)
             source: CredentialSource = SharedToken(token, self._clock)
             return self._kept(("bearer", token), config.name, source, token)
         if isinstance(config, Basic):
-            password = _secret(config.password)
+            password = self._secret(config.password)
             source = BasicLogin(config.username, password, self._clock)
             return self._kept(("basic", config.username, password), config.name, source, password)
         return self._kept(("none",), config.name, NoCredential(self._clock), None)
@@ -265,8 +279,13 @@ class _CredentialDesk:
             )
         return self._keepers[key]
 
+    def _secret(self, ref: SecretRef) -> Secret:
+        secret = FileSecret(ref.file) if ref.file is not None else TextSecret(ref.text or "")
+        self.secrets.append(secret)
+        return secret
+
     def _oauth2(self, config: OAuth2, audience: str | None) -> Keeper:
-        secret = _secret(config.client_secret)
+        secret = self._secret(config.client_secret)
         settings = OAuth2Settings(
             token_url=config.token_url,
             client_id=config.client_id,
@@ -300,26 +319,6 @@ class _CredentialDesk:
                 key=key,
             )
         return self._keepers[key]
-
-
-def _secret(ref: SecretRef) -> Secret:
-    return FileSecret(ref.file) if ref.file is not None else TextSecret(ref.text or "")
-
-
-def known_secrets(proxy: Proxy, config: Config) -> Iterable[str]:
-    """Every secret known now, for the log's redaction."""
-    for credential in config.credentials.values():
-        ref = getattr(credential, "client_secret", None) or getattr(credential, "token", None)
-        ref = ref or getattr(credential, "password", None)
-        if isinstance(ref, SecretRef):
-            try:
-                yield _secret(ref).read()
-            except CredentialError:
-                continue
-    for served in proxy.served:
-        current = served.keeper.current
-        for _, value in current.fields if current is not None else ():
-            yield value.decode("latin-1").rpartition(" ")[2]
 
 
 class Narrator:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from proxy import __version__, log
-from proxy.app import Proxy, known_secrets, running
+from proxy.app import Proxy, running
 from proxy.clock import SystemClock
 from proxy.commands.tables import running as running_table
 from proxy.loop import run_loop
@@ -37,7 +37,7 @@ async def _serve(config: "Config", redact: log.Redactor) -> int:
     clock = SystemClock()
     stop, hurry = _signals()
     async with running(config, clock) as proxy:
-        redact.known = lambda: known_secrets(proxy, config)
+        redact.known = proxy.known_secrets
         logger.info("started", extra={"version": __version__, "configuration": config.source})
         for notice in config.notices:
             logger.warning(notice)

@@ -13,7 +13,7 @@ import aiohttp
 import click
 
 from proxy import log
-from proxy.app import Proxy, Served, known_secrets, running
+from proxy.app import Proxy, Served, running
 from proxy.clock import SystemClock, pause
 from proxy.commands.tables import table
 from proxy.config.load import load
@@ -82,7 +82,7 @@ async def _proxy(camunda: SimulatedCamunda, redact: log.Redactor) -> AsyncIterat
         }
         config = load(config=path, env_file=None, environ=environ, directory=Path(folder))
         async with running(config, SystemClock()) as proxy:
-            redact.known = lambda: known_secrets(proxy, config)
+            redact.known = proxy.known_secrets
             yield proxy
 
 

@@ -5,11 +5,15 @@ import base64
 import json
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.app import running
+from proxy.clock import SystemClock, Timer
+from proxy.config.load import load
 from proxy.demo import Fault, Rules, SimulatedCamunda, simulated_camunda
 from tests.app.command import proxy
 
@@ -52,14 +56,14 @@ def configuration(camunda: SimulatedCamunda, **zeebe: Any) -> dict[str, Any]:
 
 
 async def test_every_kind_of_credential_is_let_in(tmp_path: Path) -> None:
-    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as running:
+    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as sidecar:
         for upstream, path in (
             ("zeebe", "/v2/topology"),
             ("optimize", "/api/public/dashboard?collectionId=x"),
             ("basic", "/v2/topology"),
             ("open", "/v2/topology"),
         ):
-            status, body, _ = await running.get(upstream, path)
+            status, body, _ = await sidecar.get(upstream, path)
             assert status == 200, (upstream, body)
         assert not camunda.complaints
 
@@ -87,11 +91,11 @@ async def test_saas_gets_an_audience_for_each_api_and_one_request_a_second(tmp_p
             },
             "admin": {"listen": "127.0.0.1:0"},
         }
-        async with proxy(tmp_path, config) as running:
+        async with proxy(tmp_path, config) as sidecar:
             for name, path in names.items():
-                status, body, _ = await running.get(name, path)
+                status, body, _ = await sidecar.get(name, path)
                 assert status == 200, body
-            assert await running.metric("credential_usable", target="optimize.camunda.io") == 1
+            assert await sidecar.metric("credential_usable", target="optimize.camunda.io") == 1
 
 
 async def test_a_file_that_console_let_download_opens_its_ports(tmp_path: Path) -> None:
@@ -105,10 +109,10 @@ async def test_a_file_that_console_let_download_opens_its_ports(tmp_path: Path) 
             encoding="utf-8",
         )
         environ = {"CAMUNDA_AUTH_PROXY_ADMIN_LISTEN": f"127.0.0.1:{port}"}
-        async with proxy(tmp_path, "", environ, "--env-file", "credentials.txt") as running:
-            status, body, _ = await running.get("zeebe", "/v2/topology")
+        async with proxy(tmp_path, "", environ, "--env-file", "credentials.txt") as sidecar:
+            status, body, _ = await sidecar.get("zeebe", "/v2/topology")
             assert status == 200, body
-            assert await running.url("zeebe") == "http://localhost:19080"
+            assert await sidecar.url("zeebe") == "http://localhost:19080"
 
 
 async def test_a_token_server_that_is_down_at_the_start_is_waited_for(tmp_path: Path) -> None:
@@ -116,10 +120,10 @@ async def test_a_token_server_that_is_down_at_the_start_is_waited_for(tmp_path: 
         camunda.keycloak.fault = Fault.DOWN
         config = configuration(camunda)
         config["credentials"]["identity"]["wait"] = "1s"
-        async with proxy(tmp_path, config) as running:
-            assert (await running.look("/health/live"))[0] == 200
-            assert (await running.look("/health/ready"))[0] == 503
-            status, body, fields = await running.get("zeebe", "/v2/topology")
+        async with proxy(tmp_path, config) as sidecar:
+            assert (await sidecar.look("/health/live"))[0] == 200
+            assert (await sidecar.look("/health/ready"))[0] == 503
+            status, body, fields = await sidecar.get("zeebe", "/v2/topology")
             assert status == 503
             assert int(fields["Retry-After"]) >= 1
             assert json.loads(body)["type"] == "urn:camunda-auth-proxy:credential_unavailable"
@@ -127,10 +131,10 @@ async def test_a_token_server_that_is_down_at_the_start_is_waited_for(tmp_path: 
             camunda.keycloak.fault = None
 
             async def ready() -> bool:
-                return (await running.look("/health/ready"))[0] == 200
+                return (await sidecar.look("/health/ready"))[0] == 200
 
-            await running.until(ready)
-            assert (await running.get("zeebe", "/v2/topology"))[0] == 200
+            await sidecar.until(ready)
+            assert (await sidecar.get("zeebe", "/v2/topology"))[0] == 200
             assert all(request.gap is None or request.gap >= 0.99 for request in camunda.keycloak.requests)
 
 
@@ -141,59 +145,59 @@ async def test_a_wrong_secret_is_told_as_such_and_mended_by_a_changed_file(tmp_p
         config = configuration(camunda)
         del config["credentials"]["identity"]["client_secret"]
         config["credentials"]["identity"]["client_secret_file"] = str(file)
-        async with proxy(tmp_path, config) as running:
-            status, body, _ = await running.get("zeebe", "/v2/topology")
+        async with proxy(tmp_path, config) as sidecar:
+            status, body, _ = await sidecar.get("zeebe", "/v2/topology")
             assert status == 502, body
             assert json.loads(body)["type"] == "urn:camunda-auth-proxy:credential_rejected"
             new = tmp_path / "new"
             new.write_text(camunda.keycloak.clients["orchestration"].secret + "\n", encoding="utf-8")
             new.rename(file)
-            await running.event(
+            await sidecar.event(
                 lambda event: event["message"] == "credential is good" and event["credential"] == "identity"
             )
-            assert (await running.get("zeebe", "/v2/topology"))[0] == 200
+            assert (await sidecar.get("zeebe", "/v2/topology"))[0] == 200
 
 
 async def test_a_revoked_token_is_replaced_once_for_all_who_meet_it(tmp_path: Path) -> None:
-    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as running:
-        assert (await running.get("zeebe", "/v2/topology"))[0] == 200
+    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as sidecar:
+        assert (await sidecar.get("zeebe", "/v2/topology"))[0] == 200
         await asyncio.wait_for(camunda.news.until(lambda: camunda.keycloak.count("issued") == 1), 5)
         loop = asyncio.get_running_loop()
         later: asyncio.Future[None] = loop.create_future()
         loop.call_later(1.1, later.set_result, None)  # repairs keep their distance from the last fetch
         await later
         camunda.revoke()
-        answers = await asyncio.gather(*(running.get("zeebe", "/v2/topology") for _ in range(50)))
+        answers = await asyncio.gather(*(sidecar.get("zeebe", "/v2/topology") for _ in range(50)))
         assert {status for status, _, _ in answers} == {200}
         assert camunda.keycloak.count("issued") == 2
-        assert await running.metric("repairs_total", outcome="ok") >= 1
+        assert await sidecar.metric("repairs_total", outcome="ok") >= 1
 
 
 async def test_no_secret_is_in_anything_it_says(tmp_path: Path) -> None:
     async with simulated_camunda() as camunda:
         config = configuration(camunda)
         config["log"] = {"level": "debug", "requests": True}
-        async with proxy(tmp_path, config) as running:
+        async with proxy(tmp_path, config) as sidecar:
             asked = [
-                await running.get("zeebe", path) for path in ("/v2/topology?token=canary-in-query", "/v2/no")
+                await sidecar.get("zeebe", path) for path in ("/v2/topology?token=canary-in-query", "/v2/no")
             ]
             evil = {"Host": "evil.example", "X": "canary-in-field"}
-            asked.append(await running.get("zeebe", "/v2/topology", headers=evil))
+            asked.append(await sidecar.get("zeebe", "/v2/topology", headers=evil))
             camunda.keycloak.fault = Fault.ERROR_IN_200
             looked = ("/metrics", "/status.json", "/health/ready", "/nothing")
-            shown = str(asked + [await running.look(path) for path in looked])
-        text = running.said + shown
+            shown = str(asked + [await sidecar.look(path) for path in looked])
+        text = sidecar.said + shown
         assert camunda.api("zeebe").statuses[200]
         for secret in (*camunda.secrets, "canary-in-query", "canary-in-field", "eyJ"):  # eyJ begins a JWT
             assert secret not in text
             assert base64.b64encode(secret.encode()).decode().rstrip("=") not in text
-        assert any(event["message"] == "request" for event in running.events)
+        assert any(event["message"] == "request" for event in sidecar.events)
 
 
 async def test_sigterm_lets_a_request_end_that_is_under_way(tmp_path: Path) -> None:
-    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as running:
+    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as sidecar:
         poll = asyncio.gather(
-            running.get(
+            sidecar.get(
                 "zeebe",
                 "/v2/jobs/activation",
                 "POST",
@@ -201,32 +205,32 @@ async def test_sigterm_lets_a_request_end_that_is_under_way(tmp_path: Path) -> N
             )
         )
         await asyncio.wait_for(camunda.news.until(lambda: camunda.api("zeebe").polls == 1), 10)
-        running.signal()
-        await running.message("stopping")
+        sidecar.signal()
+        await sidecar.message("stopping")
         [(status, _, fields)] = await poll
         assert status == 200
         assert fields["Connection"] == "close"
-        assert await running.ended() == 0
+        assert await sidecar.ended() == 0
 
 
 async def test_a_second_signal_cuts_what_still_runs(tmp_path: Path) -> None:
-    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as running:
+    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as sidecar:
         poll = asyncio.gather(
-            running.get("zeebe", "/v2/jobs/activation", "POST", json={"type": "t", "requestTimeout": 30000}),
+            sidecar.get("zeebe", "/v2/jobs/activation", "POST", json={"type": "t", "requestTimeout": 30000}),
             return_exceptions=True,
         )
         await asyncio.wait_for(camunda.news.until(lambda: camunda.api("zeebe").polls == 1), 10)
-        running.signal()
-        await running.message("stopping")
-        running.signal(signal.SIGINT)
-        assert await running.ended() == 1
+        sidecar.signal()
+        await sidecar.message("stopping")
+        sidecar.signal(signal.SIGINT)
+        assert await sidecar.ended() == 1
         assert isinstance((await poll)[0], Exception)
 
 
 async def test_a_caller_that_goes_takes_its_upstream_request_with_it(tmp_path: Path) -> None:
-    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as running:
+    async with simulated_camunda() as camunda, proxy(tmp_path, configuration(camunda)) as sidecar:
         poll = asyncio.gather(
-            running.get("zeebe", "/v2/jobs/activation", "POST", json={"type": "t", "requestTimeout": 30000})
+            sidecar.get("zeebe", "/v2/jobs/activation", "POST", json={"type": "t", "requestTimeout": 30000})
         )
         await asyncio.wait_for(camunda.news.until(lambda: camunda.api("zeebe").polls == 1), 10)
         poll.cancel()
@@ -239,3 +243,22 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+class Broken(SystemClock):
+    """A clock with a bug, for whoever sets a timer."""
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        raise ZeroDivisionError
+
+
+async def test_a_bug_in_a_background_task_ends_everything_with_its_traceback(tmp_path: Path) -> None:
+    async with simulated_camunda() as camunda:
+        file = tmp_path / "c.yaml"
+        file.write_text(json.dumps(configuration(camunda)), encoding="utf-8")
+        config = load(config=file, env_file=None, environ={}, directory=tmp_path)
+        forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with pytest.raises(ExceptionGroup) as caught:
+            async with running(config, Broken()):
+                await forever
+        assert caught.group_contains(ZeroDivisionError)
