@@ -3,17 +3,42 @@
 Errors never repeat the value: a URL may hold a secret.
 """
 
+import os
 import re
+import sys
 from ipaddress import ip_address
-from typing import Literal, cast
+from typing import Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 from proxy.config.model import BaseUrl, Listen
 
+LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
+"""Octets that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
+
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\[\]:/?#@]+)(?::([0-9]{1,5}))?", re.ASCII)
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*", re.ASCII)
 _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+
+
+def listen_at(value: object) -> Listen:
+    """As `listen`, or `unix:` and an absolute path.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    text = str(value)
+    if not text.startswith("unix:"):
+        return listen(value)
+    path = text.removeprefix("unix:")
+    if not path.startswith("/") or path.endswith("/") or not path.isprintable():
+        raise ValueError("a Unix socket is written with its absolute path: unix:/run/user/1000/zeebe.sock")
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise ValueError(
+            f"the path of a Unix socket may have {LONGEST_PATH} octets at most; choose a shorter one"
+        )
+    return Listen("", 0, path)
 
 
 def listen(value: object) -> Listen:
@@ -26,7 +51,7 @@ def listen(value: object) -> Listen:
         return value
     text = str(value)
     if text.startswith("unix:"):
-        raise ValueError("a Unix socket is not known yet in this version; write HOST:PORT or PORT")
+        raise ValueError("only an upstream's listen can be a Unix socket; write HOST:PORT or PORT")
     host, colon, port = text.rpartition(":")
     if not colon:
         host = "localhost"
@@ -127,6 +152,27 @@ def _host(parts: SplitResult) -> str:
     if not _NAME.fullmatch(host) or len(host) > 253:
         raise ValueError("has no host name or address, or one that is not valid")
     return host
+
+
+def origin(value: object) -> str:
+    """The origin of a web page as browsers write it in Origin (RFC 6454 section 6.2), without a default port.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    text = str(value).lower()
+    if text in {"*", "null"}:
+        raise ValueError("must be one origin; * and null stand for pages of everybody")
+    match = _ORIGIN.fullmatch(text)
+    if match is None:
+        raise ValueError("must be scheme://host or scheme://host:port, without a path")
+    scheme, host, port = match.groups()
+    host = host_name(host)
+    if port is not None and not 0 < int(port) < 65536:
+        raise ValueError("its port must be a number from 1 to 65535")
+    shown = f"[{host}]" if ":" in host else host
+    default = port is None or (scheme, int(port)) in {("http", 80), ("https", 443)}
+    return f"{scheme}://{shown}" if default else f"{scheme}://{shown}:{int(cast('str', port))}"
 
 
 def host_name(value: object) -> str:

@@ -32,7 +32,8 @@ def check_listeners(
         places["admin", "probe_listen"] = admin.probe_listen
     for (first, one), (second, other) in combinations(places.items(), 2):
         if overlap(one, other):
-            findings.add(second, f"port {other.port} is taken by {dotted(first)} already; choose another")
+            what = str(other) if other.path else f"port {other.port}"
+            findings.add(second, f"{what} is taken by {dotted(first)} already; choose another")
     for upstream in upstreams:
         for place, listen in places.items():
             if upstream.url.loopback and overlap(_as_listener(upstream.url), listen):
@@ -51,13 +52,16 @@ def _refuse_networks(
             continue
         name = used.get(str(place[1]))
         credential = f"credential `{name}`" if name else "its credential"
-        if guard.allow_non_loopback:
-            findings.notice(f"listening on {listen}: anyone who can reach it acts with {credential}")
-        else:
+        if not guard.allow_non_loopback:
             findings.add(
                 place,
                 f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
                 "set guard.allow_non_loopback: true if that is meant",
+            )
+        elif guard.caller_token is None:
+            findings.notice(
+                f"listening on {listen}: anyone who can reach it acts with {credential}; "
+                "set guard.caller_token, and only those who show it do"
             )
 
 
@@ -68,6 +72,8 @@ def _as_listener(url: BaseUrl) -> Listen:
 
 def overlap(one: Listen, other: Listen) -> bool:
     """Whether both cannot be bound; port 0 takes a free port each time."""
+    if one.path or other.path:
+        return one.path == other.path
     if one.port != other.port or one.port == 0:
         return False
     return any(_same(a, b) for a in one.addresses for b in other.addresses)

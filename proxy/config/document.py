@@ -18,7 +18,7 @@ from pydantic import (
 
 from proxy.config import addresses, units
 from proxy.config.findings import nearest
-from proxy.config.model import AuthMethod, BaseUrl, Listen, LogFormat, LogLevel, RequestFormat
+from proxy.config.model import SHORTEST_TOKEN, AuthMethod, BaseUrl, Listen, LogFormat, LogLevel, RequestFormat
 from proxy.config.presets import API_NAMES
 
 
@@ -40,6 +40,12 @@ def _printable(text: str) -> str:
 def _visible_ascii(text: str) -> str:
     if not all(0x21 <= ord(char) <= 0x7E for char in text):
         raise ValueError("may only hold visible ASCII characters, as a header field does; no spaces")
+    return text
+
+
+def _hard_to_guess(text: str) -> str:
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError(f"must have at least {SHORTEST_TOKEN} characters; better 22 random ones or more")
     return text
 
 
@@ -72,6 +78,7 @@ AnyText = Annotated[str, AfterValidator(_printable)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
 Token = Annotated[Text, AfterValidator(_visible_ascii)]
+CallerToken = Annotated[Token, AfterValidator(_hard_to_guess)]
 Flag = Annotated[bool, BeforeValidator(units.flag)]
 Count = Annotated[int, BeforeValidator(units.count), _schema("integer", minimum=1)]
 Seconds = Annotated[float, BeforeValidator(units.seconds), _schema(["string", "number"], examples=["30s"])]
@@ -79,12 +86,16 @@ Timeout = Annotated[
     float, BeforeValidator(units.positive_seconds), _schema(["string", "number"], examples=["30s"])
 ]
 Octets = Annotated[int, BeforeValidator(units.octets), _schema(["string", "integer"], examples=["64KiB"])]
+Port = Annotated[
+    Listen, PlainValidator(addresses.listen), _schema(["string", "integer"], examples=["127.0.0.1:19090"])
+]
 ListenAt = Annotated[
-    Listen, PlainValidator(addresses.listen), _schema(["string", "integer"], examples=["localhost:19080"])
+    Listen, PlainValidator(addresses.listen_at), _schema(["string", "integer"], examples=["localhost:19080"])
 ]
 Url = Annotated[BaseUrl, PlainValidator(addresses.base_url), _schema("string", format="uri")]
 TokenUrl = Annotated[str, AfterValidator(addresses.token_url), _schema("string", format="uri")]
 HostName = Annotated[str, AfterValidator(addresses.host_name)]
+Origin = Annotated[str, AfterValidator(addresses.origin)]
 
 
 class _Model(BaseModel):
@@ -209,13 +220,22 @@ class GuardDocument(_Model):
 
     allow_non_loopback: Flag = False
     allowed_hosts: list[HostName] = []
+    allowed_origins: list[Origin] = []
+    caller_token: CallerToken | None = Field(default=None, repr=False)
+    caller_token_file: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.caller_token is not None and self.caller_token_file is not None:
+            raise KeyProblem("caller_token", "is there next to caller_token_file; keep one of them")
+        return self
 
 
 class AdminDocument(_Model):
     """Status, health and metrics."""
 
-    listen: ListenAt | None = None
-    probe_listen: ListenAt | None = None
+    listen: Port | None = None
+    probe_listen: Port | None = None
 
 
 class LogDocument(_Model):

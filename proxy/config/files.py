@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 
+from proxy.config.model import SHORTEST_TOKEN
 from proxy.errors import ConfigError, Problem
 
 MAX_OCTETS = 1024 * 1024
@@ -34,6 +35,16 @@ def read_utf8(path: Path, name: str) -> str:
 def secret_file_problem(path: Path) -> str | None:
     """Why no secret can be read from the file; None: one can."""
     return _problem(path, b"", "is empty")
+
+
+def caller_token_file_problem(path: Path) -> str | None:
+    """Why the file holds no caller token; None: it does, a hard one to guess, less one trailing line end."""
+    if (problem := secret_file_problem(path)) is not None:
+        return problem
+    token = path.read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+    if len(token) >= SHORTEST_TOKEN and all(0x21 <= octet <= 0x7E for octet in token):
+        return None
+    return f"names {path}, which does not hold {SHORTEST_TOKEN} or more visible ASCII characters alone"
 
 
 def ca_file_problem(path: Path) -> str | None:

@@ -23,9 +23,9 @@ from proxy.config.findings import Findings, Path, Written, nearest
 
 # Keys and values of docs/reference.md that a later version brings.
 NOT_YET = frozenset({
-    "allow", "allowed_origins", "as_session", "caller_token", "caller_token_file", "cert_file",
-    "certificate_file", "deny", "dialect", "http_proxy", "issuer_url", "key_file", "key_id", "login_url",
-    "max_idle", "private_key_file", "private_key_jwt", "read_only", "session", "tls_client_auth",
+    "allow", "as_session", "cert_file", "certificate_file", "deny", "dialect", "http_proxy", "issuer_url",
+    "key_file", "key_id", "login_url", "max_idle", "private_key_file", "private_key_jwt", "read_only",
+    "session", "tls_client_auth",
 })  # fmt: skip
 NOT_YET_MESSAGE = "is not known yet in this version"
 

@@ -15,6 +15,9 @@ RequestFormat = Literal["form", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 
+SHORTEST_TOKEN = 16
+"""Characters of a caller token: fewer could be guessed."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretRef:
@@ -74,10 +77,12 @@ class Listen:
     Attributes:
         host: `localhost` or an IP address without brackets.
         port: 0 takes a free one.
+        path: of a Unix socket; host and port mean nothing then.
     """
 
     host: str
     port: int
+    path: str = ""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -86,9 +91,11 @@ class Listen:
 
     @property
     def loopback(self) -> bool:
-        return is_loopback(self.host)
+        return bool(self.path) or is_loopback(self.host)
 
     def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
@@ -196,10 +203,18 @@ CredentialConfig = OAuth2 | Bearer | Basic | NoCredential
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Who may talk to us. `allowed_hosts`: lower-case names beyond localhost's own."""
+    """Who may talk to us.
+
+    Attributes:
+        allowed_hosts: names beyond localhost's own, in lower case, IPv6 addresses without brackets.
+        allowed_origins: of pages that may use the listeners, as browsers write them in Origin.
+        caller_token: what callers must show; None: nothing.
+    """
 
     allow_non_loopback: bool = False
     allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    caller_token: SecretRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """From what was written to what it means: presets, defaults, references."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from proxy.config.document import (
     OAuth2Document,
     TlsDocument,
 )
-from proxy.config.files import ca_file_problem, secret_file_problem
+from proxy.config.files import ca_file_problem, caller_token_file_problem, secret_file_problem
 from proxy.config.findings import Findings, Written, nearest
 from proxy.config.findings import Path as Place
 from proxy.config.model import (
@@ -80,7 +80,7 @@ def resolve(
     for name in credentials:
         if name not in used:
             findings.notice(f"credential `{name}` is used by no upstream")
-    guard = Guard(document.guard.allow_non_loopback, tuple(document.guard.allowed_hosts))
+    guard = _guard(sources)
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
     check_listeners(listens, upstreams, admin, guard, findings)
     notice_clear_text(upstreams, credentials, findings)
@@ -124,13 +124,26 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: _Sources) -> 
         origins=MappingProxyType(
             {
                 "url": described((*place, "url")) or described(("cluster",)) or "default",
-                "listen": (sources.listen_host.origin if sources.listen_host else None)
+                "listen": (sources.listen_host.origin if sources.listen_host and not listen.path else None)
                 or described((*place, "listen"))
                 or f"preset {api}",
                 "credential": described((*place, "credential")) or "the only one",
                 "audience": audience_origin,
             }
         ),
+    )
+
+
+def _guard(sources: _Sources) -> Guard:
+    document = sources.document.guard
+    token = None
+    if document.caller_token_file is not None:
+        place: Place = ("guard", "caller_token_file")
+        token = _secret(None, document.caller_token_file, place, sources, caller_token_file_problem)
+    elif document.caller_token is not None:
+        token = SecretRef(text=document.caller_token)
+    return Guard(
+        document.allow_non_loopback, tuple(document.allowed_hosts), tuple(document.allowed_origins), token
     )
 
 
@@ -162,7 +175,9 @@ def _listen(name: str, api: Api, sources: _Sources) -> Listen | None:
         return None
     if listen is None:
         listen = Listen("localhost", PRESETS[api].port)
-    return Listen(sources.listen_host.host, listen.port) if sources.listen_host else listen
+    if sources.listen_host is None or listen.path:
+        return listen
+    return Listen(sources.listen_host.host, listen.port)
 
 
 def _credential_name(name: str, sources: _Sources) -> str | None:
@@ -254,11 +269,17 @@ def _saas_token_url(name: str, upstreams: Sequence[Upstream], sources: _Sources)
     return SAAS_TOKEN_URL
 
 
-def _secret(text: str | None, file: str | None, place: Place, sources: _Sources) -> SecretRef:
+def _secret(
+    text: str | None,
+    file: str | None,
+    place: Place,
+    sources: _Sources,
+    problem_of: Callable[[Path], str | None] = secret_file_problem,
+) -> SecretRef:
     if file is None:
         return SecretRef(text=text)
     path = sources.folder.absolute() / file
-    if (problem := secret_file_problem(path)) is not None:
+    if (problem := problem_of(path)) is not None:
         sources.findings.add(place, problem)
     return SecretRef(file=path)
 

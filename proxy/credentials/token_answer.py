@@ -59,7 +59,8 @@ def parse_token_answer(answer: TokenAnswer, fetched_at: float, wall: float) -> C
         wall: seconds since 1970; read where Retry-After is a date and the answer has none of its own.
 
     Raises:
-        CredentialRejected: any 401 or 403, or an error code that says who we are is the trouble.
+        CredentialRejected: any 401 or 403, or an error code that says who we are is the trouble. Not in a
+            200: a server that errs so is broken, and mends itself without our client's doing.
         CredentialUnavailable: anything else that is not a usable bearer token.
     """
     if answer.status != 200:
@@ -111,7 +112,7 @@ def _failure(answer: TokenAnswer, wall: float) -> CredentialError:
         return CredentialUnavailable(
             "the token endpoint limits us (429)", outcome="limited", retry_after=wait
         )
-    if status in (401, 403) or code in REFUSALS:
+    if status in (401, 403) or (status != 200 and code in REFUSALS):
         return CredentialRejected(f"the token endpoint refused our client: {status}{named}", retry_after=wait)
     if status >= 500:
         return CredentialUnavailable(f"the token endpoint failed: {status}{named}", retry_after=wait)

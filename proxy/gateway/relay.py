@@ -13,8 +13,8 @@ from proxy.gateway.refusal import refused
 class Relayed(web.StreamResponse):
     """Tells aiohttp that the answer has been written already.
 
-    Shared by all requests and never changed: what aiohttp would do for a response of its own costs more
-    than a whole request here (docs/performance of the design page has the figures).
+    Shared by all requests and never changed: making a response of aiohttp's own costs more than forwarding
+    a request does.
     """
 
     def __init__(self, *, keep_alive: bool) -> None:

@@ -183,7 +183,7 @@ def test_an_answer_that_calls_itself_something_else_is_a_failed_fetch(
 @pytest.mark.parametrize(
     ("status", "error", "outcome"),
     [
-        (200, "invalid_client", "rejected"),
+        (200, "invalid_client", "invalid"),
         (200, "invalid_request", "invalid"),
         (200, CANARY, "invalid"),
         (200, None, "invalid"),
