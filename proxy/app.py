@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from proxy.admin.server import Admin
 from proxy.admin.state import State, UpstreamView
 from proxy.clock import Clock, pause
 from proxy.config.model import (
+    SHORTEST_TOKEN,
     Basic,
     Bearer,
     Config,
@@ -36,13 +37,13 @@ from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.store import TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
-from proxy.errors import CredentialError, FetchOutcome, StartError
+from proxy.errors import CredentialError, CredentialUnavailable, FetchOutcome, StartError
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Endpoint, Pool, Timeouts
-from proxy.gateway.sockets import Bound, bind
+from proxy.gateway.sockets import Bound, bind, bind_unix
 from proxy.gateway.tally import Tally
 
 log = logging.getLogger("proxy")
@@ -76,7 +77,7 @@ class Proxy:
         served: its upstreams.
         admin_address: `HOST:PORT` of the admin listener.
         state: what admin shows.
-        secrets: of all credentials.
+        secrets: of all credentials, and the caller token.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -152,8 +153,11 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
             desk.keeper(config.credentials[upstream.credential], upstream.audience)
             for upstream in config.upstreams
         ]
+        token = None
+        if config.guard.caller_token is not None:
+            token = _caller_token(desk.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN))
         proxy.served = tuple(
-            _served(config, upstream, ports.upstreams[upstream.name], keeper, endpoint, clock, stack)
+            _served(config, upstream, ports.upstreams[upstream.name], keeper, endpoint, token, clock, stack)
             for upstream, keeper, endpoint in zip(config.upstreams, keepers, endpoints, strict=True)
         )
         proxy.secrets = tuple(desk.secrets)
@@ -193,7 +197,10 @@ def _take_ports(config: Config, stack: AsyncExitStack) -> _Ports:
 
     def take(listen: Listen, setting: str) -> Bound | None:
         try:
-            bound = bind(listen.addresses, listen.port, setting)
+            if listen.path:
+                bound = bind_unix(listen.path, setting)
+            else:
+                bound = bind(listen.addresses, listen.port, setting)
         except StartError as error:
             problems.append(str(error))
             return None
@@ -214,9 +221,31 @@ def _take_ports(config: Config, stack: AsyncExitStack) -> _Ports:
 
 def _names(config: Config, listen: Listen) -> frozenset[str]:
     """Host names that a listener answers to: localhost's, its own address, and what the operator allowed."""
-    own = f"[{listen.host}]" if ":" in listen.host else listen.host
-    wildcard = own in ("0.0.0.0", "[::]")  # noqa: S104 -- these reach loopback too, so they are no names
-    return LOOPBACK_NAMES | set(config.guard.allowed_hosts) | (set() if wildcard else {own})
+    wildcard = listen.host in ("0.0.0.0", "::")  # noqa: S104 -- these reach loopback too, so they are no names
+    more = config.guard.allowed_hosts if wildcard else (*config.guard.allowed_hosts, listen.host)
+    return LOOPBACK_NAMES | {f"[{host}]" if ":" in host else host for host in more}
+
+
+def _guard(config: Config, listen: Listen, token: Callable[[], bytes] | None) -> Guard:
+    """Of an upstream's listener; no browser can reach a Unix socket."""
+    return Guard(
+        _names(config, listen),
+        origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
+        browsers=not listen.path,
+        token=token,
+    )
+
+
+def _caller_token(secret: Secret) -> Callable[[], bytes]:
+    """What callers must show, as it is now; empty where its file has gone before it was ever read."""
+
+    def now() -> bytes:
+        try:
+            return secret.read().encode()
+        except CredentialUnavailable:
+            return b""
+
+    return now
 
 
 # -- credentials --
@@ -263,11 +292,11 @@ class _CredentialDesk:
         if isinstance(config, OAuth2):
             return self._oauth2(config, audience)
         if isinstance(config, Bearer):
-            token = self._secret(config.token)
+            token = self.secret(config.token)
             source: CredentialSource = SharedToken(token, self._clock)
             return self._kept(("bearer", token), config.name, source, token)
         if isinstance(config, Basic):
-            password = self._secret(config.password)
+            password = self.secret(config.password)
             source = BasicLogin(config.username, password, self._clock)
             return self._kept(("basic", config.username, password), config.name, source, password)
         return self._kept(("none",), config.name, NoCredential(self._clock), None)
@@ -279,13 +308,14 @@ class _CredentialDesk:
             )
         return self._keepers[key]
 
-    def _secret(self, ref: SecretRef) -> Secret:
-        secret = FileSecret(ref.file) if ref.file is not None else TextSecret(ref.text or "")
+    def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
+        """A secret that the log masks from now on; see `FileSecret` for `shortest`."""
+        secret = FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
         self.secrets.append(secret)
         return secret
 
     def _oauth2(self, config: OAuth2, audience: str | None) -> Keeper:
-        secret = self._secret(config.client_secret)
+        secret = self.secret(config.client_secret)
         settings = OAuth2Settings(
             token_url=config.token_url,
             client_id=config.client_id,
@@ -357,6 +387,7 @@ def _served(
     bound: Bound,
     keeper: Keeper,
     endpoint: Endpoint,
+    token: Callable[[], bytes] | None,
     clock: Clock,
     stack: AsyncExitStack,
 ) -> Served:
@@ -381,7 +412,7 @@ def _served(
             replay_buffer=upstream.replay_buffer,
         ),
         address,
-        Guard(_names(config, upstream.listen)),
+        _guard(config, upstream.listen, token),
         pool,
         keeper,
         clock,

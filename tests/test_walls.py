@@ -26,6 +26,7 @@ PURE = (
     "proxy.gateway.framing",
     "proxy.gateway.guard",
     "proxy.gateway.fields",
+    "proxy.gateway.options",
     "proxy.gateway.refusal",
     "proxy.admin.status",
 )

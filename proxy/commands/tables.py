@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from proxy.app import Proxy
+    from proxy.app import Proxy, Served
     from proxy.config.model import Config
 
 
@@ -44,17 +44,21 @@ def running(proxy: "Proxy") -> str:
     rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "state")]
     for served in proxy.served:
         upstream = served.upstream
-        port = served.bound.port
-        host = (
-            "localhost"
-            if upstream.listen.host == "localhost"
-            else served.bound.addresses[0].rpartition(":")[0]
-        )
         status = served.keeper.snapshot()
         credential = f"{upstream.credential} {status.target}".rstrip()
         state = "ready" if status.usable else status.reason
-        rows.append((f"http://{host}:{port}", upstream.api, str(upstream.url), credential, state))
+        rows.append((_address(served), upstream.api, str(upstream.url), credential, state))
     return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
+
+
+def _address(served: "Served") -> str:
+    """What to ask for: a URL, or the path of a Unix socket."""
+    bound = served.bound
+    if bound.path:
+        return bound.addresses[0]
+    if served.upstream.listen.host == "localhost":
+        return f"http://localhost:{bound.port}"
+    return f"http://{bound.addresses[0]}"
 
 
 KINDS = {"OAuth2": "oauth2", "Bearer": "bearer", "Basic": "basic", "NoCredential": "none"}

@@ -70,15 +70,19 @@ class TextSecret(_Hidden):
 
 class FileSecret(_Hidden):
     """A secret in a file, read again whenever the file changes: renamed over, written in place, or behind
-    Kubernetes' symlinks. While it is missing, empty, or not text, the secret read last stays.
+    Kubernetes' symlinks. While it is missing, too short, or not text, the secret read last stays.
+
+    Args:
+        shortest: characters below which it is no secret.
     """
 
-    __slots__ = ("_path", "_seen", "_text", "_version")
+    __slots__ = ("_path", "_seen", "_shortest", "_text", "_version")
 
     may_change: ClassVar[bool] = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shortest: int = 1) -> None:
         self._path = path
+        self._shortest = shortest
         self._seen: tuple[int, ...] | None = None
         self._text: str | None = None
         self._version = 0
@@ -108,7 +112,7 @@ class FileSecret(_Hidden):
             text = _without_line_end(octets.decode())
         except (OSError, UnicodeDecodeError):
             return
-        if text and text != self._text:
+        if len(text) >= self._shortest and text != self._text:
             self._text = text
             self._version += 1
 

@@ -223,6 +223,7 @@ class Exchange(asyncio.Protocol):
         if self._over is not None and self._begun and self._end is not None and self._end.kind == "close":
             self._complete = True
             self._keep = False
+            self._answer.end()
             self._answer.flush()
             self._finish()
 

@@ -146,7 +146,14 @@ class Address:
         return any(name == b"via" and self.via in value for name, value in head.notable)
 
     def response_head(
-        self, status: int, fields: AnswerFields, end: AnswerEnd, *, minor: int, keep_alive: bool
+        self,
+        status: int,
+        fields: AnswerFields,
+        end: AnswerEnd,
+        *,
+        minor: int,
+        keep_alive: bool,
+        opening: bytes = b"",
     ) -> bytes:
         """The head to send to the caller.
 
@@ -156,6 +163,7 @@ class Address:
             end: how its body ends.
             minor: the caller's HTTP/1 minor version.
             keep_alive: whether the caller's connection takes another request.
+            opening: fields of ours that let a page read it, ready to be sent.
         """
         out = [_status_lines.get(status) or _status_line(status)]
         out += _unnamed(fields.plain, fields.options) if fields.options else fields.plain
@@ -168,7 +176,7 @@ class Address:
             elif name in _HARDENING:
                 answer_end = answer_end.replace(_HARDENING[name], b"")
             out += (name, b": ", value, b"\r\n")
-        out += (answer_end, _body_fields(status, end, minor))
+        out += (answer_end, opening, _body_fields(status, end, minor))
         out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
         return b"".join(out)
 

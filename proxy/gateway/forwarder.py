@@ -15,6 +15,7 @@ from proxy.gateway.fields import Address
 from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Call, Tap
+from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relay, Relayed
@@ -143,10 +144,10 @@ class Forwarder:
         return _KEEP if call.keep_alive else _CLOSE
 
     async def _tell(self, call: Call) -> None:
-        head = call.head
         if self._answered_here(call):
             return
-        call.relay = relay = Relay(call.tap, head, self._address)
+        head = call.head
+        call.relay = relay = Relay(call.tap, head, self._address, call.opening)
         lost_once = False
         while True:
             connection, credential = (None, None) if lost_once else self._at_once(head)
@@ -188,25 +189,20 @@ class Forwarder:
             RequestRefused
         """
         head = call.head
-        self._guard.check(head)
+        call.opening = self._guard.check(head)
         if self.draining:
             raise RequestRefused("draining", "The proxy is shutting down.")
-        if len(head.notable) > 1:
-            if self._address.our_own(head):
-                raise RequestRefused("loop", "The request has come through this proxy before.")
-            if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.notable:
-                return self._no_content(call)
-        return head.target == b"*" and self._no_content(call)
+        if call.opening and is_preflight(head):  # no browser shows a caller token with it
+            return self._no_content(call, call.opening + allowing(head))
+        call.head = self._guard.admit(head)
+        if len(head.notable) > 1 and self._address.our_own(head):
+            raise RequestRefused("loop", "The request has come through this proxy before.")
+        return ends_here(head) and self._no_content(call, call.opening)
 
-    def _no_content(self, call: Call) -> bool:
-        """OPTIONS that ends here (RFC 9110 sections 7.6.2 and 9.3.7)."""
+    def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
         call.keep_alive = self._keeps(call)
-        ending = b"" if call.keep_alive else b"Connection: close\r\n"
-        octets = b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b\r\n" % (http_date().encode(), ending)
-        call.sent = len(octets)
-        self._tally.sent += len(octets)
-        call.tap.write(octets)
+        self._say(call, no_content(fields, http_date(), keep_alive=call.keep_alive))
         return True
 
     def _at_once(self, head: RequestHead) -> tuple[Exchange | None, Credential | None]:
@@ -304,7 +300,11 @@ class Forwarder:
             http_date(),
             keep_alive=call.keep_alive,
             with_body=call.head.method != b"HEAD",
+            opening=call.opening,
         )
+        self._say(call, octets)
+
+    def _say(self, call: Call, octets: bytes) -> None:
         call.sent = len(octets)
         self._tally.sent += len(octets)
         call.tap.write(octets)

@@ -44,7 +44,7 @@ HOP_BY_HOP: Final = frozenset(
 )
 # What means something to us, or must not pass as it is. Everything else is passed on unread.
 _NOTABLE: Final = HOP_BY_HOP | {
-    *b"host content-length expect max-forwards via authorization cookie".split(),
+    *b"host content-length expect max-forwards via authorization cookie x-proxy-token".split(),
     *b"origin sec-fetch-site sec-purpose purpose access-control-request-method".split(),
 }
 _FRAMING_LOOKALIKES: Final = frozenset((b"content_length", b"transfer_encoding"))
@@ -170,7 +170,8 @@ def _judge(
         _check_codings(codings, minor, length)
     if target[0] != 47:  # "/"
         target, host = _other_form(method, target, host)
-    keep_alive = minor == 1 and b"close" not in connection
+    # What follows CONNECT was meant for a tunnel (RFC 9110 section 9.3.6): it is no request.
+    keep_alive = minor == 1 and b"close" not in connection and method != b"CONNECT"
     return RequestHead(
         method, target, minor, fields, plain, noted, host, length, bool(codings), connection, keep_alive
     )
@@ -203,6 +204,8 @@ def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes
     if absolute is None or not absolute[1] or b"@" in absolute[1]:
         raise _bad("The request's target is neither a path nor an http URL.")
     path = absolute[2]
+    if not path and method == b"OPTIONS":
+        return b"*", absolute[1]  # RFC 9112 section 3.2.4: what an empty path means there
     return path if path[:1] == b"/" else b"/" + path, absolute[1]
 
 

@@ -1,18 +1,25 @@
 """Pure: may this caller, under this host name, from this page, talk to us.
 
 Two rules together keep web pages out (the reasons stand in docs/design.md): the names we answer to stop
-DNS rebinding, Fetch Metadata and Origin stop requests across sites. They hold for every method.
+DNS rebinding, Fetch Metadata and Origin stop requests across sites. They hold for every method. A caller
+token keeps everybody out who does not show it.
 """
 
 import re
+from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Final
 
 from proxy.errors import RequestRefused
 from proxy.gateway.framing import RequestHead
+from proxy.gateway.options import is_preflight, readable_by
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%-]{1,255})(?::[0-9]{0,5})?")
+_OWN_SITES: Final[tuple[list[bytes], ...]] = ([], [b"same-origin"], [b"none"])
+_ALL_SITES: Final = (*_OWN_SITES, [b"same-site"], [b"cross-site"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +29,23 @@ class Guard:
     Attributes:
         names: host names we answer to, in lower case, IPv6 literals in brackets; any port.
         where: the setting that adds one, for the answer.
+        origins: of pages that may talk to us and read our answers.
+        browsers: whether any can reach the listener; where none can, every name and every page passes.
+        token: what callers must show, as it is now, empty: nobody passes; None: they need not.
     """
 
     names: frozenset[str] = LOOPBACK_NAMES
     where: str = "guard.allowed_hosts"
+    origins: frozenset[bytes] = frozenset()
+    browsers: bool = True
+    token: Callable[[], bytes] | None = None
     _seen: dict[bytes, bool] = field(default_factory=dict, repr=False, compare=False)
 
-    def check(self, head: RequestHead) -> None:
+    def check(self, head: RequestHead) -> bytes:
         """Refuse what must not reach the upstream; total, whatever octets the head holds.
+
+        Returns:
+            Fields that let the page which asked read the answer, ready to be sent; mostly empty.
 
         Raises:
             RequestRefused: `bad_request`, `wrong_host`, `not_allowed`, `cross_site` or `unsupported`.
@@ -44,16 +60,88 @@ class Guard:
             )
         if len(head.notable) > 1 or head.method in (b"CONNECT", b"TRACE"):
             _check_method(head)
-            _check_page(head)
+            if self.browsers:
+                return self._check_page(head)
+        return b""
 
     def _answers_to(self, host: bytes) -> bool:
         match = _HOST.fullmatch(host)
         if match is None:
             raise RequestRefused("bad_request", "The Host field is not a host name and a port.")
-        known = match[1].decode("ascii").lower() in self.names
+        known = not self.browsers or match[1].decode("ascii").lower() in self.names
         if known and len(self._seen) < 256:
             self._seen[host] = True
         return known
+
+    def _check_page(self, head: RequestHead) -> bytes:
+        """Fetch Metadata and Origin. A missing field says nothing: tools send none of them."""
+        sites: list[bytes] = []
+        origins: list[bytes] = []
+        prefetch = False
+        for name, value in head.notable:
+            if name == b"sec-fetch-site":
+                sites.append(value)
+            elif name == b"origin":
+                origins.append(value)
+            elif name in (b"sec-purpose", b"purpose"):
+                prefetch = prefetch or b"prefetch" in value.lower()
+        preflight = head.method == b"OPTIONS" and is_preflight(head)
+        if not (sites or origins or prefetch or preflight):
+            return b""
+        allowed = len(origins) == 1 and origins[0] in self.origins
+        own = not origins or origins == [b"http://" + head.host.lower()]
+        # Any page's speculation rules make Chromium prefetch from localhost with `Sec-Fetch-Site: none`.
+        hidden = prefetch and sites != [b"same-origin"]
+        if allowed and not hidden and sites in _ALL_SITES:
+            return readable_by(origins[0])
+        if own and not hidden and sites in _OWN_SITES and not preflight:
+            return b""
+        raise RequestRefused(
+            "cross_site",
+            "A web page of another site asked; pages may not use this port. "
+            "guard.allowed_origins lets those of an origin in.",
+        )
+
+    def admit(self, head: RequestHead) -> RequestHead:
+        """The request of a caller who is known, less the caller token; total as `check` is.
+
+        Raises:
+            RequestRefused: `caller_unknown`.
+        """
+        if self.token is None:
+            return head
+        token = self.token()
+        shown = [
+            (place, bool(token) and compare_digest(_shown(name, value), token))
+            for place, (name, value) in enumerate(head.notable)
+            if name in (b"x-proxy-token", b"authorization")
+        ]
+        if not any(right for _, right in shown):
+            raise RequestRefused(
+                "caller_unknown",
+                "This port wants a caller token (guard.caller_token): in X-Proxy-Token, or as Bearer token "
+                "or Basic password in Authorization.",
+            )
+        # Where nothing is injected, the caller's own Authorization goes on: not the one that was for us.
+        ours = {place for place, right in shown if right}
+        return head._replace(notable=[each for place, each in enumerate(head.notable) if place not in ours])
+
+
+def _shown(name: bytes, value: bytes) -> bytes:
+    """The token that a field shows."""
+    if name == b"x-proxy-token":
+        return value
+    scheme, _, rest = value.partition(b" ")
+    rest = rest.strip(b" ")
+    match scheme.lower():
+        case b"bearer":
+            return rest
+        case b"basic":
+            try:
+                return b64decode(rest, validate=True).partition(b":")[2]
+            except ValueError:
+                return b""
+    return b""
 
 
 def _check_method(head: RequestHead) -> None:
@@ -64,27 +152,3 @@ def _check_method(head: RequestHead) -> None:
         protocols = [value.lower() for name, value in head.notable if name == b"upgrade"]
         if head.has_body or protocols != [b"h2c"]:  # h2c is an offer that may be left unanswered
             raise RequestRefused("unsupported", "Protocol upgrades (WebSocket) do not pass here.", status=501)
-
-
-def _check_page(head: RequestHead) -> None:
-    """Fetch Metadata and Origin. A missing field says nothing: tools send none of them."""
-    sites: list[bytes] = []
-    origins: list[bytes] = []
-    prefetch = False
-    for name, value in head.notable:
-        if name == b"sec-fetch-site":
-            sites.append(value)
-        elif name == b"origin":
-            origins.append(value)
-        elif name in (b"sec-purpose", b"purpose"):
-            prefetch = prefetch or b"prefetch" in value.lower()
-    if not (sites or origins or prefetch):
-        return
-    foreign = RequestRefused("cross_site", "A web page of another site asked; pages may not use this port.")
-    if sites and sites not in ([b"same-origin"], [b"none"]):
-        raise foreign
-    if origins and origins != [b"http://" + head.host.lower()]:
-        raise foreign
-    # Any page's speculation rules make Chromium prefetch from localhost with `Sec-Fetch-Site: none`.
-    if prefetch and sites != [b"same-origin"]:
-        raise foreign

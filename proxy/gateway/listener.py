@@ -45,6 +45,7 @@ class Call:
         upload: its body; None where there is none.
         tap: the connection it came on.
         started: seconds on the Clock.
+        opening: fields that let the page which asked read the answer, ready to be sent.
         relay: what answers it, while an upstream does.
         connection: to the upstream, while its answer is under way.
         status: of the answer; 0: none yet.
@@ -59,6 +60,7 @@ class Call:
         "connection",
         "head",
         "keep_alive",
+        "opening",
         "problem",
         "relay",
         "repaired",
@@ -76,6 +78,7 @@ class Call:
         self.upload = upload
         self.tap = tap
         self.started = started
+        self.opening = b""
         self.relay: Relay | None = None
         self.connection: Exchange | None = None
         self.status = 0
@@ -113,6 +116,7 @@ class Tap(asyncio.Protocol):
     """One caller's connection."""
 
     __slots__ = (
+        "_ended",
         "_fault",
         "_inner",
         "_lingering",
@@ -131,6 +135,7 @@ class Tap(asyncio.Protocol):
         self._reader = RequestReader()
         self._timer: Timer | None = None
         self._uploading: Upload | None = None
+        self._ended = False  # no more will come, and yet it is not taken as gone
         self._fault: RequestRefused | None = None
         self._lingering: asyncio.Future[None] | None = None
         self.call: Call | None = None
@@ -148,12 +153,19 @@ class Tap(asyncio.Protocol):
         self._stop_timer()
         self._end_linger()
         if self._uploading is not None:
-            self._uploading.fail(RequestRefused("bad_request", "The request ended before its body did."))
+            self._uploading.fail(_cut_short())
         self._inner.connection_lost(error)
 
-    def eof_received(self) -> None:
-        # A caller that exits sends the same FIN as one that only stops sending: taken as gone.
-        self._inner.eof_received()
+    def eof_received(self) -> bool:
+        """A caller that exits sends the same FIN as one that only stops sending: taken as gone.
+
+        Not so where it has sent ahead: that is read to its end, for a request before it still gets its answer.
+        """
+        ahead = self.call is not None and self._uploading is None and bool(self._reader.buffered)
+        self._ended = self._ended or ahead
+        if not self._ended:
+            self._inner.eof_received()
+        return self._ended
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -205,13 +217,14 @@ class Tap(asyncio.Protocol):
         self._inner.data_received(_NEXT_REQUEST)
         if upload is not None:
             self._read_body(upload)
+            if self._ended and not upload.ended:
+                upload.fail(_cut_short())
 
     def _read_body(self, upload: Upload) -> None:
         octets, ended = self._reader.body()
         if ended:
             self._uploading = None
-        if octets or ended:
-            upload.feed(octets, last=ended)
+        upload.feed(octets, last=ended)  # without octets too: a trailer that drips is no silence
 
     def _refuse(self, error: RequestRefused) -> None:
         """What cannot be read ends the connection; a request before it still gets its answer."""
@@ -250,10 +263,16 @@ class Tap(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
+    @property
+    def resets(self) -> bool:
+        """Whether the caller sees it when its connection is cut: a Unix socket knows no RST."""
+        sock = self.transport.get_extra_info("socket")
+        return sock is not None and not _is_unix(sock)
+
     def reset(self) -> None:
         """Cut the connection so that nobody takes the answer for whole: RST, not FIN."""
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
+        if self.resets:
+            sock = self.transport.get_extra_info("socket")
             with suppress(OSError):  # closed already
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
@@ -268,6 +287,8 @@ class Tap(asyncio.Protocol):
         if self._reader.buffered and self._lingering is None and not self.transport.is_closing():
             self.transport.resume_reading()
             self._read()
+        if self._ended and self.call is None:
+            self.transport.close()
 
     async def linger(self) -> None:
         """Let the caller read the answer to a request that it is still sending (RFC 9112 section 9.6)."""
@@ -287,6 +308,14 @@ class Tap(asyncio.Protocol):
     def _end_linger(self) -> None:
         if self._lingering is not None and not self._lingering.done():
             self._lingering.set_result(None)
+
+
+def _cut_short() -> RequestRefused:
+    return RequestRefused("bad_request", "The request ended before its body did.")
+
+
+def _is_unix(sock: socket.socket) -> bool:
+    return sock.family == getattr(socket, "AF_UNIX", None)
 
 
 class Listener:
@@ -309,7 +338,8 @@ class Listener:
         """Accept callers on bound sockets."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
-            self._servers.append(await loop.create_server(self._tap, sock=sock, backlog=1024))
+            create = loop.create_unix_server if _is_unix(sock) else loop.create_server
+            self._servers.append(await create(self._tap, sock=sock, backlog=1024))
 
     def _tap(self) -> Tap:
         return Tap(self, self._factory())

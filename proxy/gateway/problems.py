@@ -33,6 +33,7 @@ KINDS: Final = {
     "wrong_host": Kind(421, "Host name not allowed", "http_request_denied"),
     "cross_site": Kind(403, "Web pages may not use this port", "http_request_denied"),
     "not_allowed": Kind(403, "Not allowed", "http_request_denied"),
+    "caller_unknown": Kind(401, "Caller token missing or wrong", "http_request_denied"),
     "not_found": Kind(404, "Not found", "http_request_error"),
     "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
     "loop": Kind(508, "The request came back to us", "proxy_loop_detected"),
@@ -58,7 +59,9 @@ class Answer(NamedTuple):
     retry_after: int | None = None
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-    def octets(self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True) -> bytes:
+    def octets(
+        self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True, opening: bytes = b""
+    ) -> bytes:
         """The whole message.
 
         Args:
@@ -66,6 +69,7 @@ class Answer(NamedTuple):
             date: for Date (RFC 9110 section 6.6.1).
             keep_alive: whether the connection takes another request.
             with_body: False in answer to HEAD.
+            opening: fields that let a page read it, ready to be sent.
         """
         kind = KINDS[self.code]
         body = json.dumps(
@@ -86,14 +90,19 @@ class Answer(NamedTuple):
             f"X-Request-Id: {request_id}",
             "X-Content-Type-Options: nosniff",
             "Cross-Origin-Resource-Policy: same-origin",
+            # A refused navigation shows this as a page of our own origin, whose browser then asks for
+            # /favicon.ico as our own pages may: so it gets no origin, and nothing to ask for.
+            "Content-Security-Policy: default-src 'none'; sandbox",
         ]
         if self.retry_after is not None:
             lines.append(f"Retry-After: {self.retry_after}")
         if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
             lines.append(f"Allow: {self.allow}")
+        if self.status == HTTPStatus.UNAUTHORIZED:  # a realm of our own: no upstream's 401 looks like it
+            lines.append('WWW-Authenticate: Bearer realm="camunda-auth-proxy"')
         if not keep_alive:
             lines.append("Connection: close")
-        head = "\r\n".join((*lines, "", "")).encode("ascii")
+        head = "\r\n".join((*lines, "")).encode("ascii") + opening + b"\r\n"
         return head + body if with_body else head
 
 

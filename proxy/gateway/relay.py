@@ -1,6 +1,6 @@
 """An upstream's answer on its way to the caller: octets passed on as they come, back-pressure both ways."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -39,6 +39,11 @@ class Relayed(web.StreamResponse):
 class Caller(Protocol):
     """The caller's connection, as far as an answer needs it."""
 
+    @property
+    def resets(self) -> bool:
+        """Whether the caller sees it when its connection is cut."""
+        ...
+
     def write(self, octets: bytes) -> None: ...
 
 
@@ -48,6 +53,9 @@ class Source(Protocol):
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+
+_IN_CHUNKS: Final = AnswerEnd("chunked", None)
 
 
 class Relay:
@@ -69,6 +77,7 @@ class Relay:
         "_caller",
         "_chunked",
         "_head",
+        "_opening",
         "_out",
         "_source",
         "begun",
@@ -81,10 +90,11 @@ class Relay:
         "status",
     )
 
-    def __init__(self, caller: Caller, head: RequestHead, address: Address) -> None:
+    def __init__(self, caller: Caller, head: RequestHead, address: Address, opening: bytes = b"") -> None:
         self._caller = caller
         self._head = head
         self._address = address
+        self._opening = opening
         self._source: Source | None = None
         self._out: list[bytes] = []
         self._chunked = False
@@ -114,13 +124,20 @@ class Relay:
         """
         self._source = source
         self.status = status
+        if end.kind == "close" and not self._caller.resets:
+            end = _IN_CHUNKS  # the missing last one is then all that shows that it was cut
         self.refused = status >= 400 and refused(status, fields.notable)
         self.held = self.refused and self.may_hold
         self._chunked = end.kind == "chunked" and self._head.minor == 1
         ends_with_connection = end.kind == "close" or (end.kind == "chunked" and not self._chunked)
         self.keep_alive = self.keep_alive and not more and not ends_with_connection
         head = self._address.response_head(
-            status, fields, end, minor=self._head.minor, keep_alive=self.keep_alive
+            status,
+            fields,
+            end,
+            minor=self._head.minor,
+            keep_alive=self.keep_alive,
+            opening=self._opening,
         )
         self._out = [head]
         if self.paused:

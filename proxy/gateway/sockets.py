@@ -1,9 +1,13 @@
-"""Taking ports: both loopbacks together, or not at all."""
+"""Taking ports: both loopbacks together, or not at all. Unix sockets: for their owner alone."""
 
 import errno
+import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISDIR, S_ISSOCK
 
 from proxy.errors import StartError
 
@@ -16,24 +20,34 @@ class Bound:
     """Sockets of one listener.
 
     Attributes:
-        sockets: bound, not yet listening.
-        port: the same for all.
+        sockets: bound and listening, so that nobody else is; nobody accepts yet.
+        port: the same for all; 0: a Unix socket.
         notice: a sentence for the operator; empty: nothing to say.
+        path: of the Unix socket.
     """
 
     sockets: tuple[socket.socket, ...]
     port: int
     notice: str = ""
+    path: str = ""
+    _file: tuple[int, int] = (0, 0)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """`127.0.0.1:19080`, `[::1]:19080`."""
+        """`127.0.0.1:19080`, `[::1]:19080`; or `unix:/run/zeebe.sock`."""
+        if self.path:
+            return (f"unix:{self.path}",)
         hosts = (sock.getsockname()[0] for sock in self.sockets)
         return tuple(f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}" for host in hosts)
 
     def close(self) -> None:
+        """Give them back; the file of a Unix socket goes too, unless it is another's by now."""
         for sock in self.sockets:
             sock.close()
+        if self.path:
+            with suppress(OSError):
+                if _identity(Path(self.path).lstat()) == self._file:
+                    Path(self.path).unlink()
 
 
 def bind(addresses: Sequence[str], port: int, setting: str) -> Bound:
@@ -110,3 +124,87 @@ def _reason(error: OSError, addresses: Sequence[str], port: int) -> str:
         case errno.EACCES:
             return f"port {port} needs more rights than this process has; choose one above 1023."
     return f"port {port} on {where} cannot be bound: {error.strerror}."
+
+
+def bind_unix(path: str, setting: str) -> Bound:
+    """Bind a Unix socket that its owner alone can connect to.
+
+    Args:
+        path: absolute.
+        setting: name of the setting, for the error.
+
+    Raises:
+        StartError: there is something at the path, or others could put something there.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise StartError(f"{setting}: this system has no Unix sockets; write HOST:PORT.")
+    try:
+        _check_directory(Path(path).parent, setting)
+        _clear(Path(path), setting)
+        return _bound_unix(path)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:  # somebody was quicker
+            raise _taken(path, setting) from error
+        raise StartError(f"{setting}: {path} cannot be bound: {error.strerror or error}.") from error
+
+
+def _check_directory(directory: Path, setting: str) -> None:
+    """Who may write there can put a socket of his own in the place of ours."""
+    state = directory.stat()
+    if not S_ISDIR(state.st_mode):
+        raise StartError(f"{setting}: {directory} is not a directory; choose another path.")
+    if state.st_uid not in (0, os.geteuid()):
+        raise StartError(
+            f"{setting}: {directory} is another user's, who could take the socket's place; "
+            "choose another path."
+        )
+    if state.st_mode & 0o022:
+        raise StartError(
+            f"{setting}: others may write in {directory} and could take the socket's place; "
+            "choose another path, or chmod 700 it."
+        )
+
+
+def _clear(path: Path, setting: str) -> None:
+    """Remove the socket that a process of ours left behind; anything else stays, and is an error."""
+    try:
+        state = path.lstat()
+    except FileNotFoundError:
+        return
+    if not S_ISSOCK(state.st_mode) or state.st_uid != os.geteuid():
+        raise StartError(f"{setting}: there is something at {path} that is not ours; choose another path.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:  # it listens, and is busy
+            pass
+    raise _taken(path, setting)
+
+
+def _taken(path: str | Path, setting: str) -> StartError:
+    return StartError(f"{setting}: {path} is taken by another process; stop it or choose another path.")
+
+
+def _bound_unix(path: str) -> Bound:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Set before, not changed after: nobody can connect in between.
+        before = os.umask(0o177)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(before)
+        sock.listen(1024)
+        sock.setblocking(False)
+        return Bound((sock,), 0, path=path, _file=_identity(Path(path).lstat()))
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino

@@ -60,7 +60,7 @@ class Upload:
         if self._kept is not None:
             if self.size > self._keep and self._sink is not None:
                 self._kept = None
-            else:
+            elif wire:
                 self._kept.append(wire)
         if self._sink is not None:
             self._sink.send(wire, last=last)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.addresses import base_url, host_name, listen, token_url
+from proxy.config.addresses import LONGEST_PATH, base_url, host_name, listen, listen_at, origin, token_url
 from proxy.config.checks import overlap
 from proxy.config.model import BaseUrl, Listen
 
@@ -52,6 +52,26 @@ def test_any_other_listener_is_refused(text: str) -> None:
         listen(text)
 
 
+def test_an_upstreams_listener_may_be_a_unix_socket() -> None:
+    longest = "unix:/" + "x" * (LONGEST_PATH - 1)
+    for text in ("unix:/run/zeebe.sock", longest):
+        result = listen_at(text)
+        assert (str(result), result.path, result.loopback) == (text, text.removeprefix("unix:"), True)
+    assert listen_at("19080") == listen("19080")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("unix:", "unix:x", "unix:./x", "unix:/", "unix:/run/", "unix:/a\0b", "unix:/a\nb", "unix:@x"),
+        *("UNIX:/x", "unix:/" + "x" * LONGEST_PATH, "unix:/" + "ü" * (LONGEST_PATH // 2 + 1)),
+    ],
+)
+def test_any_other_path_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        listen_at(text)
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [
@@ -79,11 +99,14 @@ def test_loopback_is_only_this_machine(host: str, loopback: bool) -> None:
         ("[::]:19080", "localhost:19080", True),
         ("19080", "19081", False),
         ("0", "0", False),
+        ("unix:/a", "unix:/a", True),
+        ("unix:/a", "unix:/b", False),
+        ("unix:/a", "0", False),
     ],
 )
 def test_listeners_overlap_where_both_cannot_be_bound(one: str, other: str, taken: bool) -> None:
-    assert overlap(listen(one), listen(other)) is taken
-    assert overlap(listen(other), listen(one)) is taken
+    assert overlap(listen_at(one), listen_at(other)) is taken
+    assert overlap(listen_at(other), listen_at(one)) is taken
 
 
 @pytest.mark.parametrize(
@@ -191,3 +214,45 @@ def test_a_host_name_stands_alone(text: str, name: str) -> None:
 def test_a_host_name_with_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         host_name(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://localhost:3000", "http://localhost:3000"),
+        ("https://App.Example", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://app.example:080", "http://app.example"),
+        ("http://app.example:443", "http://app.example:443"),
+        ("http://[0:0:0:0:0:0:0:1]:1", "http://[::1]:1"),
+        ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+    ],
+)
+def test_an_origin_is_written_as_browsers_do(text: str, shown: str) -> None:
+    assert origin(text) == shown
+    assert origin(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "*", "null", "NULL", "localhost:3000", "http://", "http://*", "http://*.example", "file://"),
+        *("http://a/", "http://a/b", "http://a?q", "http://a#f", "http://u@a", "http://a:", "http://a:0"),
+        *("http://a:65536", "http://a:x", "http://a b", "http://a, http://b", "http://::1", "http://[x]"),
+        *("http://a\r\nX: y", "http://\xfc.example", "http://a\n"),
+    ],
+)
+def test_any_other_origin_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        origin(text)
+
+
+@given(st.text(alphabet="abht*ps:/[].%@?#0123 \r\n\u0130", max_size=30))
+def test_whatever_origin_is_taken_can_stand_in_a_field(rest: str) -> None:
+    try:
+        shown = origin("http://" + rest)
+    except ValueError:
+        return
+    assert shown.isascii()
+    assert not set(shown) & set("\r\n *,@?#")
+    assert origin(shown) == shown

@@ -113,7 +113,9 @@ def test_the_host_of_every_listener_needs_to_be_allowed(tmp_path: Path) -> None:
 def test_the_example_is_a_good_configuration() -> None:
     example = ROOT / "config.example.yaml"
     names = set(re.findall(r"\$\{(\w+)\}", example.read_text())) - {"NAME"}
-    config = load(config=example, env_file=None, environ=dict.fromkeys(names, "value"), directory=ROOT)
+    config = load(
+        config=example, env_file=None, environ=dict.fromkeys(names, "a-value-of-any-kind"), directory=ROOT
+    )
     assert {type(credential).__name__ for credential in config.credentials.values()} == {
         "OAuth2",
         "Bearer",
@@ -129,7 +131,7 @@ def test_the_example_stays_good_without_its_comment_signs_before_settings(tmp_pa
     names = set(re.findall(r"\$\{(\w+)\}", example)) - {"NAME"}
     whole = re.sub(r"^( +)# (?=( *)[a-z_]+:(?: |$))", r"\1", example, flags=re.MULTILINE)
     assert whole != example
-    config = read(tmp_path, whole, dict.fromkeys(names, "value"))
+    config = read(tmp_path, whole, dict.fromkeys(names, "a-value-of-any-kind"))
     assert config.upstreams[3].max_connections == 256
 
 

@@ -169,7 +169,37 @@ CRED = ZEEBE + "credentials: {c: {%s}}\n"
         (UP % "api: optimise", "upstreams.zeebe.api", "did you mean optimize?"),
         (UP % "credential: share", "upstreams.zeebe.credential", "there are: shared; did you mean shared?"),
         (UP % "listen: example.com:80", "upstreams.zeebe.listen", "localhost or an IP address"),
-        (UP % "listen: 'unix:/run/x'", "upstreams.zeebe.listen", "not known yet in this version"),
+        (UP % "listen: 'unix:run/x'", "upstreams.zeebe.listen", "absolute path"),
+        (UP % f"listen: 'unix:/{'x' * 107}'", "upstreams.zeebe.listen", "octets at most"),
+        (
+            UP.replace("zeebe:", "zeebe: {url: 'http://x', listen: 'unix:/x'}, operate:")
+            % "listen: 'unix:/x'",
+            "upstreams.operate.listen",
+            "unix:/x is taken by upstreams.zeebe.listen already",
+        ),
+        (ZEEBE + BEARER + "admin: {listen: 'unix:/x'}", "admin.listen", "only an upstream's listen"),
+        (ZEEBE + BEARER + "guard: {allowed_origins: ['*']}", "guard.allowed_origins[0]", "one origin"),
+        (
+            ZEEBE + BEARER + "guard: {allowed_origins: ['http://a', 'null']}",
+            "guard.allowed_origins[1]",
+            "one",
+        ),
+        (ZEEBE + BEARER + "guard: {caller_token: canary}", "guard.caller_token", "at least 16 characters"),
+        (
+            ZEEBE + BEARER + "guard: {caller_token: 'canary canary canary'}",
+            "guard.caller_token",
+            "visible ASCII",
+        ),
+        (
+            ZEEBE + BEARER + "guard: {caller_token: canary-canary-canary, caller_token_file: x}",
+            "guard.caller_token",
+            "next to caller_token_file",
+        ),
+        (
+            ZEEBE + BEARER + "guard: {caller_token_file: missing}",
+            "guard.caller_token_file",
+            "which does not exist",
+        ),
         (UP % "listen: 0.0.0.0:1", "upstreams.zeebe.listen", "refusing to listen on 0.0.0.0:1"),
         (
             UP % "listen: 8080",
@@ -320,9 +350,51 @@ def test_a_credential_that_crosses_in_clear_is_named_once(tmp_path: Path) -> Non
 def test_a_listener_off_loopback_is_allowed_with_a_notice(tmp_path: Path) -> None:
     text = ZEEBE.replace("}", ", listen: '0.0.0.0:19080'}") + BEARER + "guard: {allow_non_loopback: true}"
     config = read(tmp_path, text)
-    assert config.notices == (
-        "listening on 0.0.0.0:19080: anyone who can reach it acts with credential `shared`",
+    (notice,) = config.notices
+    assert notice.startswith(
+        "listening on 0.0.0.0:19080: anyone who can reach it acts with credential `shared`; set guard.caller_"
     )
+    assert not read(tmp_path, text.replace("true}", f"true, caller_token: {'x' * 16}}}")).notices
+
+
+def test_a_unix_socket_is_on_this_machine_whatever_host_is_to_be_listened_on(tmp_path: Path) -> None:
+    (upstream,) = read(
+        tmp_path,
+        ZEEBE.replace("}", ", listen: 'unix:/run/x'}") + BEARER,
+        {"CAMUNDA_AUTH_PROXY_LISTEN_HOST": "0.0.0.0"},
+    ).upstreams
+    assert str(upstream.listen) == "unix:/run/x"
+    assert upstream.origins["listen"] == "line 2"
+
+
+@pytest.mark.parametrize(
+    ("content", "good"),
+    [
+        (b"x" * 16, True),
+        (b"x" * 16 + b"\r\n", True),
+        (b"x" * 15 + b"\n", False),
+        (b"canary canary canary", False),
+        (b"\xff" * 16, False),
+    ],
+)
+def test_a_caller_token_in_a_file_is_hard_to_guess_too(tmp_path: Path, content: bytes, good: bool) -> None:
+    (tmp_path / "token").write_bytes(content)
+    text = ZEEBE + BEARER + "guard: {caller_token_file: token}"
+    if good:
+        assert read(tmp_path, text).guard.caller_token == SecretRef(file=tmp_path / "token")
+        return
+    (problem,) = refused(tmp_path, text)
+    assert problem.startswith("guard.caller_token_file (line 5): names ")
+    assert "does not hold 16 or more visible ASCII characters alone" in problem
+    assert "canary" not in problem
+
+
+def test_a_callers_token_is_not_shown(tmp_path: Path) -> None:
+    guard = "guard: {caller_token: canary-canary-canary, allowed_origins: ['HTTP://App.example:80']}"
+    config = read(tmp_path, ZEEBE + BEARER + guard)
+    assert config.guard.caller_token == SecretRef(text="canary-canary-canary")
+    assert config.guard.allowed_origins == ("http://app.example",)
+    assert "canary" not in repr(config)
 
 
 def test_a_probe_listener_may_be_anywhere(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The gateway before an origin: built by hand, on a clock that the test moves."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Endpoint, Pool, Timeouts
+from proxy.gateway.sockets import bind, bind_unix
 from proxy.gateway.tally import Tally
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
@@ -42,12 +42,19 @@ class Rig:
     listener: Listener
     notes: Notes
     port: int
+    path: str
     group: asyncio.TaskGroup
     stack: AsyncExitStack
 
     async def caller(self) -> Wire:
         """A connection of a caller."""
-        wire = Wire(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20))
+        wire = Wire(
+            *(
+                await asyncio.open_unix_connection(self.path, limit=1 << 20)
+                if self.path
+                else await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+            )
+        )
         self.stack.callback(wire.cut)
         return wire
 
@@ -76,8 +83,9 @@ async def gateway(
     max_connections: int = 256,
     replay_buffer: int = 64 * 1024,
     open_paths: tuple[bytes, ...] = (),
+    path: str = "",
 ) -> AsyncIterator[Rig]:
-    """A listener, a forwarder, a pool and a keeper whose loop runs."""
+    """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
     clock, tally, notes = FakeClock(), Tally(), Notes()
     source = source or ScriptedSource(clock)
@@ -89,9 +97,8 @@ async def gateway(
     rules = Rules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
     forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)
     listener = Listener(forwarder, clock)
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    await listener.start([sock])
+    bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
+    await listener.start(bound.sockets)
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
         loop = group.create_task(keeper.run())
         await clock.settle()
@@ -104,7 +111,8 @@ async def gateway(
             forwarder,
             listener,
             notes,
-            sock.getsockname()[1],
+            bound.port,
+            path,
             group,
             stack,
         )
@@ -113,6 +121,7 @@ async def gateway(
         finally:
             await stack.aclose()
             await listener.close()
+            bound.close()
             await rig.until(lambda: not listener.taps and not tally.in_flight)
             pool.close()
             await rig.until(lambda: not any(pool.counts().values()))

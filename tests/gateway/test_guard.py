@@ -1,5 +1,7 @@
 """Who may talk to us."""
 
+from base64 import b64encode
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,18 +130,173 @@ def test_upgrades_do_not_pass_but_an_offer_of_h2c_may_be_ignored(fields: list[Fi
     assert refusal(head) == (None if passes else ("unsupported", 501))
 
 
-NAMES = st.sampled_from([b"origin", b"sec-fetch-site", b"sec-purpose", b"purpose", b"upgrade", b"via"])
+NAMES = st.sampled_from(
+    b"origin sec-fetch-site sec-purpose purpose upgrade via authorization x-proxy-token"
+    b" access-control-request-method".split()
+)
 
 
-@settings(max_examples=300)
+VALUES = st.binary(max_size=10) | st.sampled_from(
+    [
+        b"http://localhost",
+        b"http://app.example",
+        b"null",
+        b"none",
+        b"same-origin",
+        b"cross-site",
+        b"Basic eDp5",
+    ]
+)
+
+
+@settings(max_examples=400)
 @given(
     st.binary(max_size=20) | st.sampled_from([b"localhost", b"[::1]"]),
-    st.lists(st.tuples(NAMES, st.binary(max_size=10)), max_size=3),
-    st.binary(min_size=1, max_size=8),
+    st.lists(st.tuples(NAMES, VALUES), max_size=4),
+    st.binary(min_size=1, max_size=8) | st.just(b"OPTIONS"),
+    st.booleans(),
 )
 def test_whatever_is_asked_nothing_but_a_refusal_is_raised(
-    host: bytes, fields: list[Field], method: bytes
+    host: bytes, fields: list[Field], method: bytes, browsers: bool
 ) -> None:
-    refused = refusal(asked(*fields, host=host, method=method, connection=(b"upgrade",)))
-    if refused is None:
-        assert host.lower() in (b"localhost", b"[::1]", b"127.0.0.1")
+    guard = Guard(origins=frozenset({APP}), browsers=browsers, token=lambda: TOKEN)
+    head = asked(*fields, host=host, method=method, connection=(b"upgrade",))
+    try:
+        opening = guard.check(head)
+    except RequestRefused:
+        opening = b""
+    else:
+        assert not browsers or host.lower() in (b"localhost", b"[::1]", b"127.0.0.1")
+        origins = [value for name, value in fields if name == b"origin"]
+        assert not browsers or origins in ([], [APP], [b"http://" + host.lower()])
+        assert bool(opening) == (browsers and origins == [APP])
+    with pytest.raises(RequestRefused) as caught:
+        guard.admit(head)
+    assert caught.value.code == "caller_unknown"
+
+
+APP = b"http://app.example"
+OPENING = b"Access-Control-Allow-Origin: http://app.example\r\nVary: Origin\r\n"
+ALLOWED = {
+    "alone": ([], True),
+    "cross-site": ([(b"sec-fetch-site", b"cross-site")], True),
+    "same-site": ([(b"sec-fetch-site", b"same-site")], True),
+    "none": ([(b"sec-fetch-site", b"none")], True),
+    "unknown site": ([(b"sec-fetch-site", b"elsewhere")], False),
+    "two sites": ([(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-site", b"cross-site")], False),
+    "twice": ([(b"origin", APP)], False),
+    "and another": ([(b"origin", b"http://evil.example")], False),
+    "and our own": ([(b"origin", b"http://localhost")], False),
+    "prefetch": ([(b"sec-purpose", b"prefetch"), (b"sec-fetch-site", b"cross-site")], False),
+}
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"POST"])
+@pytest.mark.parametrize("case", ALLOWED)
+def test_the_page_of_an_allowed_origin_is_let_in_and_reads_the_answer(case: str, method: bytes) -> None:
+    fields, passes = ALLOWED[case]
+    head = asked((b"origin", APP), *fields, method=method)
+    guard = Guard(origins=frozenset({APP}))
+    assert refusal(head, guard) == (None if passes else ("cross_site", None))
+    assert refusal(head) == ("cross_site", None)
+    if passes:
+        assert guard.check(head) == OPENING
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(b"https://app.example", b"http://app.example:80", b"http://app.example.evil", b"http://app.exampl"),
+        *(b"HTTP://APP.EXAMPLE", b"null", b"*", b"", b"http://app.example, http://app.example"),
+    ],
+)
+def test_an_origin_is_allowed_to_the_letter(origin: bytes) -> None:
+    head = asked((b"origin", origin), (b"sec-fetch-site", b"cross-site"))
+    assert refusal(head, Guard(origins=frozenset({APP}))) == ("cross_site", None)
+
+
+def test_other_pages_read_nothing_though_an_origin_is_allowed() -> None:
+    guard = Guard(origins=frozenset({APP}))
+    assert guard.check(asked()) == b""
+    assert guard.check(asked((b"origin", b"http://localhost"))) == b""
+    assert refusal(asked((b"origin", APP), host=b"evil.example"), guard) == ("wrong_host", None)
+
+
+@pytest.mark.parametrize("origin", [None, b"http://localhost", b"http://evil.example", b"null"])
+def test_a_preflight_is_for_an_allowed_origin_alone(origin: bytes | None) -> None:
+    fields = [(b"access-control-request-method", b"PUT")]
+    if origin is not None:
+        fields.append((b"origin", origin))
+    guard = Guard(origins=frozenset({APP}))
+    assert refusal(asked(*fields, method=b"OPTIONS"), guard) == ("cross_site", None)
+    assert guard.check(asked(*fields[:1], (b"origin", APP), method=b"OPTIONS")) == OPENING
+
+
+def test_where_no_browser_can_be_every_name_and_every_page_passes() -> None:
+    guard = Guard(browsers=False)
+    assert guard.check(asked((b"origin", b"null"), host=b"zeebe.local:80")) == b""
+    assert refusal(asked(host=b"a b"), guard) == ("bad_request", None)
+    assert refusal(asked(method=b"TRACE"), guard) == ("not_allowed", 405)
+
+
+TOKEN = b"correct-horse-battery"
+BASIC = b"Basic " + b64encode(b"any:" + TOKEN)
+SHOWN: list[tuple[list[Field], bool]] = [
+    ([(b"x-proxy-token", TOKEN)], True),
+    ([(b"authorization", b"Bearer " + TOKEN)], True),
+    ([(b"authorization", b"bearer  " + TOKEN)], True),
+    ([(b"authorization", BASIC)], True),
+    ([(b"authorization", b"Basic " + b64encode(b":" + TOKEN))], True),
+    ([(b"authorization", b"Bearer other"), (b"x-proxy-token", TOKEN)], True),
+    ([], False),
+    ([(b"x-proxy-token", b"")], False),
+    ([(b"x-proxy-token", TOKEN[:-1])], False),
+    ([(b"x-proxy-token", TOKEN + b"x")], False),
+    ([(b"x-proxy-token", TOKEN.upper())], False),
+    ([(b"x-proxy-token", b"Bearer " + TOKEN)], False),
+    ([(b"authorization", TOKEN)], False),
+    ([(b"authorization", b"Digest " + TOKEN)], False),
+    ([(b"authorization", b"Basic " + b64encode(TOKEN))], False),
+    ([(b"authorization", b"Basic " + b64encode(TOKEN + b":x"))], False),
+    ([(b"authorization", b"Basic not base64")], False),
+    ([(b"authorization", BASIC.replace(b"Basic ", b"Basic !"))], False),
+    ([(b"authorization", b"Basic \xff")], False),
+    ([(b"authorization", b"Basic")], False),
+    ([(b"cookie", TOKEN)], False),
+    ([(b"proxy-authorization", b"Bearer " + TOKEN)], False),
+]
+
+
+@pytest.mark.parametrize(("fields", "known"), SHOWN)
+def test_a_caller_is_known_by_the_token_it_shows(fields: list[Field], known: bool) -> None:
+    guard = Guard(token=lambda: TOKEN)
+    if known:
+        guard.admit(asked(*fields))
+        return
+    with pytest.raises(RequestRefused) as caught:
+        guard.admit(asked(*fields))
+    assert caught.value.code == "caller_unknown"
+
+
+def test_what_showed_the_token_goes_no_further_and_all_else_does() -> None:
+    others: list[Field] = [(b"authorization", b"Bearer own"), (b"cookie", b"a"), (b"x-proxy-token", b"wrong")]
+    shown: list[Field] = [(b"x-proxy-token", TOKEN), (b"authorization", BASIC)]
+    head = asked(*shown, *others)
+    assert Guard(token=lambda: TOKEN).admit(head).notable == [(b"host", b"localhost"), *others]
+    assert Guard().admit(head) is head
+
+
+def test_without_a_token_to_compare_with_nobody_is_known() -> None:
+    guard = Guard(token=lambda: b"")
+    for fields in ([], [(b"x-proxy-token", b"")], [(b"authorization", b"Bearer ")]):
+        with pytest.raises(RequestRefused):
+            guard.admit(asked(*fields))
+
+
+def test_the_token_is_asked_for_each_time() -> None:
+    tokens = [TOKEN, b"another-long-token"]
+    guard = Guard(token=lambda: tokens[0])
+    guard.admit(asked((b"x-proxy-token", TOKEN)))
+    tokens.pop(0)
+    with pytest.raises(RequestRefused):
+        guard.admit(asked((b"x-proxy-token", TOKEN)))

@@ -40,6 +40,7 @@ TABLE = [
     (RequestRefused("not_allowed", "x", status=405), "not_allowed", 405, None),
     (RequestRefused("request_timeout", "x"), "request_timeout", 408, None),
     (RequestRefused("not_found", "x"), "not_found", 404, None),
+    (RequestRefused("caller_unknown", "x"), "caller_unknown", 401, None),
     (RequestRefused("loop", "x"), "loop", 508, None),
     (RequestRefused("draining", "x"), "draining", 503, None),
     (ProxyError("a secret"), "internal", 500, None),
@@ -90,3 +91,20 @@ def test_whatever_the_detail_says_the_message_is_one(detail: str) -> None:
     head, _, body = octets.partition(b"\r\n\r\n")
     assert b"Content-Length: %d" % len(body) in head.split(b"\r\n")
     assert json.loads(body)["detail"] == detail
+
+
+def test_who_must_show_a_token_is_told_so_by_a_realm_of_ours() -> None:
+    head, _, _ = (
+        answer_to(RequestRefused("caller_unknown", "x"), "zeebe", "saas")
+        .octets("id-1", "now", keep_alive=True)
+        .partition(b"\r\n\r\n")
+    )
+    assert b'WWW-Authenticate: Bearer realm="camunda-auth-proxy"' in head.split(b"\r\n")
+
+
+def test_fields_that_let_a_page_read_it_stand_in_the_head() -> None:
+    opening = b"Access-Control-Allow-Origin: http://a\r\nVary: Origin\r\n"
+    octets = Answer("draining", 503, "x").octets("id-1", "now", keep_alive=False, opening=opening)
+    head, _, body = octets.partition(b"\r\n\r\n")
+    assert head.endswith(b"\r\n" + opening.rstrip())
+    assert json.loads(body)["status"] == 503

@@ -1,11 +1,14 @@
-"""Ports: both loopbacks together, or not at all."""
+"""Ports: both loopbacks together, or not at all. Unix sockets: for their owner alone."""
 
+import os
 import socket
+from pathlib import Path
+from stat import S_IMODE, S_ISSOCK
 
 import pytest
 
 from proxy.errors import StartError
-from proxy.gateway.sockets import bind
+from proxy.gateway.sockets import bind, bind_unix
 
 BOTH = ("127.0.0.1", "::1")
 
@@ -45,3 +48,119 @@ def test_a_second_listener_on_a_bound_port_is_refused_before_either_accepts() ->
 def test_an_address_of_another_machine_is_said_so() -> None:
     with pytest.raises(StartError, match=r"192\.0\.2\.1 is not an address of this machine"):
         bind(("192.0.2.1",), 0, "upstreams.zeebe.listen")
+
+
+SETTING = "upstreams.zeebe.listen"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    return tmp_path / "zeebe.sock"
+
+
+def test_a_unix_socket_is_its_owners_alone_whatever_the_umask_and_goes_with_its_listener(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        bound = bind_unix(str(path), SETTING)
+        assert os.umask(0) == 0
+    finally:
+        os.umask(before)
+    assert S_ISSOCK(path.lstat().st_mode)
+    assert S_IMODE(path.lstat().st_mode) == 0o600
+    assert bound.addresses == (f"unix:{path}",)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+    bound.close()
+    assert not path.exists()
+    bound.close()
+
+
+def test_a_socket_that_a_dead_proxy_left_is_taken_over(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen()
+    assert path.exists()
+    bind_unix(str(path), SETTING).close()
+
+
+@pytest.mark.parametrize("backlog", [1024, 0])
+def test_a_socket_on_which_somebody_answers_is_refused_and_stays(path: Path, backlog: int) -> None:
+    with socket.socket(socket.AF_UNIX) as owner, socket.socket(socket.AF_UNIX) as caller:
+        owner.bind(str(path))
+        owner.listen(backlog)
+        caller.connect(str(path))  # with the smallest backlog, nobody else can
+        with pytest.raises(StartError, match=rf"^{SETTING}: {path} is taken by another process"):
+            bind_unix(str(path), SETTING)
+        assert path.exists()
+
+
+def test_two_listeners_cannot_share_a_path(path: Path) -> None:
+    bound = bind_unix(str(path), "first")
+    with pytest.raises(StartError, match=r"second: .* is taken"):
+        bind_unix(str(path), "second")
+    bound.close()
+
+
+def test_what_has_taken_the_place_of_our_socket_is_not_removed(path: Path) -> None:
+    bound = bind_unix(str(path), SETTING)
+    path.unlink()
+    path.write_text("another's")
+    bound.close()
+    assert path.read_text() == "another's"
+
+
+def test_what_is_no_socket_stays(path: Path) -> None:
+    path.write_text("precious")
+    with pytest.raises(StartError, match=r"something at .* that is not ours"):
+        bind_unix(str(path), SETTING)
+    assert path.read_text() == "precious"
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    path.symlink_to(tmp_path / "dead.sock")
+    with pytest.raises(StartError, match="that is not ours"):
+        bind_unix(str(path), SETTING)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o720, 0o702, 0o1777])
+def test_a_directory_in_which_others_may_write_is_refused(path: Path, mode: int) -> None:
+    path.parent.chmod(mode)
+    with pytest.raises(StartError, match=f"others may write in {path.parent} .* chmod 700"):
+        bind_unix(str(path), SETTING)
+    assert not path.exists()
+
+
+def test_a_directory_that_others_can_read_is_good_enough(path: Path) -> None:
+    path.parent.chmod(0o755)
+    bind_unix(str(path), SETTING).close()
+
+
+def test_a_directory_that_is_not_there_is_told(path: Path) -> None:
+    with pytest.raises(StartError, match=r"zeebe.sock/x cannot be bound: No such file or directory\."):
+        bind_unix(str(path / "x"), SETTING)
+    path.write_text("")
+    with pytest.raises(StartError, match="is not a directory"):
+        bind_unix(str(path / "x"), SETTING)
+
+
+def test_a_path_that_is_too_long_is_told(path: Path) -> None:
+    with pytest.raises(StartError, match="cannot be bound: AF_UNIX path too long"):
+        bind_unix(str(path.parent / ("x" * 120)), SETTING)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_another_users_directory_and_socket_are_refused(path: Path) -> None:
+    path.parent.chmod(0o755)
+    os.chown(path.parent, 1, 1)
+    with pytest.raises(StartError, match="is another user's"):
+        bind_unix(str(path), SETTING)
+    os.chown(path.parent, 0, 0)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen()
+    os.chown(path, 1, 1)
+    with pytest.raises(StartError, match="that is not ours"):
+        bind_unix(str(path), SETTING)

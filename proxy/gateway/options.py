@@ -1,0 +1,70 @@
+"""Pure: OPTIONS that end here, without a credential and without the upstream."""
+
+import re
+from typing import Final
+
+from proxy.errors import RequestRefused
+from proxy.gateway.framing import RequestHead
+
+MAX_AGE: Final = 600
+"""Seconds that a browser may remember a preflight: about as long as a changed setting may take."""
+
+_METHOD: Final = b"access-control-request-method"
+_HEADERS: Final = b"access-control-request-headers"
+_PRIVATE: Final = b"access-control-request-private-network"
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}+"
+_ONE = re.compile(_TOKEN)
+_LIST = re.compile(_TOKEN + rb"(?:[ \t]*+,[ \t]*+" + _TOKEN + rb")*+")
+
+
+def is_preflight(head: RequestHead) -> bool:
+    """Whether a browser asks what a page may send (Fetch standard, "CORS-preflight request")."""
+    return head.method == b"OPTIONS" and any(name == _METHOD for name, _ in head.notable)
+
+
+def ends_here(head: RequestHead) -> bool:
+    """Whether it is for whoever gets it (RFC 9110 sections 7.6.2 and 9.3.7)."""
+    return head.method == b"OPTIONS" and (
+        head.target == b"*"
+        or any(name == b"max-forwards" and value and not value.strip(b"0") for name, value in head.notable)
+    )
+
+
+def readable_by(origin: bytes) -> bytes:
+    """Fields that let the pages of an origin read an answer, ready to be sent."""
+    return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n" % origin
+
+
+def allowing(head: RequestHead) -> bytes:
+    """Fields that answer the preflight of a page that may ask: what it asks for, word by word.
+
+    Raises:
+        RequestRefused: `bad_request`, where that is no method and no names of fields.
+    """
+    methods, names, private = [
+        [value for name, value in head.fields if name.lower() == wanted]
+        for wanted in (_METHOD, _HEADERS, _PRIVATE)
+    ]
+    if len(methods) != 1 or not _ONE.fullmatch(methods[0]):
+        raise RequestRefused("bad_request", "The preflight does not ask for one method.")
+    if not all(_LIST.fullmatch(value) for value in names if value):
+        raise RequestRefused("bad_request", "The preflight asks for fields whose names are none.")
+    lines = [b"Access-Control-Allow-Methods: ", methods[0], b"\r\n"]
+    if any(names):
+        lines += (b"Access-Control-Allow-Headers: ", b", ".join(filter(None, names)), b"\r\n")
+    if private == [b"true"]:  # asked by Chromium before it had Local Network Access
+        lines.append(b"Access-Control-Allow-Private-Network: true\r\n")
+    lines.append(b"Access-Control-Max-Age: %d\r\n" % MAX_AGE)
+    return b"".join(lines)
+
+
+def no_content(fields: bytes, date: str, *, keep_alive: bool) -> bytes:
+    """The whole answer.
+
+    Args:
+        fields: ready to be sent.
+        date: for Date (RFC 9110 section 6.6.1).
+        keep_alive: whether the connection takes another request.
+    """
+    ending = b"" if keep_alive else b"Connection: close\r\n"
+    return b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b%b\r\n" % (date.encode(), fields, ending)

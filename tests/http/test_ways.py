@@ -1,0 +1,63 @@
+"""Every case again, the other ways: split, behind a good request, over TLS; and what is generated."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.http.cases import mutations, suite
+from tests.http.runner import Layout, Report, Suite, Way, run
+
+GIVEN = suite("http_cases.json")
+OURS = suite("more_http_cases.json")
+PLAIN = Layout()
+WAYS = ("whole", "split", "behind")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1, its own authority, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+            *("-nodes", "-days", "2", "-subj", "/CN=origin", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", key, "-out", cert),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return cert, key
+
+
+def passes(cases: Suite, way: Way, folder: Path, layout: Layout = PLAIN) -> None:
+    report: Report = asyncio.run(run(cases, way, folder, layout))
+    assert report.said
+    assert not report.leaked(), "a log line holds the credential"
+    assert not report.complaints, "\n".join(report.complaints.values())
+
+
+@pytest.mark.parametrize("way", ["split", "behind"])
+def test_the_result_is_the_same_split_and_behind_a_good_request(way: Way, tmp_path: Path) -> None:
+    passes(GIVEN, way, tmp_path)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_more_cases_of_the_same_kind_are_handled_right(way: Way, tmp_path: Path) -> None:
+    passes(OURS, way, tmp_path)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_result_is_the_same_over_tls(way: Way, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    passes(GIVEN, way, tmp_path, Layout(certificate))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_of_the_octets_around_transfer_encoding_only_white_space_passes(way: Way, tmp_path: Path) -> None:
+    generated: Suite = [("requests", case) for case in mutations()]
+    assert len(generated) == (32 + 129) * 4 * 2
+    passes(generated, way, tmp_path)
