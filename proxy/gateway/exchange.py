@@ -296,7 +296,8 @@ class Exchange(asyncio.Protocol):
 
     def _begin(self, status: int) -> None:
         end = answer_end(status, self._fields.notable, to_head=self._to_head)
-        if end is None:
+        # Chunks in HTTP/1.0 are faulty framing, RFC 9112 section 6.1.
+        if end is None or (end.kind == "chunked" and not self._modern):
             self._broken("it is not clear where its answer ends.")
             return
         self._end = end

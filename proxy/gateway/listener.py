@@ -159,11 +159,12 @@ class Tap(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A caller that exits sends the same FIN as one that only stops sending: taken as gone.
 
-        Not so where it has sent ahead: that is read to its end, for a request before it still gets its answer.
+        Not so where it has sent ahead: that is read to its end, for what comes before it is still answered.
         """
-        ahead = self.call is not None and self._uploading is None and bool(self._reader.buffered)
-        self._ended = self._ended or ahead
-        if not self._ended:
+        refused = self._fault is not None or self._lingering is not None
+        if self.call is not None and self._uploading is None and self._reader.buffered and not refused:
+            self._ended = True
+        elif not self._ended:
             self._inner.eof_received()
         return self._ended
 

@@ -24,7 +24,9 @@ const form = (fields) => {
   return sent;
 };
 const later = (act) => { setTimeout(act); return 'on its way'; };
-const inside = (frame) => { try { return frame.document.documentElement.innerText; } catch (e) { return e.name; } };
+const inside = (frame) => {
+  try { return frame.document.documentElement.innerText; } catch (e) { return e.name; }
+};
 const rules = (what) => {
   const script = document.createElement('script');
   script.type = 'speculationrules';
@@ -43,20 +45,20 @@ class Page:
     """Where an attacker's page stands.
 
     Attributes:
-        host: of its address; None: the target's own.
+        host: of its address.
         frame: how its frame is made, whose origin is `null`.
         refusal: the status with which its requests are answered.
     """
 
     name: str
-    host: str | None
+    host: str
     frame: str = ""
     refusal: int = 403
     rebound: bool = False
 
 
 ELSEWHERE = Page("another site", "attacker.example")
-NEIGHBOUR = Page("another port of the same host", None)
+NEIGHBOUR = Page("another port of the same host", "localhost")
 REBOUND = Page("a rebound name", "rebound.example", refusal=421, rebound=True)
 SANDBOX = Page(
     "a sandboxed frame",
@@ -109,7 +111,7 @@ ATTACKS = (
     Attack(
         "fetch in a worker",
         """
-        const code = `fetch('${url}').then(answer => answer.text()).then(postMessage, e => postMessage(e.name))`;
+        const code = `fetch('${url}').then(answer => answer.text()).catch(String).then(postMessage)`;
         const worker = new Worker(URL.createObjectURL(new Blob([code])));
         return new Promise(done => { worker.onmessage = message => done(message.data); });
         """,
@@ -169,7 +171,7 @@ ATTACKS = (
     Attack("font", "return new FontFace('x', `url(${url})`).load().then(() => 'loaded')"),
     Attack(
         "icon",
-        "return later(() => put('link', {rel: 'icon', href: url}))",
+        "document.querySelector('link').href = url; return 'on its way'",
         pages=(ELSEWHERE, NEIGHBOUR, REBOUND),
     ),
     Attack("video", "return (await put('video', {src: url})).duration"),
@@ -193,6 +195,7 @@ ATTACKS = (
         "going back",
         """
         const frame = await put('iframe', {src: url});
+        await new Promise(done => setTimeout(done));  // within its load event, the next would take its place
         const next = ended(frame, 'load');
         frame.src = away(302).replace(encodeURIComponent(url), '/');
         await next;

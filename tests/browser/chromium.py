@@ -1,4 +1,4 @@
-"""Debian's Chromium, headless, driven by the DevTools protocol (chromedevtools.github.io/devtools-protocol)."""
+"""Debian's Chromium, headless, driven by the DevTools protocol (https://chromedevtools.github.io)."""
 
 import asyncio
 import base64
@@ -11,10 +11,10 @@ from typing import Any
 
 import aiohttp
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 MISSING = "Chromium is missing: install Debian's package chromium (for root, scripts/test-slow does it)."
-# As little of its own traffic as can be, and none of the newer walls around localhost and http: what a browser
-# without them could do, we must stop alone.
+# As little traffic of its own as can be, and none of the newer walls around localhost and http: what a
+# browser without them could do, we must stop alone.
 OPTIONS = (
     "--headless",
     "--no-sandbox",
@@ -122,7 +122,7 @@ class Tab:
             await self.call("Page.navigate", {"url": url, "transitionType": "typed"})
 
     async def find_rebound(self, url: str, html: str) -> None:
-        """A page of a name that meant the attacker's address when the page came, and means ours ever after."""
+        """A page of a name that was the attacker's address when the page came, and is ours ever after."""
         await self.call("Fetch.enable", {"patterns": [{"urlPattern": url}]})
         paused = self._browser.heard("Fetch.requestPaused", self._session)
         async with self.loading(), asyncio.TaskGroup() as tasks:

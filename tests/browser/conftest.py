@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -19,12 +18,11 @@ TOKEN = "a-token-that-no-page-may-see"
 class Port:
     """A port as the browser sees it."""
 
-    host: str
     tap: Tap
     path: str
 
-    def url(self, mark: str, kind: str = "text", host: str | None = None) -> str:
-        return f"http://{host or self.host}:{self.tap.port}{self.path}?as={kind}&mark={mark}"
+    def url(self, mark: str, kind: str = "text", host: str = "localhost") -> str:
+        return f"http://{host}:{self.tap.port}{self.path}?as={kind}&mark={mark}"
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,11 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         running = await enter(proxy(tmp_path_factory.mktemp("proxy"), config))
         admin = await enter(tapped(number(await running.admin())))
         ports = {
-            "attacked": Port(
-                "localhost", await enter(tapped(number(await running.url("zeebe")))), "/v2/topology"
-            ),
-            "used": Port(
-                "localhost", await enter(tapped(number(await running.url("operate")))), "/v2/topology"
-            ),
-            "status": Port("127.0.0.1", admin, "/status.json"),
-            "metrics": Port("127.0.0.1", admin, "/metrics"),
-            "naked": Port("localhost", await enter(tapped(naked.port)), "/v2/topology"),
+            "attacked": Port(await enter(tapped(number(await running.url("zeebe")))), "/v2/topology"),
+            "used": Port(await enter(tapped(number(await running.url("operate")))), "/v2/topology"),
+            "status": Port(admin, "/status.json"),
+            "metrics": Port(admin, "/metrics"),
+            "naked": Port(await enter(tapped(naked.port)), "/v2/topology"),
         }
         yield World(pages, attacked, used, naked, ports)
         assert attacked.requests == []  # nor did anything come late

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 MARKER = "what-only-the-upstream-knows"
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -70,7 +70,7 @@ class Exchange:
         length = next(
             (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
         )
-        return bool(end) and len(body) >= length
+        return bool(end) and (len(body) >= length or self.asked.startswith(b"HEAD "))
 
 
 class Tap:

@@ -1,10 +1,10 @@
-"""What a browser may do: the user's own address line, pages of the port itself, pages of an allowed origin."""
+"""What a browser may do: the user's address line, pages of the port itself, pages of an allowed origin."""
 
 import secrets
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.app.command import proxy
 from tests.browser.attacks import DATA, ELSEWHERE, NEIGHBOUR, SANDBOX, Page, in_page
@@ -68,26 +68,26 @@ async def test_a_bookmark_that_redirects_here_is_a_visit_that_no_page_can_read(
     assert world.used.seen(mark) == ["GET"]
 
 
-@pytest.fixture
-async def opened(world: World, tmp_path: Path) -> AsyncIterator[dict[str, Port]]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def opened(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, Port]]:
     """A proxy that lets the web app in: its listener and its admin port."""
     guard = {"allowed_origins": [f"http://{APP.host}:{world.pages}"]}
     config = configuration({"zeebe": world.used}, guard=guard)
     async with (
-        proxy(tmp_path, config) as running,
+        proxy(tmp_path_factory.mktemp("open"), config) as running,
         tapped(number(await running.url("zeebe"))) as listener,
         tapped(number(await running.admin())) as admin,
     ):
         yield {
-            "listener": Port("localhost", listener, "/v2/topology"),
-            "admin": Port("127.0.0.1", admin, "/status.json"),
+            "listener": Port(listener, "/v2/topology"),
+            "admin": Port(admin, "/status.json"),
         }
 
 
 async def asked(tab: Tab, world: World, page: Page, port: Port, how: str) -> tuple[str, list[Exchange], str]:
     """What a page got for a fetch, what went over the wire for it, and its mark."""
     mark = secrets.token_hex(8)
-    await tab.type_address(f"http://{page.host or port.host}:{world.pages}/")
+    await tab.type_address(f"http://{page.host}:{world.pages}/")
     got = await tab.run(in_page(page, f"return fetch(url, {how}){STATUS_AND_TEXT}", port.url(mark)))
     return got, await port.tap.answered(mark), mark
 

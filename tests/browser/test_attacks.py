@@ -1,4 +1,4 @@
-"""Pages that try to use the port: nothing arrives, nothing can be read. The same against no guard: all does."""
+"""Pages that try to use the port: nothing arrives, nothing can be read. Where nothing guards, all does."""
 
 import secrets
 
@@ -23,7 +23,7 @@ async def attempt(tab: Tab, world: World, page: Page, attack: Attack, port: Port
         await tab.find_rebound(f"http://{page.host}:{port.tap.port}/", PAGE)
         url = port.url(mark, attack.kind, page.host)
     else:
-        await tab.type_address(f"http://{page.host or port.host}:{world.pages}/")
+        await tab.type_address(f"http://{page.host}:{world.pages}/")
         url = port.url(mark, attack.kind)
     return str(await tab.run(in_page(page, attack.script, url)))
 
@@ -60,7 +60,7 @@ async def test_the_same_page_gets_there_where_nothing_guards(
 async def test_a_refused_navigation_leaves_a_page_without_origin(
     browser: Browser, world: World, script: str
 ) -> None:
-    """One of our own origin makes Chromium ask for /favicon.ico, as our own: `Sec-Fetch-Site: same-origin`."""
+    """One of our own origin makes Chromium ask for /favicon.ico, with `Sec-Fetch-Site: same-origin`."""
     visit = Attack("visit", f"return later(() => {{ {script}; }})")
     for target in ("attacked", "status"):
         async with browser.window() as tab:

@@ -108,3 +108,10 @@ def test_fields_that_let_a_page_read_it_stand_in_the_head() -> None:
     head, _, body = octets.partition(b"\r\n\r\n")
     assert head.endswith(b"\r\n" + opening.rstrip())
     assert json.loads(body)["status"] == 503
+
+
+def test_a_refused_navigation_leaves_no_document_of_our_origin() -> None:
+    # Chromium asks for /favicon.ico of whatever document it shows, as same-origin: one credentialed request
+    # that a foreign page would have caused.
+    answer = Answer("cross_site", 403, "No.").octets("id", "date", keep_alive=True)
+    assert b"\r\nContent-Security-Policy: default-src 'none'; sandbox\r\n" in answer

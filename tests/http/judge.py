@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.http.cases import Case, UnknownWord, client_parts, joined, octets
+from tests.http.cases import COUNTED, Case, UnknownWord, client_parts, joined, octets
 from tests.http.strict import Answer, Malformed, Message, Request, read_answer
 from tests.http.world import echo_of
 
@@ -202,7 +202,7 @@ def _counts(wanted: int | str, where: str) -> tuple[int, int]:
     """`<=1000, in order`: how many of them came is ours to say; their answers show the order."""
     if isinstance(wanted, int):
         return wanted, wanted
-    match = re.fullmatch(r"<=(\d+), in order", wanted)
+    match = COUNTED.fullmatch(wanted)
     if match is None:
         raise UnknownWord(f"{where}: requests {wanted}")
     return 1, int(match[1])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tests.app.command import proxy
+from tests.app.command import Running, proxy
 from tests.http.cases import Case, Part, client_parts, joined, parts, script_of
 from tests.http.judge import GOOD, Connection, Seen, judge_request, judge_response, leaks
 from tests.http.strict import Request
@@ -112,8 +112,7 @@ async def run(suite: Suite, way: Way, folder: Path, layout: Layout = Layout()) -
 
         async def lane(number: int) -> None:
             name = f"u{number}"
-            port = int((await running.url(name)).rpartition(":")[2]) if not layout.unix else 0
-            address = str(folder / f"{name}.sock") if layout.unix else ("127.0.0.1", port)
+            address = await _address(running, name)
             pair = Pair(sites[number], address, b"127.0.0.1:%d" % sites[number].port, tokens[number])
             for section, case in lanes[number]:
                 async with room:
@@ -124,6 +123,15 @@ async def run(suite: Suite, way: Way, folder: Path, layout: Layout = Layout()) -
             for number in range(len(lanes)):
                 tasks.create_task(lane(number))
     return Report(complaints, running.said)
+
+
+async def _address(running: Running, upstream: str) -> tuple[str, int] | str:
+    """Where an upstream's port is, as the proxy says it."""
+    told = await running.event(lambda event: event.get("upstream") == upstream and "listen" in event)
+    listen: str = told["listen"][0]
+    if listen.startswith("unix:"):
+        return listen.removeprefix("unix:")
+    return "127.0.0.1", int(listen.rpartition(":")[2])
 
 
 def configuration(
@@ -184,13 +192,14 @@ async def _try(pair: Pair, section: str, case: Case, way: Way) -> str:
     await caller.silence(SILENCE)
     while pair.site.playing and caller.end is None:
         await caller.silence(SILENCE)
+    heard, end = caller.heard, caller.end  # before we end it ourselves
     caller.transport.abort()
     complaints.append(await ask(pair.address, "/after") or "")
     if refuses(case):
         complaints.append(await _bounded(pair))
     unused = section == "responses" and case.get("upstream_reuse") is False
     await pair.site.until(lambda: _settled(pair.site, unused=unused))
-    seen = _seen(pair, joined(sending), caller.heard, caller.end, before=way == "behind")
+    seen = _seen(pair, joined(sending), heard, end, before=way == "behind")
     seen.complaints = [complaint for complaint in complaints if complaint]
     found = (judge_response if section == "responses" else judge_request)(case, seen)
     return "; ".join(found) + "\n" + seen.told() if found else ""

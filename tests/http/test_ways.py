@@ -1,12 +1,13 @@
-"""Every case again, the other ways: split, behind a good request, over TLS; and what is generated."""
+"""Every case again, the other ways: split, behind a good request, over TLS, a Unix socket; and generated."""
 
 import asyncio
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.http.cases import mutations, suite
+from tests.http.cases import mutations, on_a_unix_socket, suite
 from tests.http.runner import Layout, Report, Suite, Way, run
 
 GIVEN = suite("http_cases.json")
@@ -54,6 +55,12 @@ def test_more_cases_of_the_same_kind_are_handled_right(way: Way, tmp_path: Path)
 @pytest.mark.parametrize("way", WAYS)
 def test_the_result_is_the_same_over_tls(way: Way, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     passes(GIVEN, way, tmp_path, Layout(certificate))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
+@pytest.mark.parametrize("way", WAYS)
+def test_unix(way: Way, tmp_path: Path) -> None:  # the name is part of the path, which must be short
+    passes(on_a_unix_socket(GIVEN), way, tmp_path, Layout(unix=True))
 
 
 @pytest.mark.parametrize("way", WAYS)
