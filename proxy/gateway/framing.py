@@ -147,6 +147,7 @@ def _judge(
 ) -> RequestHead:
     host: bytes | None = None
     length: int | None = None
+    padded = False
     codings: list[bytes] = []
     connection: tuple[bytes, ...] = ()
     for name, value in noted:
@@ -158,6 +159,7 @@ def _judge(
             if length is not None:
                 raise _bad("The request has more than one Content-Length field.")
             length = _length(value)
+            padded = _padded(value)
         elif name == b"transfer-encoding":
             codings.append(value)
         elif name == b"connection":
@@ -171,7 +173,7 @@ def _judge(
     if target[0] != 47:  # "/"
         target, host = _other_form(method, target, host)
     # What follows CONNECT was meant for a tunnel (RFC 9110 section 9.3.6): it is no request.
-    keep_alive = minor == 1 and b"close" not in connection and method != b"CONNECT"
+    keep_alive = minor == 1 and b"close" not in connection and method != b"CONNECT" and not padded
     return RequestHead(
         method, target, minor, fields, plain, noted, host, length, bool(codings), connection, keep_alive
     )
@@ -183,6 +185,11 @@ def _length(value: bytes) -> int:
     if not value.isdigit() or len(value) > MAX_DIGITS or (length := int(value)) > MAX_LENGTH:
         raise _bad("The Content-Length field is not a number that can be.")
     return length
+
+
+def _padded(number: bytes) -> bool:
+    """Whether it has leading zeros: right, and yet nobody sends it; such a caller is served once."""
+    return number[0] == 48 and len(number) > 1
 
 
 def _check_codings(codings: list[bytes], minor: int, length: int | None) -> None:
@@ -221,9 +228,12 @@ class RequestReader:
 
     `head()` until it returns one; then `body()` until it says that the body has ended; and again.
     After a RequestRefused the reader is of no more use: what follows cannot be told apart.
+
+    Attributes:
+        padded: whether the size of a chunk had leading zeros: the connection ends with this message.
     """
 
-    __slots__ = ("_at", "_buffer", "_empty_lines", "_extensions", "_left", "_scanned", "_state")
+    __slots__ = ("_at", "_buffer", "_empty_lines", "_extensions", "_left", "_scanned", "_state", "padded")
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -233,6 +243,7 @@ class RequestReader:
         self._left = 0
         self._extensions = 0
         self._empty_lines = 0  # since the last message
+        self.padded = False
 
     def feed(self, octets: bytes) -> None:
         self._buffer = self._buffer + octets if self._buffer else octets
@@ -370,6 +381,7 @@ class RequestReader:
         match = _CHUNK_LINE.fullmatch(buffer, at, end)
         if match is None or (size := int(match[1], 16)) > MAX_LENGTH:
             raise _bad("A chunk's size line is not valid.")
+        self.padded = self.padded or _padded(match[1])
         self._extensions += len(match[2])
         if self._extensions > MAX_EXTENSIONS:
             raise _bad("The body has too many chunk extensions.")

@@ -281,7 +281,9 @@ class Tap(asyncio.Protocol):
     def done(self, keep_alive: bool) -> None:
         """The call is answered; on with the next, if there is to be one."""
         self.call = None
-        if keep_alive and not self._paused:
+        if self._reader.padded:
+            self.transport.close()
+        elif keep_alive and not self._paused:
             self._next()
 
     def _next(self) -> None:

@@ -232,22 +232,6 @@ ATTACKS = (
         pages=SECURE,
     ),
     Attack(
-        "payment manifest",
-        """
-        const total = {label: 'x', amount: {currency: 'EUR', value: '1'}};
-        return new PaymentRequest([{supportedMethods: url}], {total}).show();
-        """,
-        pages=SECURE,
-    ),
-    Attack(
-        "sign-in configuration",
-        """
-        const providers = [{configURL: url, clientId: 'x', nonce: 'x'}];
-        return later(() => navigator.credentials.get({identity: {providers}}).catch(String));
-        """,
-        pages=SECURE,
-    ),
-    Attack(
         "EventSource",
         """
         const source = new EventSource(url);
