@@ -41,9 +41,9 @@ from proxy.errors import CredentialError, CredentialUnavailable, FetchOutcome, S
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
-from proxy.gateway.listener import Listener
+from proxy.gateway.listener import Listener, Room
 from proxy.gateway.pool import Endpoint, Pool, Timeouts
-from proxy.gateway.sockets import Bound, bind, bind_unix
+from proxy.gateway.sockets import Bound, bind, bind_unix, room_for_callers
 from proxy.gateway.tally import Tally
 
 log = logging.getLogger("proxy")
@@ -156,8 +156,11 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
         token = None
         if config.guard.caller_token is not None:
             token = _caller_token(desk.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN))
+        room = Room(room_for_callers())
         proxy.served = tuple(
-            _served(config, upstream, ports.upstreams[upstream.name], keeper, endpoint, token, clock, stack)
+            _served(
+                config, upstream, ports.upstreams[upstream.name], keeper, endpoint, token, clock, room, stack
+            )
             for upstream, keeper, endpoint in zip(config.upstreams, keepers, endpoints, strict=True)
         )
         proxy.secrets = tuple(desk.secrets)
@@ -389,6 +392,7 @@ def _served(
     endpoint: Endpoint,
     token: Callable[[], bytes] | None,
     clock: Clock,
+    room: Room,
     stack: AsyncExitStack,
 ) -> Served:
     credential = config.credentials[upstream.credential]
@@ -419,7 +423,7 @@ def _served(
         tally,
         observer=RequestLog() if config.log.requests else None,
     )
-    return Served(upstream, bound, keeper, Listener(forwarder, clock), forwarder)
+    return Served(upstream, bound, keeper, Listener(forwarder, clock, room), forwarder)
 
 
 def _view(served: Served) -> UpstreamView:

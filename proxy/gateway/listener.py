@@ -9,6 +9,7 @@ reach its parser, so there is nothing the two could read differently, and nothin
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol, cast
@@ -112,6 +113,19 @@ class Service(Protocol):
     def replay_buffer(self) -> int: ...
 
 
+class Room:
+    """Places for callers' connections, shared by listeners.
+
+    Attributes:
+        free: how many are left.
+    """
+
+    __slots__ = ("free",)
+
+    def __init__(self, places: int) -> None:
+        self.free = places
+
+
 class Tap(asyncio.Protocol):
     """One caller's connection."""
 
@@ -147,9 +161,15 @@ class Tap(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self._listener.taps.add(self)
         self._inner.connection_made(transport)
+        self._listener.room.free -= 1
+        if self._listener.room.free < 0:
+            self._fault = RequestRefused("too_many_callers", "The proxy has no room for another connection.")
+            self._listener.service.refuse(self, self._fault)
+            self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._listener.taps.discard(self)
+        self._listener.room.free += 1
         self._stop_timer()
         self._end_linger()
         if self._uploading is not None:
@@ -326,10 +346,12 @@ class Listener:
 
     Attributes:
         taps: its connections.
+        room: for them, and those of the listeners it is shared with.
     """
 
-    def __init__(self, service: Service, clock: Clock) -> None:
+    def __init__(self, service: Service, clock: Clock, room: Room | None = None) -> None:
         self.service = service
+        self.room = room if room is not None else Room(sys.maxsize)
         self.clock = clock
         self.taps: set[Tap] = set()
         self._servers: list[asyncio.Server] = []

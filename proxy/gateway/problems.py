@@ -36,6 +36,7 @@ KINDS: Final = {
     "caller_unknown": Kind(401, "Caller token missing or wrong", "http_request_denied"),
     "not_found": Kind(404, "Not found", "http_request_error"),
     "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
+    "too_many_callers": Kind(503, "Too many connections", "connection_limit_reached"),
     "loop": Kind(508, "The request came back to us", "proxy_loop_detected"),
     "draining": Kind(503, "Shutting down", "destination_unavailable"),
     "internal": Kind(500, "A fault of the proxy", "proxy_internal_error"),
@@ -114,7 +115,8 @@ def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
         upstream, credential: their names in the configuration.
     """
     if isinstance(error, RequestRefused):
-        return Answer(error.code, error.status or KINDS[error.code].status, error.detail)
+        later = 1 if error.code == "too_many_callers" else None
+        return Answer(error.code, error.status or KINDS[error.code].status, error.detail, later)
     if isinstance(error, CredentialRejected):
         return Answer(
             "credential_rejected",

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISSOCK
 
 from proxy.errors import StartError
+
+SPARE_FILES = 32
+"""Open files for all but callers and their upstream connections: listeners, token fetches, secrets, logs."""
 
 ATTEMPTS = 20
 """Tries to find a port that is free on every address, where any free one will do."""
@@ -48,6 +52,24 @@ class Bound:
             with suppress(OSError):
                 if _identity(Path(self.path).lstat()) == self._file:
                     Path(self.path).unlink()
+
+
+def room_for_callers() -> int:
+    """How many callers' connections this process can hold, each with one of its own to an upstream.
+
+    Raises the limit of open files as far as it may: beyond it, accepting would fail and so would fetching
+    a token.
+    """
+    if sys.platform == "win32":
+        return 512  # there is no such limit to ask for
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return max(1, (soft - SPARE_FILES) // 2) if soft != resource.RLIM_INFINITY else 1 << 20
 
 
 def bind(addresses: Sequence[str], port: int, setting: str) -> Bound:

@@ -444,3 +444,19 @@ async def test_a_flood_of_nonsense_leaves_nothing_behind() -> None:
         assert site.accepted == 0
         wire = await rig.call(get())
         assert (await wire.message()).body == b"ok"
+
+
+async def test_who_finds_no_room_is_told_so_and_room_that_was_left_is_taken_again() -> None:
+    async with origin(answering(OK, OK)) as site, gateway(site) as rig:
+        rig.listener.room.free = 1
+        first = await rig.call(get())
+        assert (await first.message()).status == 200
+        second = await rig.caller()
+        answer = await second.message()
+        assert (answer.status, answer.head.get(b"retry-after")) == (503, b"1")
+        assert b"too_many_callers" in answer.body
+        assert await second.ended() in ("closed", "reset")
+        first.close()
+        await rig.until(lambda: rig.listener.room.free == 1)
+        third = await rig.call(get())
+        assert (await third.message()).status == 200

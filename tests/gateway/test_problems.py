@@ -43,6 +43,7 @@ TABLE = [
     (RequestRefused("caller_unknown", "x"), "caller_unknown", 401, None),
     (RequestRefused("loop", "x"), "loop", 508, None),
     (RequestRefused("draining", "x"), "draining", 503, None),
+    (RequestRefused("too_many_callers", "x"), "too_many_callers", 503, 1),
     (ProxyError("a secret"), "internal", 500, None),
 ]
 

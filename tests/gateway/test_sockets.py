@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from stat import S_IMODE, S_ISSOCK
 
@@ -10,6 +12,7 @@ import pytest
 from proxy.errors import StartError
 from proxy.gateway.sockets import bind, bind_unix
 
+ROOT = Path(__file__).parents[2]
 BOTH = ("127.0.0.1", "::1")
 
 
@@ -164,3 +167,10 @@ def test_another_users_directory_and_socket_are_refused(path: Path) -> None:
     os.chown(path, 1, 1)
     with pytest.raises(StartError, match="that is not ours"):
         bind_unix(str(path), SETTING)
+
+
+def test_there_is_room_for_half_of_the_files_that_may_be_open() -> None:
+    code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (64, 64));"
+    code += "from proxy.gateway.sockets import room_for_callers as room; print(room())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "16\n"
