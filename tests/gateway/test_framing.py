@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
 from proxy.gateway import framing
-from proxy.gateway.framing import AnswerEnd, RequestHead, RequestReader, answer_end, parse_head
+from proxy.gateway.fields import Address
+from proxy.gateway.framing import (
+    MAX_HEADS_KEPT,
+    AnswerEnd,
+    RequestHead,
+    RequestReader,
+    _heads,
+    answer_end,
+    parse_head,
+)
 
 Reading = tuple[list[tuple[RequestHead, bytes, bool]], tuple[str, int | None] | None]
 GOOD = b"GET /good HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -319,3 +328,30 @@ def test_an_answer_has_a_length_only_where_one_good_field_says_so(
         assert [int(value) for name, value in fields if name == b"content-length"] == [end.length]
     if end is not None and (to_head or status in (204, 304)):
         assert end.kind == "none"
+
+
+def test_a_head_that_came_before_is_what_it_was_and_a_bad_one_stays_refused() -> None:
+    address = Address(b"http://up", b"up", b"", b"me", injects=True)
+    good = b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-End: 2\r\n\r\n"
+    sent = []
+    for _ in range(3):
+        reader = RequestReader()
+        reader.feed(good)
+        head = reader.head()
+        assert head == parse_head(good)
+        sent.append(address.request_head(head, ((b"Authorization", b"Bearer t"),)))
+        reader.feed(good.replace(b"localhost", b"local\x00host"))
+        with pytest.raises(RequestRefused):
+            reader.head()
+    assert sent[0] == sent[1] == sent[2]
+    assert b"X-Hop" not in sent[2]
+
+
+def test_heads_of_all_kinds_do_not_pile_up() -> None:
+    reader = RequestReader()
+    for number in range(3 * MAX_HEADS_KEPT):
+        reader.feed(b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number)
+        head = reader.head()
+        assert head is not None
+        assert head.target == b"/%d" % number
+    assert len(_heads) <= MAX_HEADS_KEPT
