@@ -100,7 +100,7 @@ async def test_the_engine_says_in_detail_why(
         jwt.decode(token, options={"verify_signature": False}), "another key " * 4, algorithm="HS256"
     )
     assert await engine_details(caller, f"Bearer {forged}") == "the token signature is invalid"
-    unsigned = jwt.encode(jwt.decode(token, options={"verify_signature": False}), None, algorithm="none")
+    unsigned = jwt.encode(jwt.decode(token, options={"verify_signature": False}), "", algorithm="none")
     assert await engine_details(caller, f"Bearer {unsigned}") == "error decoding jwt"
     camunda.api("zeebe").keys_lost = True
     assert await engine_details(caller, f"Bearer {token}") == "JWKS error"

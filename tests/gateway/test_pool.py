@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.pool import Endpoint, Timeouts
+from tests import certificates
 from tests.gateway.rig import gateway, get
 from tests.gateway.wire import OK, Answer, answering, origin
 
@@ -196,39 +196,10 @@ async def test_a_second_try_at_the_limit_takes_the_place_of_an_idle_connection()
 # -- TLS --
 
 
-def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for `camunda.test`, its own authority, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    openssl(
-        *(
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ),
-        *(
-            "-subj",
-            "/CN=camunda.test",
-            "-addext",
-            "subjectAltName=DNS:camunda.test",
-            "-keyout",
-            key,
-            "-out",
-            cert,
-        ),
-    )
-    return cert, key
+    """For `camunda.test`: the chain, its authority in it, and the key."""
+    return certificates.certificate(tmp_path_factory.mktemp("tls"), "camunda.test")
 
 
 def serving(certificate: tuple[Path, Path]) -> ssl.SSLContext:

@@ -1,12 +1,12 @@
 """Every case again, the other ways: split, behind a good request, over TLS, a Unix socket; and generated."""
 
 import asyncio
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import certificates
 from tests.http.cases import mutations, on_a_unix_socket, suite
 from tests.http.runner import Layout, Report, Suite, Way, run
 
@@ -20,19 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1, its own authority, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-            *("-nodes", "-days", "2", "-subj", "/CN=origin", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", key, "-out", cert),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return cert, key
+    """For 127.0.0.1: the chain, its authority in it, and the key."""
+    return certificates.certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 def passes(cases: Suite, way: Way, folder: Path, layout: Layout = PLAIN) -> None:
