@@ -6,11 +6,9 @@ Read `running` from the top for the order of starting, from the bottom for the o
 import asyncio
 import logging
 import secrets
-import ssl
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from proxy import __version__
 from proxy.admin.server import Admin
@@ -21,23 +19,14 @@ from proxy.config.model import (
     Basic,
     Bearer,
     Config,
-    CredentialConfig,
     Listen,
     OAuth2,
-    SecretRef,
-    Tls,
     Upstream,
 )
-from proxy.credentials.credential import CredentialSource
-from proxy.credentials.fixed import AT_ONCE, BasicLogin, NoCredential, SharedToken
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of, token_session
-from proxy.credentials.report import CredentialStatus
-from proxy.credentials.schedule import Policy
-from proxy.credentials.secret import FileSecret, Secret, TextSecret
-from proxy.credentials.store import TokenStore, token_store
-from proxy.credentials.throttle import HostThrottle, counts_per_address
-from proxy.errors import CredentialError, CredentialUnavailable, FetchOutcome, StartError
+from proxy.credentials.secret import Secret
+from proxy.desk import CredentialDesk
+from proxy.errors import CredentialError, CredentialUnavailable, StartError
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
@@ -45,6 +34,7 @@ from proxy.gateway.listener import Listener, Room
 from proxy.gateway.pool import Endpoint, Pool, Timeouts
 from proxy.gateway.sockets import Bound, bind, bind_unix, room_for_callers
 from proxy.gateway.tally import Tally
+from proxy.trust import Trust
 
 log = logging.getLogger("proxy")
 
@@ -146,9 +136,9 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
     proxy = Proxy(config, clock)
     async with AsyncExitStack() as stack:
         ports = _take_ports(config, stack)
-        trust = _Trust()
+        trust = Trust()
         endpoints = [_endpoint(upstream, trust) for upstream in config.upstreams]
-        desk = _CredentialDesk(clock, trust, stack)
+        desk = CredentialDesk(clock, trust, stack)
         keepers = [
             desk.keeper(config.credentials[upstream.credential], upstream.audience)
             for upstream in config.upstreams
@@ -251,133 +241,10 @@ def _caller_token(secret: Secret) -> Callable[[], bytes]:
     return now
 
 
-# -- credentials --
-
-
-class _Trust:
-    """TLS contexts; the system's CAs are read once, and only if somebody needs them."""
-
-    def __init__(self) -> None:
-        self._system: ssl.SSLContext | None = None
-
-    def context(self, tls: Tls, setting: str) -> ssl.SSLContext:
-        """Raises StartError where the CA file is none."""
-        if tls.ca_file is None:
-            if self._system is None:
-                self._system = ssl.create_default_context()
-            return self._system
-        try:
-            return ssl.create_default_context(cafile=str(tls.ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(
-                f"{setting}.tls.ca_file: {tls.ca_file} holds no certificates in PEM form; name another file."
-            ) from error
-
-
-class _CredentialDesk:
-    """Makes keepers; equal keys share one."""
-
-    def __init__(self, clock: Clock, trust: _Trust, stack: AsyncExitStack) -> None:
-        self._clock = clock
-        self._trust = trust
-        self._stack = stack
-        self._store: TokenStore = token_store(clock)
-        self._throttles: dict[str, HostThrottle] = {}
-        self._keepers: dict[Hashable, Keeper] = {}
-        self.secrets: list[Secret] = []
-
-    @property
-    def keepers(self) -> Sequence[Keeper]:
-        return tuple(self._keepers.values())
-
-    def keeper(self, config: CredentialConfig, audience: str | None) -> Keeper:
-        """The keeper of a credential for an audience."""
-        if isinstance(config, OAuth2):
-            return self._oauth2(config, audience)
-        if isinstance(config, Bearer):
-            token = self.secret(config.token)
-            source: CredentialSource = SharedToken(token, self._clock)
-            return self._kept(("bearer", token), config.name, source, token)
-        if isinstance(config, Basic):
-            password = self.secret(config.password)
-            source = BasicLogin(config.username, password, self._clock)
-            return self._kept(("basic", config.username, password), config.name, source, password)
-        return self._kept(("none",), config.name, NoCredential(self._clock), None)
-
-    def _kept(self, key: Hashable, name: str, source: CredentialSource, secret: Secret | None) -> Keeper:
-        if key not in self._keepers:
-            self._keepers[key] = Keeper(
-                name, source, clock=self._clock, policy=AT_ONCE, observer=Narrator(), secret=secret
-            )
-        return self._keepers[key]
-
-    def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
-        """A secret that the log masks from now on; see `FileSecret` for `shortest`."""
-        secret = FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
-        self.secrets.append(secret)
-        return secret
-
-    def _oauth2(self, config: OAuth2, audience: str | None) -> Keeper:
-        secret = self.secret(config.client_secret)
-        settings = OAuth2Settings(
-            token_url=config.token_url,
-            client_id=config.client_id,
-            secret=secret,
-            auth_method=config.auth_method,
-            request_format=config.request_format,
-            audience=audience,
-            scope=config.scope,
-            resource=config.resource,
-            parameters=tuple(config.parameters.items()),
-            timeout=config.timeout,
-        )
-        key = key_of(settings)
-        if key not in self._keepers:
-            context = self._trust.context(config.tls, f"credentials.{config.name}")
-            session = token_session(context)
-            self._stack.push_async_callback(session.close)
-            host = urlsplit(config.token_url).hostname or ""
-            if host not in self._throttles:
-                self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
-            self._keepers[key] = Keeper(
-                config.name,
-                OAuth2Source(settings, session, self._clock, server_name=config.tls.server_name),
-                clock=self._clock,
-                target=audience or "",
-                policy=Policy(),
-                observer=Narrator(),
-                secret=secret,
-                throttle=self._throttles[host],
-                store=self._store,
-                key=key,
-            )
-        return self._keepers[key]
-
-
-class Narrator:
-    """Tells the log when the state of a credential changes."""
-
-    def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
-        log.debug(
-            "fetch ended",
-            extra={"credential": name, "target": target, "outcome": outcome, "seconds": round(seconds, 3)},
-        )
-
-    def changed(self, status: CredentialStatus) -> None:
-        extra = {"credential": status.name, "target": status.target}
-        match status.condition:
-            case "good":
-                log.info("credential is good", extra=extra)
-            case "failing":
-                log.warning("refresh fails, the credential is still good: %s", status.reason, extra=extra)
-            case "unusable":
-                log.error("no usable credential: %s", status.reason, extra=extra)
-
-
 # -- upstreams --
 
 
-def _endpoint(upstream: Upstream, trust: _Trust) -> Endpoint:
+def _endpoint(upstream: Upstream, trust: Trust) -> Endpoint:
     tls = (
         trust.context(upstream.tls, f"upstreams.{upstream.name}") if upstream.url.scheme == "https" else None
     )

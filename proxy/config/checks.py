@@ -102,4 +102,4 @@ def _destinations(
             yield upstream.credential, upstream.url
     for name, credential in credentials.items():
         if isinstance(credential, OAuth2):
-            yield name, token_host(credential.token_url)
+            yield name, token_host(credential.token_url or credential.issuer_url or "")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "other"]
-AuthMethod = Literal["client_secret_post", "client_secret_basic"]
+AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
+Dialect = Literal["auto", "login", "api-login"]
 RequestFormat = Literal["form", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
@@ -106,10 +107,27 @@ class Tls:
     Attributes:
         ca_file: PEM file with the CAs to trust instead of the system's.
         server_name: name to verify and to send as SNI instead of the URL's host.
+        cert_file, key_file: PEM files of the certificate that we show (mTLS); both or none.
     """
 
     ca_file: Path | None = None
     server_name: str | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProxy:
+    """A proxy that is asked to CONNECT (RFC 9110 section 9.3.6), spoken to in clear.
+
+    Attributes:
+        host: an IPv6 address without brackets.
+        user: `NAME:PASSWORD`, decoded; None: none is shown.
+    """
+
+    host: str
+    port: int
+    user: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +154,7 @@ class Upstream:
     credential: str
     audience: str | None
     tls: Tls
+    http_proxy: HttpProxy | None
     connect_timeout: float
     response_timeout: float
     idle_timeout: float
@@ -150,7 +169,12 @@ class OAuth2:
     """Client credentials grant (RFC 6749 section 4.4).
 
     Attributes:
-        token_url: as written; may have a query (RFC 6749 section 3.2).
+        token_url: as written; may have a query (RFC 6749 section 3.2). None: `issuer_url` tells it.
+        issuer_url: as written, without a trailing slash (OpenID Connect Discovery 1.0 section 4).
+        client_secret: None with `private_key_jwt` and `tls_client_auth`.
+        private_key: PEM file of the key that signs assertions (RFC 7523); None with other methods.
+        key_id: `kid` of the assertion's header.
+        certificate_file: PEM file; its thumbprints go into the assertion's header.
         audience: of its own; an upstream's `audience` is what counts.
         parameters: further ones, sent as they are.
         wait: seconds a request waits where no usable token is there yet.
@@ -158,9 +182,13 @@ class OAuth2:
     """
 
     name: str
-    token_url: str
+    token_url: str | None
+    issuer_url: str | None
     client_id: str
-    client_secret: SecretRef
+    client_secret: SecretRef | None
+    private_key: SecretRef | None
+    key_id: str | None
+    certificate_file: Path | None
     auth_method: AuthMethod
     audience: str | None
     scope: str | None
@@ -168,7 +196,27 @@ class OAuth2:
     parameters: Mapping[str, str] = field(repr=False)
     request_format: RequestFormat
     tls: Tls
+    http_proxy: HttpProxy | None
     timeout: float
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A user who is logged in: a cookie and a CSRF token on every request.
+
+    Attributes:
+        login_url: base URL to log in at; None: the upstream's own.
+        max_idle: seconds without use, after which a session is not trusted.
+        wait: seconds.
+    """
+
+    name: str
+    login_url: BaseUrl | None
+    username: str
+    password: SecretRef
+    dialect: Dialect
+    max_idle: float
     wait: float
 
 
@@ -183,11 +231,16 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """A user and a password on every request (RFC 7617). `wait` in seconds."""
+    """A user and a password on every request (RFC 7617). `wait` in seconds.
+
+    Attributes:
+        as_session: log in once with them, where the server has sessions.
+    """
 
     name: str
     username: str
     password: SecretRef
+    as_session: bool
     wait: float
 
 
@@ -198,7 +251,7 @@ class NoCredential:
     name: str
 
 
-CredentialConfig = OAuth2 | Bearer | Basic | NoCredential
+CredentialConfig = OAuth2 | Session | Bearer | Basic | NoCredential
 
 
 @dataclass(frozen=True, slots=True)

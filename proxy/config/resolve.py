@@ -115,6 +115,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: _Sources) -> 
         credential=credential,
         audience=audience,
         tls=tls,
+        http_proxy=None,
         connect_timeout=document.connect_timeout,
         response_timeout=document.response_timeout,
         idle_timeout=document.idle_timeout,
@@ -229,7 +230,11 @@ def _credential(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> 
             return OAuth2(
                 name=name,
                 token_url=document.token_url or _saas_token_url(name, upstreams, sources),
+                issuer_url=None,
                 client_id=document.client_id,
+                private_key=None,
+                key_id=None,
+                certificate_file=None,
                 client_secret=_secret(
                     document.client_secret,
                     document.client_secret_file,
@@ -243,6 +248,7 @@ def _credential(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> 
                 parameters=MappingProxyType(document.parameters),
                 request_format=document.request_format,
                 tls=_tls(document.tls, place, sources),
+                http_proxy=None,
                 timeout=document.timeout,
                 wait=document.wait,
             )
@@ -251,7 +257,7 @@ def _credential(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> 
             return Bearer(name, token, document.wait)
         case BasicDocument():
             password = _secret(document.password, document.password_file, (*place, "password_file"), sources)
-            return Basic(name, document.username, password, document.wait)
+            return Basic(name, document.username, password, as_session=False, wait=document.wait)
         case _:
             return NoCredential(name)
 

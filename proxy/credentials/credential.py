@@ -14,11 +14,13 @@ class Credential:
         fields: what to stamp, as octets: `((b"Authorization", b"Bearer ..."),)`; empty: nothing.
         fetched_at: seconds on the Clock, taken before the source was asked.
         expires_at: seconds on the Clock; None: never.
+        session: whether it is a session's: cookies, and a CSRF token. More answers are refusals then.
     """
 
     fields: Fields = field(repr=False)
     fetched_at: float
     expires_at: float | None = None
+    session: bool = False
 
     def usable(self, now: float) -> bool:
         """Whether it may still be stamped at `now`, seconds on the Clock."""

@@ -154,7 +154,7 @@ def test_console_and_modeler_have_a_client_of_their_own() -> None:
 def test_the_strategy_is_inferred_from_what_is_there() -> None:
     assert isinstance(read({**REST, **OAUTH, **BASIC}).credentials["camunda"], OAuth2)
     assert read({**REST, **BASIC}).credentials["camunda"] == Basic(
-        "camunda", "demo", SecretRef(text="canary"), 10.0
+        "camunda", "demo", SecretRef(text="canary"), as_session=False, wait=10.0
     )
     assert read({**REST, "CAMUNDA_OAUTH_TOKEN": "t"}).credentials["camunda"] == Bearer(
         "camunda", SecretRef(text="t"), 10.0
