@@ -1,9 +1,16 @@
-"""TLS contexts: whom to trust, and as whom to come."""
+"""TLS contexts: whom to trust, and as whom to come. Files that change are read again for new connections."""
 
+import logging
 import ssl
+from collections.abc import Callable
+from pathlib import Path
 
 from proxy.config.model import Tls
 from proxy.errors import StartError
+
+ContextMaker = Callable[[], ssl.SSLContext]
+
+log = logging.getLogger("proxy")
 
 
 class Trust:
@@ -12,15 +19,119 @@ class Trust:
     def __init__(self) -> None:
         self._system: ssl.SSLContext | None = None
 
-    def context(self, tls: Tls, setting: str) -> ssl.SSLContext:
-        """Raises StartError where the CA file is none."""
-        if tls.ca_file is None:
-            if self._system is None:
-                self._system = ssl.create_default_context()
-            return self._system
-        try:
-            return ssl.create_default_context(cafile=str(tls.ca_file))
-        except (OSError, ssl.SSLError) as error:
+    def context(self, tls: Tls, setting: str) -> ContextMaker:
+        """What makes the context for the next connection.
+
+        Args:
+            setting: where it was written, as messages name it: `upstreams.zeebe`.
+
+        Raises:
+            StartError: a file cannot be read or makes no sense.
+        """
+        if tls.ca_file is None and tls.cert_file is None:
+            return self._systems_own
+        return FileContext(tls, setting)
+
+    def _systems_own(self) -> ssl.SSLContext:
+        if self._system is None:
+            self._system = ssl.create_default_context()
+        return self._system
+
+
+class FileContext:
+    """A context out of PEM files, made anew when one of them has changed.
+
+    While they make no sense, half written or the key not yet that of the certificate, the one before stays.
+    Equal to another one out of the same files.
+
+    Raises:
+        StartError: they make no sense from the start.
+    """
+
+    def __init__(self, tls: Tls, setting: str) -> None:
+        self._tls = tls
+        self._setting = setting
+        self._seen = self._look()
+        self._context = _context(tls, setting)
+
+    def __call__(self) -> ssl.SSLContext:
+        seen = self._look()
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._context = _context(self._tls, self._setting)
+                log.info("the files of %s.tls have changed and are used", self._setting)
+            except StartError as error:
+                log.warning("the files of %s.tls have changed, those before stay: %s", self._setting, error)
+        return self._context
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileContext) and (other._tls, other._setting) == (self._tls, self._setting)
+
+    def __hash__(self) -> int:
+        return hash((self._tls, self._setting))
+
+    def _look(self) -> tuple[tuple[int, ...] | None, ...]:
+        tls = self._tls
+        return tuple(_signature(path) for path in (tls.ca_file, tls.cert_file, tls.key_file))
+
+
+def _signature(path: Path | None) -> tuple[int, ...] | None:
+    """What changes with the file; None: there is none."""
+    try:
+        state = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev) if state is not None else None
+
+
+def _context(tls: Tls, setting: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file is not None else None)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartError(
+            f"{setting}.tls.ca_file: {tls.ca_file} holds no certificates in PEM form; name another file."
+        ) from error
+    if tls.cert_file is not None and tls.key_file is not None:
+        _come_as(context, tls.cert_file, tls.key_file, f"{setting}.tls")
+    return context
+
+
+class _Encrypted(Exception):
+    """OpenSSL asks for a pass phrase."""
+
+
+def _no_pass_phrase() -> str:
+    raise _Encrypted
+
+
+def _come_as(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: str) -> None:
+    """Let the context show a certificate. Raises StartError."""
+    _check_pem(cert_file, "CERTIFICATE", "certificate", f"{where}.cert_file")
+    _check_pem(key_file, "PRIVATE KEY", "private key", f"{where}.key_file")
+    try:
+        # Without a callback OpenSSL asks on the terminal.
+        context.load_cert_chain(cert_file, key_file, password=_no_pass_phrase)
+    except _Encrypted:
+        raise StartError(
+            f"{where}.key_file: {key_file} is encrypted; name a file with the key in clear."
+        ) from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
             raise StartError(
-                f"{setting}.tls.ca_file: {tls.ca_file} holds no certificates in PEM form; name another file."
+                f"{where}.key_file: {key_file} is not the key of the certificate in {cert_file};"
+                " the certificate of the key has to come first there."
             ) from error
+        raise StartError(f"{where}: {cert_file} or {key_file} is damaged, or too weak to be used.") from error
+    except OSError as error:
+        raise StartError(f"{where}: {cert_file} or {key_file} cannot be read.") from error
+
+
+def _check_pem(path: Path, kind: str, what: str, setting: str) -> None:
+    """OpenSSL does not say which of the two files it means."""
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise StartError(f"{setting}: {path} cannot be read; name another file.") from error
+    if f"{kind}-----".encode() not in octets:
+        raise StartError(f"{setting}: {path} holds no {what} in PEM form; name another file.")

@@ -1,5 +1,6 @@
 """A credential, and who can fetch one."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +27,15 @@ class Credential:
         """Whether it may still be stamped at `now`, seconds on the Clock."""
         return self.expires_at is None or now < self.expires_at
 
+    def secrets(self) -> Iterator[str]:
+        """What no log may show: the token, each cookie's value, the CSRF token."""
+        for name, value in self.fields:
+            text = value.decode("latin-1")
+            if name == b"Cookie":
+                yield from (pair.partition("=")[2] for pair in text.split("; "))
+            else:
+                yield text.rpartition(" ")[2]
+
 
 class CredentialSource(Protocol):
     """Where credentials come from: a token endpoint, a login, a file."""
@@ -37,4 +47,20 @@ class CredentialSource(Protocol):
             CredentialRejected: client or password refused.
             CredentialUnavailable: anything else that keeps us from a credential.
         """
+        ...
+
+
+class Sessions(Protocol):
+    """Whoever logs in: knows what its server's answers change, and how to log out."""
+
+    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> Credential | None:
+        """What an answer makes of the session that its request showed; None: the same as before. Pure.
+
+        Args:
+            fields: the answer's Set-Cookie lines in their order and its CSRF fields; names in lower case.
+        """
+        ...
+
+    async def leave(self, session: Credential) -> None:
+        """Log out: best effort, within a second."""
         ...

@@ -6,14 +6,14 @@ states a wish, wakes the loop and waits for the end of an attempt; who goes away
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from typing import NoReturn
 
 from proxy.clock import Clock, pause
 from proxy.credentials import schedule
-from proxy.credentials.credential import Credential, CredentialSource
+from proxy.credentials.credential import Credential, CredentialSource, Sessions
 from proxy.credentials.report import UNOBSERVED, Condition, CredentialStatus, FetchObserver, FetchTally
 from proxy.credentials.schedule import PACE, Policy, RefreshState
 from proxy.credentials.secret import Secret
@@ -35,10 +35,12 @@ class Keeper:
     """One credential, kept fresh.
 
     Args:
-        name, target: as in the configuration and the metrics; `target` is the audience, or empty.
+        name, target: as in the configuration and the metrics; `target` is the audience, or where we log in.
+        sessions: who knows about them, where the source brings sessions; None: it brings none.
         secret: watched: a change cuts every lane short; None: there is none to watch.
         throttle: of the token host; None: nobody to be polite to.
         store, key: where to take the first credential from and to put each new one.
+        tally: where to count on; None: from zero.
         random: dice for jitter, in [0, 1).
     """
 
@@ -49,18 +51,21 @@ class Keeper:
         *,
         clock: Clock,
         target: str = "",
+        sessions: Sessions | None = None,
         policy: Policy = PACE,
         observer: FetchObserver = UNOBSERVED,
         secret: Secret | None = None,
         throttle: HostThrottle | None = None,
         store: TokenStore | None = None,
         key: Hashable = None,
+        tally: FetchTally | None = None,
         random: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
         self.target = target
-        self.tally = FetchTally()
+        self.tally = tally if tally is not None else FetchTally()
         self._source = source
+        self._sessions = sessions
         self._clock = clock
         self._policy = policy
         self._observer = observer
@@ -71,6 +76,7 @@ class Keeper:
         self._random = random
         self._state = RefreshState()
         self._credential: Credential | None = None
+        self._good_until = -inf
         self._succeeded_at: float | None = None
         self._failure: CredentialError | None = None
         self._secret_version: int | None = None
@@ -82,14 +88,15 @@ class Keeper:
 
     @property
     def current(self) -> Credential | None:
-        """The credential to stamp now; None: none, or it has expired. The fast path: no await, no lock."""
-        credential = self._credential
-        return credential if credential is not None and credential.usable(self._clock.now()) else None
+        """The credential to stamp now; None: none, or it has expired, or it is a session that nobody used
+        for too long. The fast path: no await, no lock."""
+        return self._credential if self._clock.now() < self._good_until else None
 
     @property
-    def doubtful(self) -> bool:
-        """Whether fruitless repairs have widened the gap; only then need `accepted` be called."""
-        return self._state.fruitless > 0
+    def attentive(self) -> bool:
+        """Whether `accepted` must be called: fruitless repairs have widened the gap, or a session's idle time
+        begins anew with each answer."""
+        return self._state.fruitless > 0 or (self._credential is not None and self._credential.session)
 
     async def get(self, timeout: float) -> Credential:  # noqa: ASYNC109 -- measured on our clock
         """The credential; waits only where there is none.
@@ -101,17 +108,33 @@ class Keeper:
             CredentialRejected: the token endpoint or login refused us; at once where that is known.
             CredentialUnavailable: none can be had in time.
         """
-        return self.current or await self._wait(self._clock.now() + timeout, lambda _: self.current)
+        return self.current or await self._wait(self._clock.now() + timeout, self._current_wanted)
 
-    async def replace(self, used: Credential, timeout: float) -> Credential:  # noqa: ASYNC109 -- likewise
+    async def replace(
+        self,
+        used: Credential,
+        timeout: float,  # noqa: ASYNC109 -- likewise
+        *,
+        suspected: bool = False,
+    ) -> Credential:
         """Another credential than `used`, which an upstream refused.
+
+        Args:
+            suspected: it may have, an answer to a session's request named no reason: a new login at most
+                once a minute. Where that login fails, the answer passes (`too_soon`).
 
         Raises:
             RepairDeclined: `too_soon` after the last fetch or repair; the `same_credential` came back.
             CredentialRejected, CredentialUnavailable: as `get`.
         """
         self._look_at_secret()
-        return await self._wait(self._clock.now() + timeout, lambda ended: self._other_than(used, ended))
+        deadline = self._clock.now() + timeout
+        try:
+            return await self._wait(deadline, lambda ended: self._other_than(used, ended, suspected))
+        except CredentialError:
+            if suspected:  # more likely than not it was about permission
+                raise RepairDeclined("too_soon") from None
+            raise
 
     def refused_again(self, credential: Credential) -> None:
         """A repaired request was refused with this one too: doubles the gap between repairs, once each."""
@@ -119,13 +142,39 @@ class Keeper:
             self._blamed = credential
             self._state = schedule.repair_fruitless(self._state)
 
-    def accepted(self) -> None:
-        """An upstream's answer was no refusal: the gap between repairs is the usual one again."""
-        self._state = schedule.repair_fruitful(self._state)
+    def accepted(self, credential: Credential) -> None:
+        """An upstream's answer was no refusal: the gap between repairs is the usual one again, and a session
+        that is still in use was used just now."""
+        if self._state.fruitless:
+            self._state = schedule.repair_fruitful(self._state)
+        if credential is self._credential:
+            self._used(credential, self._clock.now())
+
+    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """An answer to a session's request came with these (see `Sessions.heard`). What belongs to a session
+        that is no longer in use changes nothing."""
+        if self._sessions is not None and used is self._credential:
+            self._credential = self._sessions.heard(used, fields) or used
+
+    def adopt(self) -> None:
+        """Take over what an earlier keeper of the same key has left. Where requests come at once: before."""
+        credential = self._store.get(self._key) if self._store is not None else None
+        if credential is not None and self._credential is None:
+            self._credential = credential
+            self._used(credential, credential.fetched_at)
+            self._succeeded_at = credential.fetched_at
+            self._state = schedule.fetched(
+                self._state,
+                self._policy,
+                credential.fetched_at,
+                credential.fetched_at,
+                credential.expires_at,
+                self._random(),
+            )
 
     async def run(self) -> NoReturn:
         """Refresh ahead until cancelled. An exception that is not a CredentialError is a bug, and rises."""
-        self._adopt()
+        self.adopt()
         while True:
             self._look_at_secret()
             self._tell()
@@ -134,6 +183,12 @@ class Keeper:
                 await self._sleep(delay)
             else:
                 await self._attempt()
+
+    async def close(self) -> None:
+        """Log out, if we are logged in: best effort, within a second. After `run` has been cancelled."""
+        credential, self._credential, self._good_until = self._credential, None, -inf
+        if self._sessions is not None and credential is not None and credential.session:
+            await self._sessions.leave(credential)
 
     def snapshot(self) -> CredentialStatus:
         """How it stands now."""
@@ -144,7 +199,7 @@ class Keeper:
             name=self.name,
             target=self.target,
             condition=self._condition(now),
-            usable=current is not None,
+            usable=self._usable(now),
             expires_at=current.expires_at if current is not None else None,
             last_success=self._succeeded_at,
             outcome=self._state.outcome,
@@ -170,22 +225,34 @@ class Keeper:
             self.tally.wait_seconds.observe(self._clock.now() - begun)
         raise self._error()
 
-    def _other_than(self, used: Credential, ended: bool) -> Credential | None:
+    def _current_wanted(self, ended: bool) -> Credential | None:
+        """The credential to stamp now; else None, and the wish for one is stated: no loop waits for a session
+        that lapsed."""
+        current = self.current
+        if current is None:
+            self._state = schedule.wanted(self._state, self._clock.now())
+        return current
+
+    def _other_than(self, used: Credential, ended: bool, suspected: bool) -> Credential | None:
         """The credential in use, if it is not `used`; else None, and the wish for another one is stated.
 
         Raises:
             RepairDeclined
         """
-        current = self.current
-        # By value: a token that came back with an earlier expiry is another object, and no other credential.
-        if current is None or current.fields != used.fields:
+        current = self._current_wanted(ended)
+        if current is None or not _alike(current, used):
             return current
         if ended and self._state.outcome == "same":
             raise RepairDeclined("same_credential")
         now = self._clock.now()
-        if not self._attempting and schedule.repair_at(self._state, self._policy, now) is None:
+        if suspected:
+            allowed = schedule.may_suspect(self._state, self._policy, now)
+        else:
+            allowed = schedule.repair_at(self._state, self._policy, now) is not None
+        if not allowed and not self._attempting:
             raise RepairDeclined("too_soon")
-        self._state = schedule.repair_wanted(self._state, now)
+        wish = schedule.suspected if suspected else schedule.repair_wanted
+        self._state = wish(self._state, now)
         return None
 
     def _check_hope(self, deadline: float) -> None:
@@ -215,21 +282,6 @@ class Keeper:
         return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
 
     # -- the loop's side --
-
-    def _adopt(self) -> None:
-        """Take over what an earlier keeper of the same key has left."""
-        credential = self._store.get(self._key) if self._store is not None else None
-        if credential is not None:
-            self._credential = credential
-            self._succeeded_at = credential.fetched_at
-            self._state = schedule.fetched(
-                self._state,
-                self._policy,
-                credential.fetched_at,
-                credential.fetched_at,
-                credential.expires_at,
-                self._random(),
-            )
 
     async def _sleep(self, delay: float) -> None:
         longest = LONGEST_SLEEP if self._secret is None else SECRET_WATCH
@@ -282,10 +334,14 @@ class Keeper:
             self._state = schedule.fetched(
                 self._state, self._policy, now, new.fetched_at, new.expires_at, self._random()
             )
+        self._used(self._credential, self._credential.fetched_at)
         self._succeeded_at = now
         self._failure = None
         if self._store is not None:
             self._store[self._key] = self._credential
+
+    def _used(self, credential: Credential, at: float) -> None:
+        self._good_until = schedule.good_until(self._policy, at, credential.expires_at, credential.session)
 
     def _note_failure(self, error: CredentialError) -> None:
         now = self._clock.now()
@@ -319,9 +375,16 @@ class Keeper:
     def _refused(self) -> bool:
         return self._state.refusals > 0 and self._state.outcome == "rejected"
 
+    def _usable(self, now: float) -> bool:
+        """Whether requests can be let in: also with a session that lapsed, for the next one logs in; unless
+        the last login failed."""
+        if self._credential is None or not self._credential.usable(now):
+            return False
+        return now < self._good_until or not self._state.failing
+
     def _condition(self, now: float) -> Condition:
         """Between two lives, or after a changed secret, nothing has been learnt: as before."""
-        usable = self._credential is not None and self._credential.usable(now)
+        usable = self._usable(now)
         if self._state.failing:
             return "failing" if usable else "unusable"
         return "good" if usable and self._failure is None else self._told[0]
@@ -335,8 +398,16 @@ class Keeper:
     def _reason(self) -> str:
         if self._failure is not None:
             return str(self._failure)
-        if self.current is not None:
+        if self._usable(self._clock.now()):
             return ""
         if self._succeeded_at is None:
             return "the first fetch of a credential has not ended yet"
         return "the credential has expired, and a new one is being fetched"
+
+
+def _alike(one: Credential, other: Credential) -> bool:
+    """By value: a token that came back with an earlier expiry is another object, and no other credential.
+    A session is the same as long as nobody has logged in anew, whatever cookies came meanwhile."""
+    if one.session and other.session:
+        return one.fetched_at == other.fetched_at
+    return one.fields == other.fields

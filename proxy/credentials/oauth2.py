@@ -4,20 +4,25 @@ Building the request is a pure function, reading the answer is `token_answer`; `
 """
 
 import json
-import ssl
 from base64 import b64encode
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote_plus, urlencode
 
-import aiohttp
-
 from proxy.clock import Clock, wall_time
+from proxy.credentials.assertion import Signer
 from proxy.credentials.credential import Credential
+from proxy.credentials.discovery import Discovery
+from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import Secret
-from proxy.credentials.token_answer import LARGEST_ANSWER, TokenAnswer, parse_token_answer
+from proxy.credentials.token_answer import ENDPOINT, parse_token_answer
 from proxy.errors import CredentialUnavailable
+
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+"""RFC 7523 section 2.2."""
+
+AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +30,22 @@ class OAuth2Settings:
     """What to ask for, and as whom.
 
     Attributes:
+        token_url: None: the issuer tells it.
+        secret: the client's; with `private_key_jwt` the key in PEM form; None with `tls_client_auth`.
+        issuer_url: without a trailing slash; where there is no token URL.
+        key_id, certificate: for the header of an assertion; None: not there.
         audience, scope, resource: None: not sent.
         parameters: sent beside them; what is named above wins.
         timeout: seconds for the whole exchange. SaaS delays its answer by 30 s after a wrong secret.
     """
 
-    token_url: str
+    token_url: str | None
     client_id: str
-    secret: Secret
-    auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"
+    secret: Secret | None
+    auth_method: AuthMethod = "client_secret_post"
+    issuer_url: str | None = None
+    key_id: str | None = None
+    certificate: Secret | None = None
     request_format: Literal["form", "json"] = "form"
     audience: str | None = None
     scope: str | None = None
@@ -55,8 +67,12 @@ class TokenRequest:
     body: bytes = field(repr=False)
 
 
-def token_request(settings: OAuth2Settings, secret: str) -> TokenRequest:
+def token_request(settings: OAuth2Settings, proof: str) -> TokenRequest:
     """The request for these settings.
+
+    Args:
+        proof: what shows who we are: the secret, or an assertion; with `tls_client_auth` it is the
+            connection that shows it (RFC 8705 section 2).
 
     Raises:
         CredentialUnavailable: something in them cannot be written as UTF-8.
@@ -65,18 +81,14 @@ def token_request(settings: OAuth2Settings, secret: str) -> TokenRequest:
     fields = dict(settings.parameters)
     fields |= {"grant_type": "client_credentials"}
     fields |= {name: value for name, value in named.items() if value is not None}
-    headers = {
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "camunda-auth-proxy",
-    }
+    headers = {"Accept": "application/json"}
     try:
         if settings.auth_method == "client_secret_basic":
             # RFC 6749 section 2.3.1: both are form-encoded first.
-            pair = f"{quote_plus(settings.client_id)}:{quote_plus(secret)}"
+            pair = f"{quote_plus(settings.client_id)}:{quote_plus(proof)}"
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         else:
-            fields |= {"client_id": settings.client_id, "client_secret": secret}
+            fields |= {"client_id": settings.client_id} | _shown(settings.auth_method, proof)
         if settings.request_format == "json":
             headers["Content-Type"] = "application/json"
             return TokenRequest(headers, json.dumps(fields, ensure_ascii=False).encode())
@@ -88,98 +100,69 @@ def token_request(settings: OAuth2Settings, secret: str) -> TokenRequest:
         ) from None
 
 
-def token_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
-    """A session fit for token endpoints: no cookies, no proxy out of the environment.
-
-    A connection for each request: they are rare, and a kept one that the server just closed would be a
-    failed fetch, since a POST is not sent twice.
-
-    Args:
-        tls: whom to trust; None: the system's CAs.
-    """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True, ssl=tls if tls is not None else True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
+def _shown(method: AuthMethod, proof: str) -> dict[str, str]:
+    """What the body shows of us beside our name."""
+    match method:
+        case "private_key_jwt":
+            return {"client_assertion_type": JWT_BEARER, "client_assertion": proof}
+        case "tls_client_auth":
+            return {}
+    return {"client_secret": proof}
 
 
 class OAuth2Source:
     """Gets tokens by client credentials.
 
     Args:
-        session: see `token_session`; whoever opened it closes it.
-        server_name: name in the certificate, where it is not the host of the URL.
+        outbound: the way to the token endpoint and the issuer; whoever opened it closes it.
         wall: seconds since 1970.
     """
 
     def __init__(
         self,
         settings: OAuth2Settings,
-        session: aiohttp.ClientSession,
+        outbound: Outbound,
         clock: Clock,
         *,
-        server_name: str | None = None,
         wall: Callable[[], float] = wall_time,
     ) -> None:
-        self._server_name = server_name
         self._settings = settings
-        self._session = session
+        self._outbound = outbound
         self._clock = clock
         self._wall = wall
+        self._issuer: Discovery | None = None
+        if settings.issuer_url is not None:
+            self._issuer = Discovery(settings.issuer_url, outbound, settings.timeout, wall)
+        self._signer: Signer | None = None
+        if settings.auth_method == "private_key_jwt" and settings.secret is not None:
+            self._signer = Signer(settings.client_id, settings.secret, settings.key_id, settings.certificate)
 
     async def fetch(self) -> Credential:
         """A token, as `CredentialSource.fetch`."""
-        request = token_request(self._settings, self._settings.secret.read())
+        if self._issuer is None:
+            return await self._fetch(self._settings.token_url or "")
+        url = await self._issuer.token_url()
+        try:
+            return await self._fetch(url)
+        except CredentialUnavailable as error:
+            if error.outcome != "limited":  # the endpoint may have moved
+                self._issuer.forget()
+            raise
+
+    async def _fetch(self, token_url: str) -> Credential:
+        request = token_request(self._settings, self._proof(token_url))
         fetched_at = self._clock.now()
-        answer = await self._exchange(request)
+        answer = await self._outbound.send(
+            "POST",
+            token_url,
+            to=ENDPOINT,
+            headers=request.headers,
+            body=request.body,
+            timeout=self._settings.timeout,
+        )
         return parse_token_answer(answer, fetched_at, self._wall())
 
-    async def _exchange(self, request: TokenRequest) -> TokenAnswer:
-        try:
-            async with self._session.post(
-                self._settings.token_url,
-                data=request.body,
-                headers=request.headers,
-                allow_redirects=False,
-                server_hostname=self._server_name,
-                timeout=aiohttp.ClientTimeout(total=self._settings.timeout),
-            ) as response:
-                return TokenAnswer(
-                    status=response.status,
-                    body=await _read(response.content, LARGEST_ANSWER + 1),
-                    content_type=response.headers.get("Content-Type"),
-                    retry_after=response.headers.get("Retry-After"),
-                    date=response.headers.get("Date"),
-                )
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:
-            raise _network_failure(error) from None  # its repr has our header fields
-
-
-async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
-    pieces = bytearray()
-    while len(pieces) < most and (piece := await content.read(most - len(pieces))):
-        pieces += piece
-    return bytes(pieces)
-
-
-def _network_failure(error: Exception) -> CredentialUnavailable:
-    """What happened, without a word of the exception's own."""
-    match error:
-        case TimeoutError():
-            return CredentialUnavailable("the token endpoint did not answer in time")
-        case aiohttp.ClientConnectorDNSError():
-            return CredentialUnavailable("the token endpoint's name cannot be resolved")
-        case aiohttp.ClientConnectorCertificateError():
-            return CredentialUnavailable("the token endpoint's certificate cannot be trusted")
-        case aiohttp.ClientSSLError() | ssl.SSLError():
-            return CredentialUnavailable("the TLS handshake with the token endpoint failed")
-        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
-            return CredentialUnavailable("the token endpoint refused the connection")
-        case aiohttp.ClientConnectorError():
-            return CredentialUnavailable("the token endpoint cannot be reached")
-        case aiohttp.InvalidURL() | UnicodeError():  # the latter from a host name that no DNS can have
-            return CredentialUnavailable("the token endpoint's URL cannot be used", outcome="invalid")
-        case aiohttp.ClientResponseError():
-            return CredentialUnavailable("the token endpoint's answer is not HTTP", outcome="invalid")
-    return CredentialUnavailable("the connection to the token endpoint broke")
+    def _proof(self, token_url: str) -> str:
+        if self._signer is not None:
+            return self._signer.assertion(token_url, self._wall())
+        return self._settings.secret.read() if self._settings.secret is not None else ""

@@ -21,6 +21,8 @@ class Policy:
         retry_after_max: longest wait that a server may ask for.
         refused_min, refused_max: slow lane of a refused client.
         repair_min, repair_max: gap between repairs; fruitless ones double it.
+        suspected_min: gap between logins for answers that only may be refusals.
+        max_idle: a session unused for so long is not trusted: its server's patience may be over.
     """
 
     ahead: float = 0.75
@@ -33,6 +35,8 @@ class Policy:
     refused_max: float = 300.0
     repair_min: float = 1.0
     repair_max: float = 300.0
+    suspected_min: float = 60.0
+    max_idle: float = inf
 
 
 PACE = Policy()
@@ -52,6 +56,8 @@ class RefreshState:
         repairing: somebody waits for a credential other than the one in use.
         repaired_at: end of the last attempt that was made for a repair.
         fruitless: repairs in a row that did not help.
+        suspecting: somebody waits for another session, since his answer may have been a refusal.
+        suspected_at: end of the last attempt that was made for that.
     """
 
     planned_at: float = -inf
@@ -63,6 +69,8 @@ class RefreshState:
     repairing: bool = False
     repaired_at: float = -inf
     fruitless: int = 0
+    suspecting: bool = False
+    suspected_at: float = -inf
 
     @property
     def failing(self) -> bool:
@@ -75,12 +83,25 @@ def due_at(state: RefreshState, policy: Policy) -> float:
     return max(state.planned_at, state.held_until, state.ended_at + floor)
 
 
+def good_until(policy: Policy, used_at: float, expires_at: float | None, session: bool) -> float:
+    """When a credential that was last used at `used_at` is no longer to be stamped; of a session each use
+    moves it on."""
+    expiry = inf if expires_at is None else expires_at
+    return min(expiry, used_at + policy.max_idle) if session else expiry
+
+
 def repair_at(state: RefreshState, policy: Policy, now: float) -> float | None:
     """When the refused credential in use can be replaced; None: not now, its refusal passes."""
     if state.failing:
         return due_at(state, policy)
     soonest = max(state.ended_at + policy.retry_min, state.repaired_at + repair_gap(state, policy))
     return now if now >= soonest else None
+
+
+def may_suspect(state: RefreshState, policy: Policy, now: float) -> bool:
+    """Whether a new login is worth a try after an answer that names no reason. Not while logins fail."""
+    soonest = max(state.ended_at + policy.retry_min, state.suspected_at + policy.suspected_min)
+    return not state.failing and now >= soonest
 
 
 def repair_gap(state: RefreshState, policy: Policy) -> float:
@@ -135,11 +156,19 @@ def refused(state: RefreshState, policy: Policy, now: float, retry_after: float 
     return _ended(state, policy, now, "rejected", now + delay, retry_after)
 
 
+def wanted(state: RefreshState, now: float) -> RefreshState:
+    """A request found none that is good. Back-off is not cut short by it."""
+    return replace(state, planned_at=state.planned_at if state.failing else min(state.planned_at, now))
+
+
 def repair_wanted(state: RefreshState, now: float) -> RefreshState:
-    """An upstream refused the credential in use; ask `repair_at` first. Back-off is not cut short by it."""
-    return replace(
-        state, repairing=True, planned_at=state.planned_at if state.failing else min(state.planned_at, now)
-    )
+    """An upstream refused the credential in use; ask `repair_at` first."""
+    return replace(wanted(state, now), repairing=True)
+
+
+def suspected(state: RefreshState, now: float) -> RefreshState:
+    """An upstream may have refused the session in use; ask `may_suspect` first. Counts as no repair."""
+    return replace(wanted(state, now), suspecting=True)
 
 
 def repair_fruitless(state: RefreshState) -> RefreshState:
@@ -166,6 +195,7 @@ def _succeeded(
         outcome=outcome,
         repaired_at=now if state.repairing else state.repaired_at,
         fruitless=fruitless,
+        suspected_at=now if state.suspecting else state.suspected_at,
     )
 
 
@@ -186,6 +216,8 @@ def _ended(
         outcome=outcome,
         repairing=False,
         repaired_at=now if state.repairing else state.repaired_at,
+        suspecting=False,
+        suspected_at=now if state.suspecting else state.suspected_at,
     )
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from proxy.clock import pause
+from proxy.credentials.cookies import heard
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.report import CredentialStatus
@@ -48,6 +50,31 @@ class ScriptedSource:
         expires_at = None if self.life is None else fetched_at + self.life
         token = b"Bearer %d" % self._number
         return Credential(((b"Authorization", token),), fetched_at, expires_at)
+
+
+class ScriptedLogin(ScriptedSource):
+    """A ScriptedSource of sessions.
+
+    Attributes:
+        left: sessions that were logged out of.
+    """
+
+    def __init__(self, clock: FakeClock, takes: float = 0.0) -> None:
+        super().__init__(clock, life=None, takes=takes)
+        self.left: list[Credential] = []
+
+    async def fetch(self) -> Credential:
+        token = await super().fetch()
+        number = token.fields[0][1].removeprefix(b"Bearer ")
+        cookies = b"S=" + number + b"; X-CSRF-TOKEN=c" + number
+        fields = ((b"Cookie", cookies), (b"X-CSRF-TOKEN", b"masked " + number))
+        return replace(token, fields=fields, session=True)
+
+    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> Credential | None:
+        return heard(used, fields, 0.0)
+
+    async def leave(self, session: Credential) -> None:
+        self.left.append(session)
 
 
 class Notebook:

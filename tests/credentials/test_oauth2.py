@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -16,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of, token_request, token_session
+from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of, token_request
+from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import FileSecret, TextSecret
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from tests.clock import FakeClock
@@ -33,18 +33,19 @@ async def server() -> AsyncIterator[TokenServer]:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with token_session() as session:
-        yield session
+async def outbound() -> AsyncIterator[Outbound]:
+    outbound = Outbound()
+    yield outbound
+    await outbound.close()
 
 
 def wanted(url: str, **changes: Any) -> OAuth2Settings:
     return replace(OAuth2Settings(url, "me", TextSecret(CANARY)), **changes)
 
 
-async def test_a_token_is_fetched_and_stamped(server: TokenServer, session: aiohttp.ClientSession) -> None:
+async def test_a_token_is_fetched_and_stamped(server: TokenServer, outbound: Outbound) -> None:
     clock = FakeClock()
-    credential = await OAuth2Source(wanted(server.url, audience="a b"), session, clock).fetch()
+    credential = await OAuth2Source(wanted(server.url, audience="a b"), outbound, clock).fetch()
     assert credential.fields == ((b"Authorization", b"Bearer abc.def.ghi"),)
     assert (credential.fetched_at, credential.expires_at) == (1000.0, 1300.0)
     (asked,) = server.asked
@@ -59,7 +60,7 @@ async def test_a_token_is_fetched_and_stamped(server: TokenServer, session: aioh
     }
 
 
-async def test_json_as_the_saas_pages_print_it(server: TokenServer, session: aiohttp.ClientSession) -> None:
+async def test_json_as_the_saas_pages_print_it(server: TokenServer, outbound: Outbound) -> None:
     settings = wanted(
         server.url,
         request_format="json",
@@ -67,7 +68,7 @@ async def test_json_as_the_saas_pages_print_it(server: TokenServer, session: aio
         resource="r",
         parameters=(("organization", "ü"), ("grant_type", "password")),
     )
-    await OAuth2Source(settings, session, FakeClock()).fetch()
+    await OAuth2Source(settings, outbound, FakeClock()).fetch()
     (asked,) = server.asked
     assert asked.headers["Content-Type"] == "application/json"
     assert json.loads(asked.body) == {
@@ -80,35 +81,39 @@ async def test_json_as_the_saas_pages_print_it(server: TokenServer, session: aio
     }
 
 
-async def test_basic_has_id_and_secret_form_encoded_first(
-    server: TokenServer, session: aiohttp.ClientSession
-) -> None:
+async def test_basic_has_id_and_secret_form_encoded_first(server: TokenServer, outbound: Outbound) -> None:
     settings = wanted(
         server.url, client_id="a:b c", secret=TextSecret("ü+/%"), auth_method="client_secret_basic"
     )
-    await OAuth2Source(settings, session, FakeClock()).fetch()
+    await OAuth2Source(settings, outbound, FakeClock()).fetch()
     (asked,) = server.asked
     scheme, _, pair = asked.headers["Authorization"].partition(" ")
     assert (scheme, b64decode(pair)) == ("Basic", b"a%3Ab+c:%C3%BC%2B%2F%25")
     assert parse_qs(asked.body.decode()) == {"grant_type": ["client_credentials"]}
 
 
-async def test_cookies_of_a_token_endpoint_are_not_kept(
-    server: TokenServer, session: aiohttp.ClientSession
-) -> None:
+async def test_a_scope_that_ends_in_default_is_sent_as_it_is(server: TokenServer, outbound: Outbound) -> None:
+    scope = "api://5a1b/.default"  # Entra ID
+    await OAuth2Source(wanted(server.url, scope=scope), outbound, FakeClock()).fetch()
+    (asked,) = server.asked
+    assert parse_qs(asked.body.decode())["scope"] == [scope]
+    assert "audience" not in parse_qs(asked.body.decode())
+
+
+async def test_cookies_of_a_token_endpoint_are_not_kept(server: TokenServer, outbound: Outbound) -> None:
     with_cookie = web.json_response({"access_token": "a", "expires_in": 5})
     with_cookie.set_cookie("session", "x")
     server.script.append(with_cookie)
     url = server.url.replace("127.0.0.1", "localhost")  # no jar keeps cookies of bare addresses
-    source = OAuth2Source(wanted(url), session, FakeClock())
+    source = OAuth2Source(wanted(url), outbound, FakeClock())
     await source.fetch()
     await source.fetch()
     assert "Cookie" not in server.asked[1].headers
 
 
-async def test_a_redirect_is_not_followed(server: TokenServer, session: aiohttp.ClientSession) -> None:
+async def test_a_redirect_is_not_followed(server: TokenServer, outbound: Outbound) -> None:
     server.script.append(web.Response(status=307, headers={"Location": "/elsewhere"}))
-    error = await failure(OAuth2Source(wanted(server.url), session, FakeClock()))
+    error = await failure(OAuth2Source(wanted(server.url), outbound, FakeClock()))
     assert error.outcome == "invalid"
     assert len(server.asked) == 1
 
@@ -135,26 +140,26 @@ async def test_a_redirect_is_not_followed(server: TokenServer, session: aiohttp.
 )
 async def test_each_answer_has_its_outcome_on_the_wire(
     server: TokenServer,
-    session: aiohttp.ClientSession,
+    outbound: Outbound,
     response: dict[str, Any],
     outcome: str,
     retry_after: float | None,
 ) -> None:
     server.script.append(web.Response(**response))
-    error = await failure(OAuth2Source(wanted(server.url), session, FakeClock()))
+    error = await failure(OAuth2Source(wanted(server.url), outbound, FakeClock()))
     assert (error.outcome, error.retry_after) == (outcome, retry_after)
 
 
-async def test_no_answer_in_time(server: TokenServer, session: aiohttp.ClientSession) -> None:
+async def test_no_answer_in_time(server: TokenServer, outbound: Outbound) -> None:
     server.silent = True
-    error = await failure(OAuth2Source(wanted(server.url, timeout=0.05), session, FakeClock()))
+    error = await failure(OAuth2Source(wanted(server.url, timeout=0.05), outbound, FakeClock()))
     assert str(error) == "the token endpoint did not answer in time"
 
 
-async def test_nobody_listens(session: aiohttp.ClientSession) -> None:
+async def test_nobody_listens(outbound: Outbound) -> None:
     async with raw_server(b"") as url:
         pass
-    error = await failure(OAuth2Source(wanted(url), session, FakeClock()))
+    error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
     assert str(error) == "the token endpoint refused the connection"
 
 
@@ -168,20 +173,21 @@ class NoNames(AbstractResolver):
 
 
 async def test_no_such_name() -> None:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoNames())) as session:
-        error = await failure(OAuth2Source(wanted("http://nobody.invalid/"), session, FakeClock()))
+    outbound = Outbound(resolver=NoNames())
+    error = await failure(OAuth2Source(wanted("http://nobody.invalid/"), outbound, FakeClock()))
+    await outbound.close()
     assert str(error) == "the token endpoint's name cannot be resolved"
 
 
 @pytest.mark.parametrize("url", ["http://a..b/", "http://" + "a" * 70, "http://127.0.0.1:99999/", "nonsense"])
-async def test_a_url_that_cannot_be_is_a_failed_fetch(session: aiohttp.ClientSession, url: str) -> None:
-    error = await failure(OAuth2Source(wanted(url), session, FakeClock()))
+async def test_a_url_that_cannot_be_is_a_failed_fetch(outbound: Outbound, url: str) -> None:
+    error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
     assert str(error) == "the token endpoint's URL cannot be used"
 
 
-async def test_no_tls_at_the_other_end(server: TokenServer, session: aiohttp.ClientSession) -> None:
+async def test_no_tls_at_the_other_end(server: TokenServer, outbound: Outbound) -> None:
     url = server.url.replace("http:", "https:")
-    error = await failure(OAuth2Source(wanted(url), session, FakeClock()))
+    error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
     assert str(error) == "the TLS handshake with the token endpoint failed"
 
 
@@ -197,31 +203,31 @@ async def test_no_tls_at_the_other_end(server: TokenServer, session: aiohttp.Cli
         b"HTTP/1.1 200 OK\r\nX: " + b"c4n4ry-s3cr3t" * 10_000 + b"\r\n\r\n",
     ],
 )
-async def test_garbage_is_a_failed_fetch(session: aiohttp.ClientSession, octets: bytes) -> None:
+async def test_garbage_is_a_failed_fetch(outbound: Outbound, octets: bytes) -> None:
     async with raw_server(octets) as url:
-        error = await failure(OAuth2Source(wanted(url), session, FakeClock()))
+        error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
     assert error.outcome in ("unavailable", "invalid")
 
 
-async def test_no_more_than_1_mib_is_read(session: aiohttp.ClientSession) -> None:
+async def test_no_more_than_1_mib_is_read(outbound: Outbound) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n\r\n"
     async with raw_server(head + b" " * (2 << 20)) as url:
-        error = await failure(OAuth2Source(wanted(url), session, FakeClock()))
+        error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
     assert str(error) == "the token endpoint's answer is larger than 1 MiB"
 
 
-async def test_a_secret_that_cannot_be_written_is_told_without_it(session: aiohttp.ClientSession) -> None:
+async def test_a_secret_that_cannot_be_written_is_told_without_it(outbound: Outbound) -> None:
     settings = wanted("http://127.0.0.1:9/", secret=TextSecret(CANARY + "\ud800"))
-    assert (await failure(OAuth2Source(settings, session, FakeClock()))).outcome == "invalid"
+    assert (await failure(OAuth2Source(settings, outbound, FakeClock()))).outcome == "invalid"
 
 
 async def test_a_rotated_secret_is_used_without_a_restart(
-    server: TokenServer, session: aiohttp.ClientSession, tmp_path: Path
+    server: TokenServer, outbound: Outbound, tmp_path: Path
 ) -> None:
     path = tmp_path / "secret"
     path.write_text("old\n")
     secret = FileSecret(path)
-    source = OAuth2Source(wanted(server.url, secret=secret), session, FakeClock())
+    source = OAuth2Source(wanted(server.url, secret=secret), outbound, FakeClock())
     await source.fetch()
     path.write_text("the new one\n")
     await source.fetch()
@@ -229,11 +235,9 @@ async def test_a_rotated_secret_is_used_without_a_restart(
     assert sent == [["old"], ["the new one"]]
 
 
-async def test_a_keeper_takes_its_token_from_a_real_endpoint(
-    server: TokenServer, session: aiohttp.ClientSession
-) -> None:
+async def test_a_keeper_takes_its_token_from_a_real_endpoint(server: TokenServer, outbound: Outbound) -> None:
     clock = FakeClock()
-    keeper = Keeper("saas", OAuth2Source(wanted(server.url), session, clock), clock=clock)
+    keeper = Keeper("saas", OAuth2Source(wanted(server.url), outbound, clock), clock=clock)
     async with running(keeper, clock):
         credential = await keeper.get(10.0)
         assert credential.fields == ((b"Authorization", b"Bearer abc.def.ghi"),)

@@ -135,6 +135,58 @@ def test_a_look_at_a_file_has_no_floor_until_it_fails() -> None:
     assert due_at(failed, AT_ONCE) == 1001.0
 
 
+@pytest.mark.parametrize(
+    ("session", "expires_at", "until"),
+    [
+        (True, None, 2500.0),
+        (True, 1200.0, 1200.0),
+        (True, 5000.0, 2500.0),
+        (False, None, inf),
+        (False, 1200.0, 1200.0),
+    ],
+)
+def test_only_sessions_end_unused(session: bool, expires_at: float | None, until: float) -> None:
+    assert schedule.good_until(Policy(max_idle=1500.0), 1000.0, expires_at, session) == until
+    assert schedule.good_until(PACE, 1000.0, expires_at, session) == (expires_at or inf)
+
+
+def test_a_suspicion_waits_a_minute_for_the_next_and_a_second_after_any_attempt() -> None:
+    state = schedule.suspected(good(), 1100.0)
+    assert due_at(state, PACE) == 1100.0
+    state = good(state, 1100.5)
+    assert not schedule.may_suspect(state, PACE, 1160.4)
+    assert schedule.may_suspect(state, PACE, 1160.5)
+    state = good(state, 1160.0)
+    assert not schedule.may_suspect(state, PACE, 1160.9)
+    assert schedule.may_suspect(state, PACE, 1161.0)
+
+
+def test_a_suspicion_is_no_repair() -> None:
+    state = good(schedule.suspected(good(), 1100.0), 1100.0)
+    assert (state.repaired_at, state.fruitless) == (-inf, 0)
+    same = schedule.fetched_same(schedule.suspected(good(), 1100.0), PACE, 1100.0, 1300.0)
+    assert same.fruitless == 0
+
+
+def test_nothing_is_suspected_while_logins_fail() -> None:
+    failed = schedule.failed(schedule.suspected(good(), 1100.0), PACE, 1100.0, "unavailable", None, 0.0)
+    refused = schedule.refused(good(), PACE, 1100.0, None)
+    assert not schedule.may_suspect(failed, PACE, 9999.0)
+    assert not schedule.may_suspect(refused, PACE, 9999.0)
+    again = schedule.fetched(failed, PACE, 1102.0, 1102.0, None, 0.0)
+    assert not schedule.may_suspect(again, PACE, 1159.9)
+    assert schedule.may_suspect(again, PACE, 1160.0)
+
+
+def test_a_session_is_never_due_until_it_is_wanted() -> None:
+    state = schedule.fetched(NEW, PACE, 1000.0, 1000.0, None, 0.0)
+    assert due_at(state, PACE) == inf
+    assert due_at(schedule.wanted(state, 5000.0), PACE) == 5000.0
+    assert due_at(schedule.wanted(state, 1000.5), PACE) == 1001.0
+    refused = schedule.refused(state, PACE, 1100.0, None)
+    assert schedule.wanted(refused, 1110.0) == refused
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happens `after` seconds; `act` says what it makes of the state."""
@@ -154,9 +206,14 @@ def wishes() -> st.SearchStrategy[Callable[[RefreshState, float], RefreshState]]
         allowed = schedule.repair_at(state, PACE, now) is not None
         return schedule.repair_wanted(state, now) if allowed else state
 
+    def suspicion(state: RefreshState, now: float) -> RefreshState:
+        return schedule.suspected(state, now) if schedule.may_suspect(state, PACE, now) else state
+
     return st.sampled_from(
         [
             repair,
+            suspicion,
+            schedule.wanted,
             schedule.secret_changed,
             lambda state, _: schedule.repair_fruitless(state),
             lambda state, _: schedule.repair_fruitful(state),
@@ -239,6 +296,8 @@ def test_a_policy_says_all_figures() -> None:
             refused_max=300.0,
             repair_min=1.0,
             repair_max=300.0,
+            suspected_min=60.0,
+            max_idle=inf,
         )
         == PACE
     )

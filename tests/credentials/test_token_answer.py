@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.token_answer import TokenAnswer, parse_token_answer, retry_after
+from proxy.credentials.answer import Answer
+from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 
 CANARY = "c4n4ry"
@@ -17,12 +18,21 @@ MEMBERS: dict[str, Any] = {"access_token": "abc.def", "token_type": "Bearer", "e
 
 def answer(
     status: int = 200, body: bytes | None = None, content_type: str | None = None, **changes: Any
-) -> TokenAnswer:
+) -> Answer:
     members = {name: value for name, value in (MEMBERS | changes).items() if value is not ...}
-    return TokenAnswer(status, json.dumps(members).encode() if body is None else body, content_type)
+    return Answer(
+        status,
+        json.dumps(members).encode() if body is None else body,
+        () if content_type is None else (("content-type", content_type),),
+    )
 
 
-def life(given: TokenAnswer) -> float:
+def limited(status: int, retry_after: str | None, date: str | None = None) -> Answer:
+    fields = {"retry-after": retry_after, "date": date}
+    return Answer(status, b"", tuple((name, value) for name, value in fields.items() if value is not None))
+
+
+def life(given: Answer) -> float:
     expires_at = parse_token_answer(given, 1000.0, 0.0).expires_at
     assert expires_at is not None
     return expires_at - 1000.0
@@ -222,7 +232,7 @@ def test_a_known_error_code_is_told_and_nothing_else() -> None:
     assert "(" not in str(refused(answer(401, error=CANARY)))
 
 
-def refused(given: TokenAnswer) -> CredentialError:
+def refused(given: Answer) -> CredentialError:
     """The error of an answer, after a look that nothing of the answer is in it."""
     with pytest.raises(CredentialError) as caught:
         parse_token_answer(given, 1000.0, 0.0)
@@ -263,17 +273,17 @@ UNIX = 784111777.0
 def test_retry_after_is_read_as_seconds_or_as_a_date(
     value: str | None, date: str | None, wall: float, seconds: float | None
 ) -> None:
-    assert retry_after(value, date, wall) == seconds
+    assert limited(429, value, date).retry_after(wall) == seconds
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 def test_every_failure_carries_its_retry_after(status: int) -> None:
-    assert refused(TokenAnswer(status, b"", retry_after="17")).retry_after == 17.0
+    assert refused(limited(status, "17")).retry_after == 17.0
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=60))
 def test_no_retry_after_is_negative_and_none_raises(value: str, date: str | None) -> None:
-    seconds = retry_after(value, date, 1e9)
+    seconds = limited(429, value, date).retry_after(1e9)
     assert seconds is None or seconds >= 0.0
 
 
@@ -292,7 +302,7 @@ documents = st.fixed_dictionaries(
 )
 def test_what_gets_through_is_one_printable_field_with_a_life(status: int, body: bytes) -> None:
     try:
-        credential = parse_token_answer(TokenAnswer(status, body), 1000.0, 0.0)
+        credential = parse_token_answer(Answer(status, body), 1000.0, 0.0)
     except CredentialError:
         return
     ((name, value),) = credential.fields

@@ -1,6 +1,7 @@
 """A real token endpoint on loopback that answers what it is told to."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ class Asked:
     method: str
     headers: dict[str, str]
     body: bytes
+    path: str
 
 
 class TokenServer:
@@ -38,23 +40,24 @@ class TokenServer:
         self.silent = False
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        self.asked.append(Asked(request.method, dict(request.headers), await request.read()))
+        self.asked.append(Asked(request.method, dict(request.headers), await request.read(), request.path))
         if self.silent:
             await asyncio.Event().wait()
         return self.script.popleft() if self.script else web.json_response(TOKEN)
 
 
 @asynccontextmanager
-async def token_server() -> AsyncIterator[TokenServer]:
+async def token_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[TokenServer]:
     server = TokenServer()
     runner = web.ServerRunner(
         web.Server(server.answer, access_log=None, handler_cancellation=True), shutdown_timeout=0.1
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/oauth/token"
+        scheme = "http" if tls is None else "https"
+        server.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}/oauth/token"
         yield server
     finally:
         await runner.cleanup()

@@ -1,0 +1,114 @@
+"""An answer of a server that lets us in, read with distrust: pure functions.
+
+What is in it never becomes part of a message.
+"""
+
+import json
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from re import compile as pattern
+from typing import Any, NoReturn
+
+from proxy.errors import CredentialUnavailable
+
+LARGEST_ANSWER = 1 << 20
+"""Octets of a body that are read, and one more, so that a larger one can be told."""
+
+_SECONDS = pattern(r"[0-9]{1,15}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; a redirect is an answer, too.
+
+    Attributes:
+        body: at most one octet more than LARGEST_ANSWER.
+        fields: header fields in their order, names in lower case.
+    """
+
+    status: int
+    body: bytes = field(repr=False)
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    def get(self, name: str) -> str | None:
+        """The first field of this name, in lower case; None: absent."""
+        return next((value for known, value in self.fields if known == name), None)
+
+    def retry_after(self, wall: float) -> float | None:
+        """Seconds to wait by Retry-After (RFC 9110 section 10.2.3); None: it says nothing.
+
+        Args:
+            wall: seconds since 1970, where it is a date and there is no Date field. That comes first, so
+                that a wrong clock on either side does not matter.
+        """
+        value, date = self.get("retry-after"), self.get("date")
+        if value is None:
+            return None
+        if _SECONDS.fullmatch(value.strip()):
+            return float(value)
+        until = _unix_time(value)
+        if until is None:
+            return None
+        sent = _unix_time(date) if date is not None else None
+        return max(until - (wall if sent is None else sent), 0.0)
+
+
+def json_object(answer: Answer, whose: str) -> dict[str, Any]:
+    """The JSON object that is its body.
+
+    Args:
+        whose: who answered, as the message names it: `the token endpoint`.
+
+    Raises:
+        CredentialUnavailable: it is none.
+    """
+    if len(answer.body) > LARGEST_ANSWER:
+        raise invalid(f"{whose}'s answer is larger than 1 MiB")
+    content_type = answer.get("content-type")
+    if content_type is not None and not _is_json(content_type):
+        raise invalid(f"{whose}'s answer is not JSON by its Content-Type")
+    try:
+        document = strict_json(answer.body)
+    except (ValueError, RecursionError):
+        raise invalid(f"{whose}'s answer is not JSON") from None
+    if not isinstance(document, dict):
+        raise invalid(f"{whose}'s answer is not a JSON object")
+    return document
+
+
+def strict_json(octets: bytes) -> Any:
+    """UTF-8, no NaN, no key twice.
+
+    Raises:
+        ValueError, RecursionError
+    """
+    return json.loads(octets.decode(), parse_constant=_refuse, object_pairs_hook=_no_key_twice)
+
+
+def invalid(message: str, wait: float | None = None) -> CredentialUnavailable:
+    """For an answer that makes no sense; `wait` in seconds."""
+    return CredentialUnavailable(message, outcome="invalid", retry_after=wait)
+
+
+def _is_json(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in ("application/json", "text/json") or media_type.endswith("+json")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError("not JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a key twice")
+    return members
+
+
+def _unix_time(date: str) -> float | None:
+    """Seconds since 1970 of an HTTP date; None: it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,162 @@
+"""A user who logs in: a cookie and a CSRF token on every request.
+
+`login` knows what a server's answers mean, `cookies` what they set; `LoginSource` carries octets.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from proxy.clock import Clock, wall_time
+from proxy.credentials import cookies
+from proxy.credentials.answer import Answer
+from proxy.credentials.cookies import Jar
+from proxy.credentials.credential import Credential
+from proxy.credentials.login import (
+    LOGIN,
+    LOGOUT,
+    LOOK,
+    SERVER,
+    Choice,
+    Dialect,
+    NoLogin,
+    form,
+    meaning,
+    order,
+    said,
+)
+from proxy.credentials.outbound import Outbound
+from proxy.credentials.schedule import Policy
+from proxy.credentials.secret import Secret
+from proxy.errors import CredentialUnavailable
+
+MAX_IDLE = 1500.0
+"""Seconds. Camunda's sessions end after 1800 without use."""
+
+FAREWELL = 1.0
+"""Seconds that a logout may take."""
+
+
+def pace(max_idle: float = MAX_IDLE) -> Policy:
+    """No refresh ahead, since a session lives while it is used; a refused password at most 6 times an hour.
+
+    Args:
+        max_idle: seconds.
+    """
+    return Policy(refused_min=600.0, refused_max=600.0, max_idle=max_idle)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSettings:
+    """Where to log in, and as whom.
+
+    Attributes:
+        base_url: without a trailing slash; the paths of a login are put behind it.
+        timeout: seconds for each step of a login.
+    """
+
+    base_url: str
+    username: str
+    password: Secret
+    dialect: Choice = "auto"
+    timeout: float = 30.0
+
+
+class LoginSource:
+    """Logs in.
+
+    Args:
+        outbound: whoever opened it closes it.
+        wall: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: LoginSettings,
+        outbound: Outbound,
+        clock: Clock,
+        *,
+        wall: Callable[[], float] = wall_time,
+    ) -> None:
+        self._settings = settings
+        self._outbound = outbound
+        self._clock = clock
+        self._wall = wall
+        self._worked: Dialect | None = None
+
+    async def fetch(self) -> Credential:
+        """A new session, as `CredentialSource.fetch`.
+
+        Raises:
+            NoLogin: besides the others.
+        """
+        body = form(self._settings.username, self._settings.password.read())
+        fetched_at = self._clock.now()
+        answers: dict[Dialect, Answer] = {}
+        for dialect in order(self._settings.dialect, self._worked):
+            jar, answer = await self._log_in(dialect, body)
+            if jar is not None:
+                self._worked = dialect
+                jar = await self._with_csrf(jar)
+                return Credential(jar.fields, fetched_at, session=True)
+            answers[dialect] = answer
+        raise NoLogin(answers)
+
+    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> Credential | None:
+        """As `Sessions.heard`."""
+        return cookies.heard(used, fields, self._wall())
+
+    async def leave(self, session: Credential) -> None:
+        """As `Sessions.leave`."""
+        path = LOGOUT[self._worked or order(self._settings.dialect, None)[0]]
+        with suppress(CredentialUnavailable):
+            timeout = min(FAREWELL, self._settings.timeout)
+            await self._send("POST", path, cookies.jar_of(session.fields), timeout=timeout)
+
+    async def _log_in(self, dialect: Dialect, body: bytes) -> tuple[Jar | None, Answer]:
+        """Log in with an empty jar; None: not in this dialect."""
+        jar = Jar()
+        if dialect == "login":  # the newest line wants a CSRF token already here; to others it means nothing
+            asked = await self._send("GET", LOGIN[dialect], jar)
+            jar = jar.after(said(asked), self._wall())
+        for once_more in (True, False):
+            answer = await self._send("POST", LOGIN[dialect], jar, body)
+            after = jar.after(said(answer), self._wall())
+            means = meaning(dialect, answer, jar, after, self._wall())
+            if means == "in":
+                return after, answer
+            if means == "csrf" and once_more and after.csrf != jar.csrf:
+                jar = after
+            else:
+                break
+        return None, answer
+
+    async def _with_csrf(self, jar: Jar) -> Jar:
+        """The jar with a CSRF token, where the server has such: some give it only when an API is asked."""
+        if jar.csrf is not None:
+            return jar
+        after = jar.after(said(await self._send("GET", LOOK, jar)), self._wall())
+        return after if after.session else jar
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        jar: Jar,
+        body: bytes | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- handed on
+    ) -> Answer:
+        headers = {
+            name.decode("latin-1"): value.decode("utf-8", "surrogateescape") for name, value in jar.fields
+        }
+        headers["Accept"] = "application/json"
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return await self._outbound.send(
+            method,
+            self._settings.base_url + path,
+            to=SERVER,
+            headers=headers,
+            timeout=timeout or self._settings.timeout,
+            body=body,
+        )

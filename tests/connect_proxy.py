@@ -1,0 +1,88 @@
+"""A real HTTP proxy on loopback: CONNECT, and plain http forwarded."""
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+
+class ConnectProxy:
+    """Lets through, unless told otherwise.
+
+    Attributes:
+        port: on 127.0.0.1.
+        asked: heads of all requests so far.
+        user: `NAME:PASSWORD` that has to be shown; None: anybody may come.
+        answer: sent instead of anything else, and then it hangs up; None: as usual.
+        silent: whether it leaves requests without an answer.
+    """
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.asked: list[bytes] = []
+        self.user: str | None = None
+        self.answer: bytes | None = None
+        self.silent = False
+
+    @property
+    def lines(self) -> list[bytes]:
+        """First lines of what was asked."""
+        return [head.partition(b"\r\n")[0] for head in self.asked]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head)
+        if self.silent:
+            await reader.read()
+            return
+        if self.answer is None and not self._known(head):
+            self.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+        if self.answer is not None:
+            writer.write(self.answer)
+            await writer.drain()
+            return
+        method, target, _ = head.partition(b"\r\n")[0].decode().split(" ")
+        url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        site_reader, site_writer = await asyncio.open_connection(url.hostname, url.port)
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            site_writer.write(head)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(_pipe(reader, site_writer))
+            both.create_task(_pipe(site_reader, writer))
+
+    def _known(self, head: bytes) -> bool:
+        return (
+            self.user is None
+            or b"\r\nProxy-Authorization: Basic " + b64encode(self.user.encode()) + b"\r\n" in head
+        )
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while octets := await reader.read(65536):
+            writer.write(octets)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def connect_proxy() -> AsyncIterator[ConnectProxy]:
+    proxy = ConnectProxy()
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield proxy

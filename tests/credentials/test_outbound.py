@@ -1,0 +1,256 @@
+"""The way to a token endpoint: whom to trust, as whom to come, an HTTP proxy in between."""
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from proxy.config.model import Tls
+from proxy.credentials.answer import LARGEST_ANSWER, Answer
+from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
+from proxy.credentials.outbound import Outbound, Via
+from proxy.credentials.secret import TextSecret
+from proxy.errors import CredentialUnavailable
+from proxy.trust import Trust
+from tests.certificates import certificate, serving
+from tests.clock import FakeClock
+from tests.connect_proxy import ConnectProxy, connect_proxy
+from tests.credentials.token_server import TokenServer, raw_server, token_server
+
+CANARY = "c4n4ry-s3cr3t"
+GOOD = ((b"Authorization", b"Bearer abc.def.ghi"),)
+PLAIN = Tls()
+WANTED = OAuth2Settings("", "me", TextSecret(CANARY))
+
+
+@asynccontextmanager
+async def way_out(tls: Tls = PLAIN, via: Via | None = None) -> AsyncIterator[Outbound]:
+    outbound = Outbound(tls=Trust().context(tls, "credentials.saas"), server_name=tls.server_name, via=via)
+    try:
+        yield outbound
+    finally:
+        await outbound.close()
+
+
+async def fetched(
+    server: TokenServer,
+    tls: Tls = PLAIN,
+    via: Via | None = None,
+) -> Sequence[tuple[bytes, bytes]]:
+    """What a fetch brings."""
+    async with way_out(tls, via) as outbound:
+        source = OAuth2Source(replace(WANTED, token_url=server.url), outbound, FakeClock())
+        return (await source.fetch()).fields
+
+
+async def failure(server: TokenServer, tls: Tls = PLAIN, via: Via | None = None) -> str:
+    """What is said of a fetch that fails, after a look that no secret is in it."""
+    with pytest.raises(CredentialUnavailable) as caught:
+        await fetched(server, tls, via)
+    error = caught.value
+    assert CANARY not in f"{error!r} {error}"
+    assert error.__cause__ is None
+    assert error.__suppress_context__ or error.__context__ is None
+    return str(error)
+
+
+# -- what comes back --
+
+
+async def test_fields_come_in_their_order_under_names_in_lower_case() -> None:
+    octets = b"HTTP/1.1 302 Found\r\nSet-Cookie: a=1\r\nLocation: /x\r\nset-cookie: a=; Max-Age=0\r\n\r\n"
+    async with raw_server(octets) as url, way_out() as outbound:
+        answer = await outbound.send("GET", url, to="the login", headers={}, timeout=5.0)
+    assert answer.status == 302
+    assert answer.fields == (("set-cookie", "a=1"), ("location", "/x"), ("set-cookie", "a=; Max-Age=0"))
+    assert answer.get("set-cookie") == "a=1"
+    assert answer.get("via") is None
+
+
+async def test_no_more_is_read_than_is_wanted() -> None:
+    octets = b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n" + b"x" * (2 << 20)
+    async with raw_server(octets) as url, way_out() as outbound:
+        answer = await outbound.send("GET", url, to="the login", headers={}, timeout=5.0)
+    assert len(answer.body) == LARGEST_ANSWER + 1
+
+
+async def test_a_server_is_named_as_who_asked_names_it() -> None:
+    async with raw_server(b"nonsense\r\n\r\n") as url, way_out() as outbound:
+        with pytest.raises(CredentialUnavailable, match=r"^the login's answer is not HTTP$"):
+            await outbound.send("GET", url, to="the login", headers={}, timeout=5.0)
+
+
+def test_nothing_of_an_answer_is_in_its_repr() -> None:
+    answer = Answer(200, CANARY.encode(), (("set-cookie", CANARY),))
+    assert CANARY not in repr(answer)
+
+
+# -- whom we trust --
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return certificate(tmp_path_factory.mktemp("tls") / "theirs", "login.test")
+
+
+async def test_an_own_authority_and_another_name_are_verified(theirs: tuple[Path, Path]) -> None:
+    async with token_server(serving(theirs)) as server:
+        assert await fetched(server, Tls(ca_file=theirs[0], server_name="login.test")) == GOOD
+
+
+@pytest.mark.parametrize("name", [None, "other.test"])
+async def test_a_certificate_for_another_name_gets_no_secret(
+    theirs: tuple[Path, Path], name: str | None
+) -> None:
+    async with token_server(serving(theirs)) as server:
+        says = await failure(server, Tls(ca_file=theirs[0], server_name=name))
+        assert says == "the token endpoint's certificate cannot be trusted"
+        assert not server.asked
+
+
+async def test_an_unknown_authority_gets_no_secret(theirs: tuple[Path, Path]) -> None:
+    async with token_server(serving(theirs)) as server:
+        says = await failure(server, Tls(server_name="login.test"))
+        assert says == "the token endpoint's certificate cannot be trusted"
+        assert not server.asked
+
+
+async def test_an_expired_certificate_gets_no_secret(tmp_path: Path) -> None:
+    expired = certificate(tmp_path / "expired", "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    async with token_server(serving(expired)) as server:
+        says = await failure(server, Tls(ca_file=expired[0]))
+        assert says == "the token endpoint's certificate cannot be trusted"
+        assert not server.asked
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated")
+async def test_old_tls_gets_no_secret(tmp_path: Path) -> None:
+    old = certificate(tmp_path / "old", "127.0.0.1")
+    context = serving(old)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    async with token_server(context) as server:
+        says = await failure(server, Tls(ca_file=old[0]))
+        assert says == "the token endpoint ended the TLS handshake"
+        assert not server.asked
+
+
+# -- as whom we come --
+
+
+async def test_tls_client_auth_shows_a_certificate_and_no_secret(
+    tmp_path: Path, theirs: tuple[Path, Path]
+) -> None:
+    ours = certificate(tmp_path / "ours", "me")
+    tls = Tls(ca_file=theirs[0], server_name="login.test", cert_file=ours[0], key_file=ours[1])
+    async with token_server(serving(theirs, clients=ours[0])) as server, way_out(tls) as outbound:
+        settings = OAuth2Settings(server.url, "me", None, auth_method="tls_client_auth")
+        assert (await OAuth2Source(settings, outbound, FakeClock()).fetch()).fields == GOOD
+    (asked,) = server.asked
+    assert parse_qs(asked.body.decode()) == {"grant_type": ["client_credentials"], "client_id": ["me"]}
+    assert "Authorization" not in asked.headers
+
+
+async def test_without_our_certificate_a_server_that_wants_it_gets_no_secret(
+    tmp_path: Path, theirs: tuple[Path, Path]
+) -> None:
+    ours = certificate(tmp_path / "ours", "me")
+    async with token_server(serving(theirs, clients=ours[0])) as server:
+        await failure(server, Tls(ca_file=theirs[0], server_name="login.test"))
+        assert not server.asked
+
+
+async def test_a_renewed_certificate_is_shown_by_the_next_fetch(
+    tmp_path: Path, theirs: tuple[Path, Path]
+) -> None:
+    ours, renewed = certificate(tmp_path / "ours", "me"), certificate(tmp_path / "renewed", "me")
+    tls = Tls(ca_file=theirs[0], server_name="login.test", cert_file=ours[0], key_file=ours[1])
+    async with token_server(serving(theirs, clients=renewed[0])) as server, way_out(tls) as outbound:
+        source = OAuth2Source(replace(WANTED, token_url=server.url), outbound, FakeClock())
+        with pytest.raises(CredentialUnavailable):
+            await source.fetch()
+        for old, new in zip(ours, renewed, strict=True):
+            new.rename(old)
+        assert (await source.fetch()).fields == GOOD
+
+
+# -- through a proxy --
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[ConnectProxy]:
+    async with connect_proxy() as proxy:
+        yield proxy
+
+
+async def test_https_is_tunnelled_and_the_proxy_sees_no_secret(
+    theirs: tuple[Path, Path], proxy: ConnectProxy
+) -> None:
+    proxy.user = f"me:{CANARY}:é"
+    async with token_server(serving(theirs)) as server:
+        tls = Tls(ca_file=theirs[0], server_name="login.test")
+        assert await fetched(server, tls, Via("127.0.0.1", proxy.port, proxy.user)) == GOOD
+        port = server.url.partition("127.0.0.1:")[2].partition("/")[0]
+    (head,) = proxy.asked
+    assert head.startswith(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n".encode())
+    assert b"aiohttp" not in head
+    assert "Proxy-Authorization" not in server.asked[0].headers
+
+
+async def test_plain_http_is_forwarded(proxy: ConnectProxy) -> None:
+    proxy.user = f"me:{CANARY}"
+    async with token_server() as server:
+        assert await fetched(server, via=Via("127.0.0.1", proxy.port, proxy.user)) == GOOD
+    assert proxy.lines == [f"POST {server.url} HTTP/1.1".encode()]
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_proxy_that_wants_another_user_is_named(
+    theirs: tuple[Path, Path], proxy: ConnectProxy, secure: bool
+) -> None:
+    proxy.user = "somebody:else"
+    async with token_server(serving(theirs) if secure else None) as server:
+        says = await failure(server, via=Via("127.0.0.1", proxy.port, f"me:{CANARY}"))
+        assert not server.asked
+    assert says == (
+        "the http_proxy did not let us through to the token endpoint: 407, it wants another user and password"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (
+            b"HTTP/1.1 403 Forbidden\r\n\r\n",
+            "the http_proxy did not let us through to the token endpoint: 403",
+        ),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "the http_proxy did not let us through to the token endpoint: 503"),
+        (b"", "the connection to the token endpoint broke"),
+        (b"nonsense\r\n\r\n", "the token endpoint's answer is not HTTP"),
+    ],
+)
+async def test_a_proxy_that_does_not_let_through_is_a_failed_fetch(
+    theirs: tuple[Path, Path], proxy: ConnectProxy, answer: bytes, says: str
+) -> None:
+    proxy.answer = answer
+    async with token_server(serving(theirs)) as server:
+        assert await failure(server, via=Via("127.0.0.1", proxy.port, f"me:{CANARY}")) == says
+        assert not server.asked
+
+
+async def test_a_proxy_that_is_not_there_is_named(proxy: ConnectProxy) -> None:
+    async with connect_proxy() as gone:
+        port = gone.port
+    async with token_server() as server:
+        says = await failure(server, via=Via("127.0.0.1", port))
+    assert says == "the http_proxy on the way to the token endpoint cannot be reached"
+
+
+def test_a_proxys_password_is_not_in_its_repr() -> None:
+    assert CANARY not in repr(Via("::1", 3128, f"me:{CANARY}"))
+    assert Via("::1", 3128).url == "http://[::1]:3128"
