@@ -215,7 +215,7 @@ class Exchange(asyncio.Protocol):
             self._finish()
             return
         self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
-        if relay.held and not self._over.done():
+        if relay.held and not relay.undecided and not self._over.done():
             self._transport.pause_reading()
             self._over.set_result(None)
 

@@ -6,6 +6,7 @@ RFC 9110 section 7.6.1: what belongs to one connection stays there. The order of
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import product
 from typing import Final
 
 from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, connection_options
@@ -30,6 +31,20 @@ _HARDENING: Final = {
     b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
 _judged: dict[bytes, bytes] = {}
+
+CSRF: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
+"""Camunda's names, 8.5 to 8.10."""
+
+OF_SESSION: Final = CSRF | {b"set-cookie"}
+"""What an answer tells a session of ours, and not the caller."""
+
+# Behind servers that make variables of names they are one: CVE-2025-64484.
+_CSRF_LOOKALIKES: Final = frozenset(
+    b"".join(pair[0] + pair[1] for pair in zip(name.split(b"-"), (*marks, b""), strict=True))
+    for name in CSRF
+    for marks in product((b"-", b"_"), repeat=name.count(b"-"))
+)
+_TELLING: Final = OF_SESSION | {b"content-type"}
 
 
 class AnswerFields:
@@ -65,6 +80,12 @@ class AnswerFields:
         self.notable.append((lower, value))
         if lower == b"connection":
             self.options += connection_options(value)
+
+    def noted(self) -> list[Field]:
+        """Those by which an answer under a session is judged, names in lower case: a look at each field."""
+        plain = self.plain
+        named = [(plain[index].lower(), plain[index + 2]) for index in range(0, len(plain), 4)]
+        return self.notable + [each for each in named if each[0] in _TELLING]
 
     def clear(self) -> None:
         """Forget an interim answer's."""
@@ -108,15 +129,17 @@ class Address:
         object.__setattr__(self, "_via_line", via_line)
         object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + via_line)
 
-    def request_head(self, head: RequestHead, credential: Fields) -> bytes:
+    def request_head(self, head: RequestHead, credential: Fields, *, session: bool = False) -> bytes:
         """The head to send upstream, the credential last.
 
         Args:
             head: what the caller sent.
             credential: fields to stamp, already known to be free of control octets.
+            session: whether they are a session's: a CSRF token of the caller's belongs to another one.
         """
         out = [head.method, b" ", self.prefix, head.target, self._line_end]
-        out += _unnamed(head.plain, head.connection) if head.connection else head.plain
+        plain = _unnamed(head.plain, _CSRF_LOOKALIKES) if session else head.plain
+        out += _unnamed(plain, head.connection) if head.connection else plain
         if len(head.notable) > 1:
             self._add_notable(head, out)
         out.append(self._via_line)
@@ -154,6 +177,7 @@ class Address:
         minor: int,
         keep_alive: bool,
         opening: bytes = b"",
+        session: bool = False,
     ) -> bytes:
         """The head to send to the caller.
 
@@ -164,9 +188,11 @@ class Address:
             minor: the caller's HTTP/1 minor version.
             keep_alive: whether the caller's connection takes another request.
             opening: fields of ours that let a page read it, ready to be sent.
+            session: whether it was asked under a session of ours.
         """
         out = [_status_lines.get(status) or _status_line(status)]
-        out += _unnamed(fields.plain, fields.options) if fields.options else fields.plain
+        plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
+        out += _unnamed(plain, fields.options) if fields.options else plain
         answer_end = self._answer_end
         for name, value in fields.notable:
             if name not in _ANSWER_PASSED:
@@ -180,9 +206,10 @@ class Address:
         out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
         return b"".join(out)
 
-    def interim_head(self, status: int, fields: AnswerFields) -> bytes:
-        """A 1xx head to send to the caller (RFC 9110 section 15.2)."""
-        return b"".join((_status_line(status), *_unnamed(fields.plain, fields.options), b"\r\n"))
+    def interim_head(self, status: int, fields: AnswerFields, *, session: bool = False) -> bytes:
+        """A 1xx head to send to the caller (RFC 9110 section 15.2); `session` as in `response_head`."""
+        plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
+        return b"".join((_status_line(status), *_unnamed(plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:
         """A Location under the base URL as a path of ours; any other as it is."""
@@ -211,7 +238,7 @@ _ABOUT_CONNECTION: Final = frozenset((b"keep-alive", b"close", b""))
 
 
 def _unnamed(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
-    """The plain fields without those that Connection names."""
+    """The plain fields without those of these names, in lower case."""
     if _ABOUT_CONNECTION.issuperset(options):
         return plain
     out: list[bytes] = []

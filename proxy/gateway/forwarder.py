@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
-from proxy.errors import CredentialError, ProxyError, RepairDeclined, RequestRefused
+from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.exchange import ConnectionLost, Exchange
 from proxy.gateway.fields import Address
 from proxy.gateway.framing import RequestHead
@@ -19,6 +19,7 @@ from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relay, Relayed
+from proxy.gateway.repair import Repair
 from proxy.gateway.tally import METHODS, OTHER, Tally
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2
@@ -90,6 +91,7 @@ class Forwarder:
     Attributes:
         ending: answers say `Connection: close`.
         draining: new requests are refused.
+        busy: requests that are being answered.
         tally: what is counted.
     """
 
@@ -108,6 +110,7 @@ class Forwarder:
         self.replay_buffer = rules.replay_buffer
         self.ending = False
         self.draining = False
+        self.busy = 0
         self._rules = rules
         self._address = address
         self._guard = guard
@@ -115,6 +118,7 @@ class Forwarder:
         self._keeper = keeper
         self._clock = clock
         self.tally = self._tally = tally
+        self._repair = Repair(keeper, rules.wait, clock, tally)
         self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
         self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
         self._observer = observer
@@ -122,11 +126,14 @@ class Forwarder:
 
     async def forward(self, call: Call) -> Relayed:
         """Answer one request; never raises but for cancellation, when the caller has gone."""
+        self.busy += 1
         self._tally.in_flight += 1
         try:
             await self._tell(call)
         except ProxyError as error:
-            self._answer(call, answer_to(error, self._rules.upstream, self._rules.credential))
+            refused = call.relay.status if call.relay is not None and call.relay.held else None
+            rules = self._rules
+            self._answer(call, answer_to(error, rules.upstream, rules.credential, refused=refused))
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
@@ -135,6 +142,7 @@ class Forwarder:
             if call.connection is not None and call.relay is not None:
                 call.connection.cancel(call.relay)
             self._tally.in_flight -= 1
+            self.busy -= 1
             self._count(call)
         if self.ending:
             call.keep_alive = False
@@ -156,16 +164,17 @@ class Forwarder:
             relay.keep_alive = head.keep_alive and not self.ending
             relay.may_hold = self._address.injects and credential is not None and not call.repaired
             fields = credential.fields if credential is not None else ()
+            relay.session = credential if credential is not None and credential.session else None
             call.connection = connection
             try:
                 await connection.send_request(
-                    self._address.request_head(head, fields),
+                    self._address.request_head(head, fields, session=relay.session is not None),
                     relay,
                     call.upload,
                     to_head=head.method == b"HEAD",
                 )
                 if relay.held:
-                    if credential is not None and await self._repaired(call, credential):
+                    if credential is not None and await self._repair.replaced(call, relay, credential):
                         connection.cancel(relay)
                         relay.forget()
                         continue
@@ -176,7 +185,8 @@ class Forwarder:
                 lost_once = True
                 continue
             call.connection = None
-            self._learn(call, relay, credential)
+            call.status = relay.status
+            self._repair.learn(call, relay, credential)
             call.keep_alive = relay.keep_alive
             return
 
@@ -234,46 +244,6 @@ class Forwarder:
         return path.startswith(self._open_below) and b".." not in path and b"%" not in path
 
     # -- when it went wrong --
-
-    async def _repaired(self, call: Call, used: Credential) -> bool:
-        """Whether the request can be sent again, because the refused credential has been replaced.
-
-        Raises:
-            CredentialRejected, CredentialUnavailable: there is no new credential to be had.
-        """
-        replayable = call.upload is None or call.upload.replayable
-        begun = self._clock.now()
-        try:
-            await self._keeper.replace(used, self._rules.wait if replayable else 0.0)
-        except RepairDeclined as declined:
-            self._tally.repairs[declined.outcome] += 1
-            return False
-        except CredentialError:
-            if not replayable:  # the next request has the new credential
-                self._tally.repairs["not_replayable"] += 1
-                return False
-            self._tally.repairs["no_credential"] += 1
-            raise
-        finally:
-            call.waited += self._clock.now() - begun
-        if call.upload is not None and not call.upload.replayable:
-            self._tally.repairs["not_replayable"] += 1
-            return False
-        call.repaired = True
-        return True
-
-    def _learn(self, call: Call, relay: Relay, credential: Credential | None) -> None:
-        """What the answer says of the credential."""
-        call.status = relay.status
-        if relay.refused:
-            if call.repaired and credential is not None:
-                self._tally.repairs["refused_again"] += 1
-                self._keeper.refused_again(credential)
-            return
-        if call.repaired:
-            self._tally.repairs["ok"] += 1
-        if self._keeper.doubtful and credential is not None:
-            self._keeper.accepted()
 
     def _may_resend(self, call: Call) -> bool:
         return call.head.method in IDEMPOTENT and (call.upload is None or call.upload.replayable)

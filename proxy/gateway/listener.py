@@ -97,7 +97,13 @@ class Call:
 
 
 class Service(Protocol):
-    """What the listener's requests are for."""
+    """What the listener's requests are for.
+
+    Attributes:
+        ending: answers are the last on their connections.
+    """
+
+    ending: bool
 
     async def forward(self, call: Call) -> Relayed:
         """Answer the call, by writing to its tap."""

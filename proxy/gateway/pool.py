@@ -1,14 +1,12 @@
-"""The connections to one upstream: dial, TLS, reuse, limits."""
+"""The connections to one upstream: reuse, limits."""
 
 import asyncio
-import os
-import socket
-import ssl
 from collections import deque
 from dataclasses import dataclass
 
 from proxy.clock import Clock, Timer, pause
-from proxy.errors import UpstreamBusy, UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
+from proxy.errors import UpstreamBusy
+from proxy.gateway.dial import Endpoint, dial
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.tally import Tally
 
@@ -17,22 +15,6 @@ IDLE_LIFE = 15.0
 
 BUSY_WAIT = 10.0
 """Seconds a request waits for a connection where all are taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where to dial.
-
-    Attributes:
-        host, port: as DNS and TCP take them.
-        tls: None for http.
-        server_name: name in the certificate, where it is not the host.
-    """
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None = None
-    server_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +44,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Exchange | None]] = deque()
         self._sweeper: Timer | None = None
         self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4)
-        tally.connections = self.counts
+        tally.pools.append(self.counts)
 
     def counts(self) -> dict[str, int]:
         """Connections by state."""
@@ -126,6 +108,8 @@ class Pool:
             self._sweeper.cancel()
         for connection in tuple(self._all):
             connection.abort()
+        if self.counts in self.tally.pools:
+            self.tally.pools.remove(self.counts)
 
     @property
     def _taken(self) -> int:
@@ -167,27 +151,11 @@ class Pool:
         return False
 
     async def _dial(self) -> Exchange:
-        endpoint = self._endpoint
         begun = self.clock.now()
         self._dialling += 1
         connection: Exchange | None = None
         try:
-            async with asyncio.timeout(self.timeouts.connect):
-                _, connection = await self.loop.create_connection(
-                    lambda: Exchange(self),
-                    endpoint.host,
-                    endpoint.port,
-                    ssl=endpoint.tls,
-                    server_hostname=(endpoint.server_name or endpoint.host) if endpoint.tls else None,
-                )
-        except TimeoutError:
-            raise UpstreamTimeout("no connection could be made in time (connect_timeout).") from None
-        except ssl.SSLCertVerificationError as error:
-            raise UpstreamTLS(f"its certificate is not trusted: {error.verify_message}.") from error
-        except ssl.SSLError as error:
-            raise UpstreamTLS("no TLS connection could be made.") from error
-        except OSError as error:
-            raise UpstreamUnreachable(f"no connection could be made: {_plain(error)}.") from error
+            connection = await dial(self._endpoint, lambda: Exchange(self), self.timeouts.connect)
         finally:
             self._dialling -= 1
             if connection is None:
@@ -204,12 +172,3 @@ class Pool:
             if connection.deadline and now >= connection.deadline:
                 connection.expire()
         self._sweeper = self.clock.call_later(self._tick, self._sweep) if self._all else None
-
-
-def _plain(error: OSError) -> str:
-    """What the system says, without addresses."""
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
-    return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"

@@ -107,29 +107,32 @@ class Answer(NamedTuple):
         return head + body if with_body else head
 
 
-def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
+def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> Answer:
     """The answer for an error.
 
     Args:
         error: what was raised.
         upstream, credential: their names in the configuration.
+        refused: status with which the upstream had refused the credential in use; None: it was not asked.
     """
     if isinstance(error, RequestRefused):
         later = 1 if error.code == "too_many_callers" else None
         return Answer(error.code, error.status or KINDS[error.code].status, error.detail, later)
     if isinstance(error, CredentialRejected):
+        so_far = "Nothing is sent to" if refused is None else "Nothing more can be had from"
         return Answer(
             "credential_rejected",
             502,
-            f"{_sentence(error)} Nothing is sent to {upstream} until credentials.{credential} is right; "
-            "a changed secret file is noticed by itself.",
+            f"{_refusal(upstream, refused)}{_sentence(error)} {so_far} {upstream} until "
+            f"credentials.{credential} is right; a changed secret file is noticed by itself.",
         )
     if isinstance(error, CredentialError):
         wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
+        so_far = f"Without a credential nothing is sent to {upstream}; " if refused is None else ""
         return Answer(
             "credential_unavailable",
             503,
-            f"{_sentence(error)} Without a credential nothing is sent to {upstream}; "
+            f"{_refusal(upstream, refused)}{_sentence(error)} {so_far}"
             f"credentials.{credential} is tried again by itself.",
             retry_after=wait,
         )
@@ -137,6 +140,12 @@ def answer_to(error: ProxyError, upstream: str, credential: str) -> Answer:
         retry_after = 1 if error.code == "upstream_busy" else None
         return Answer(error.code, KINDS[error.code].status, f"{upstream}: {error}", retry_after)
     return Answer("internal", 500, "The proxy failed; its log has the reason.")
+
+
+def _refusal(upstream: str, status: int | None) -> str:
+    if status is None:
+        return ""
+    return f"{upstream} refused the credential it was sent ({status}), and no new one can be had: "
 
 
 def _sentence(error: ProxyError) -> str:

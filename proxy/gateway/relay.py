@@ -5,9 +5,10 @@ from typing import Final, Protocol
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from proxy.gateway.fields import Address, AnswerFields
+from proxy.credentials.credential import Credential
+from proxy.gateway.fields import OF_SESSION, Address, AnswerFields
 from proxy.gateway.framing import AnswerEnd, RequestHead
-from proxy.gateway.refusal import refused
+from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
 
 
 class Relayed(web.StreamResponse):
@@ -55,6 +56,7 @@ class Source(Protocol):
     def resume_reading(self) -> None: ...
 
 
+_PASSES: Final = Verdict.PASSES  # the way to a member of an Enum is long
 _IN_CHUNKS: Final = AnswerEnd("chunked", None)
 
 
@@ -64,9 +66,12 @@ class Relay:
     Attributes:
         status: of the upstream's final answer; 0 before.
         begun: whether octets of the final head have been written to the caller.
-        refused: whether the upstream refused the credential.
-        held: whether a refusal is kept back, because the request may be sent again.
+        verdict: what the answer says of the credential.
+        held: whether the answer is kept back: a refusal, because the request may be sent again, or what may
+            turn out to be one.
         may_hold: whether the next refusal is kept back.
+        session: the session that was stamped; None: none was.
+        told: what the answer told that session: its Set-Cookie and CSRF fields.
         keep_alive: whether the caller's connection takes another request afterwards.
         paused: whether the caller reads too slowly.
         sent: octets written to the caller.
@@ -74,20 +79,26 @@ class Relay:
 
     __slots__ = (
         "_address",
+        "_asked",
         "_caller",
         "_chunked",
         "_head",
+        "_noted",
         "_opening",
         "_out",
+        "_peeked",
         "_source",
+        "_wanted",
         "begun",
         "held",
         "keep_alive",
         "may_hold",
         "paused",
-        "refused",
         "sent",
+        "session",
         "status",
+        "told",
+        "verdict",
     )
 
     def __init__(self, caller: Caller, head: RequestHead, address: Address, opening: bytes = b"") -> None:
@@ -98,19 +109,20 @@ class Relay:
         self._source: Source | None = None
         self._out: list[bytes] = []
         self._chunked = False
+        self._peeked: bytes | None = None  # None: it is not looked at
         self.paused = False
         self.status = 0
         self.begun = False
-        self.refused = False
         self.held = False
         self.may_hold = False
+        self.session: Credential | None = None
         self.keep_alive = False
         self.sent = 0
 
     def interim(self, status: int, fields: AnswerFields) -> None:
         """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
         if self._head.minor:
-            octets = self._address.interim_head(status, fields)
+            octets = self._address.interim_head(status, fields, session=self.session is not None)
             self.sent += len(octets)
             self._caller.write(octets)
 
@@ -126,8 +138,11 @@ class Relay:
         self.status = status
         if end.kind == "close" and not self._caller.resets:
             end = _IN_CHUNKS  # the missing last one is then all that shows that it was cut
-        self.refused = status >= 400 and refused(status, fields.notable)
-        self.held = self.refused and self.may_hold
+        if self.session is not None:
+            self._judge_session(self.session, status, fields, end)
+        else:
+            self.verdict = verdict = judge(status, fields.notable) if status >= 400 else _PASSES
+            self.held = verdict is not _PASSES and self.may_hold
         self._chunked = end.kind == "chunked" and self._head.minor == 1
         ends_with_connection = end.kind == "close" or (end.kind == "chunked" and not self._chunked)
         self.keep_alive = self.keep_alive and not more and not ends_with_connection
@@ -138,20 +153,56 @@ class Relay:
             minor=self._head.minor,
             keep_alive=self.keep_alive,
             opening=self._opening,
+            session=self.session is not None,
         )
         self._out = [head]
-        if self.paused:
+        if self.paused and not self.held:
             source.pause_reading()
+
+    def _judge_session(self, session: Credential, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
+        head = self._head
+        cookies = b"; ".join(value for name, value in session.fields if name.lower() == b"cookie")
+        path = head.target.split(b"?", 1)[0]
+        self._asked = asked = Asked(head.method, path, self._address.authority, cookies)
+        self._noted = noted = fields.noted()
+        self.told = [each for each in noted if each[0] in OF_SESSION and belongs_to_session(status, asked)]
+        self.verdict = judge(status, noted, asked)
+        has_body = end.kind != "none" and end.length != 0
+        if status == 403 and has_body and self.verdict is not Verdict.REFUSED:
+            self._peeked = b""
+            self._wanted = min(PEEK, end.length or PEEK)
+            self.held = True
+        else:
+            self._peeked = None
+            self.held = self.verdict is not _PASSES and self.may_hold
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is held only until enough of its body has come to tell what it is."""
+        return self._peeked is not None
+
+    def _decide(self, octets: bytes) -> None:
+        self._peeked = None
+        self.verdict = judge(self.status, self._noted, self._asked, octets)
+        self.held = self.verdict is not _PASSES and self.may_hold
+        if self.paused and not self.held and self._source is not None:
+            self._source.pause_reading()
 
     def body(self, octets: bytes) -> None:
         if self._chunked:
             self._out += (b"%x\r\n" % len(octets), octets, b"\r\n")
         else:
             self._out.append(octets)
+        if self._peeked is not None:
+            self._peeked += octets[:PEEK]
+            if len(self._peeked) >= self._wanted:
+                self._decide(self._peeked)
 
     def end(self) -> None:
         if self._chunked:
             self._out.append(b"0\r\n\r\n")
+        if self._peeked is not None:
+            self._decide(self._peeked)
 
     def flush(self) -> None:
         """Write what has come: once per read, not once per piece."""
@@ -183,7 +234,7 @@ class Relay:
     def pause(self) -> None:
         """The caller reads too slowly."""
         self.paused = True
-        if self._source is not None:
+        if self._source is not None and not self.held:
             self._source.pause_reading()
 
     def resume(self) -> None:

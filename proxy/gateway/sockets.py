@@ -4,11 +4,12 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISSOCK
+from types import MappingProxyType
 
 from proxy.errors import StartError
 
@@ -72,7 +73,12 @@ def room_for_callers() -> int:
     return max(1, (soft - SPARE_FILES) // 2) if soft != resource.RLIM_INFINITY else 1 << 20
 
 
-def bind(addresses: Sequence[str], port: int, setting: str) -> Bound:
+def bind(
+    addresses: Sequence[str],
+    port: int,
+    setting: str,
+    held: Mapping[tuple[str, int], socket.socket] = MappingProxyType({}),
+) -> Bound:
     """Bind the port on every address; on one alone somebody else could own the other.
 
     Only where this machine has no IPv6 loopback at all, 127.0.0.1 is bound alone.
@@ -81,27 +87,35 @@ def bind(addresses: Sequence[str], port: int, setting: str) -> Bound:
         addresses: IP addresses, IPv6 without brackets.
         port: 0 takes one that is free on all of them.
         setting: name of the setting, for the error.
+        held: sockets of ours by address and port: these are shared, for who gives them up goes on accepting
+            until then.
 
     Raises:
         StartError: the port is taken, or an address is not this machine's.
     """
+    if port == 0:
+        held = {}  # a free one is nobody's
     for attempt in range(ATTEMPTS):
         try:
-            return _bind_once(addresses, port, setting)
+            return _bind_once(addresses, port, setting, held)
         except OSError as error:
             if port == 0 and error.errno == errno.EADDRINUSE and attempt < ATTEMPTS - 1:
                 continue
-            raise StartError(f"{setting}: {_reason(error, addresses, port)}") from error
+            ours = port in {held_port for _, held_port in held}
+            raise StartError(f"{setting}: {_reason(error, addresses, port, ours=ours)}") from error
     raise AssertionError("unreachable")
 
 
-def _bind_once(addresses: Sequence[str], port: int, setting: str) -> Bound:
+def _bind_once(
+    addresses: Sequence[str], port: int, setting: str, held: Mapping[tuple[str, int], socket.socket]
+) -> Bound:
     sockets: list[socket.socket] = []
     notice = ""
     try:
         for address in addresses:
             try:
-                sock = _bound(address, port)
+                mine = held.get((address, port))
+                sock = mine.dup() if mine is not None else _bound(address, port)
             except OSError as error:
                 if address == "::1" and sockets and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     notice = f"{setting}: this machine has no ::1; listening on 127.0.0.1 alone."
@@ -136,9 +150,14 @@ def _bound(address: str, port: int) -> socket.socket:
     return sock
 
 
-def _reason(error: OSError, addresses: Sequence[str], port: int) -> str:
+def _reason(error: OSError, addresses: Sequence[str], port: int, *, ours: bool) -> str:
     where = " and ".join(addresses)
     match error.errno:
+        case errno.EADDRINUSE if ours:
+            return (
+                f"port {port} on {where} is taken, perhaps by this proxy on another address: "
+                "then a restart is needed."
+            )
         case errno.EADDRINUSE:
             return f"port {port} on {where} is taken by another process; stop it or choose another port."
         case errno.EADDRNOTAVAIL:

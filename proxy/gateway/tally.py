@@ -17,13 +17,14 @@ class Tally:
         received, sent: octets from and to callers.
         in_flight: requests being answered now.
         problems, repairs: own answers by code, repairs by outcome.
-        connections: asked when scraped: how many upstream connections are in which state.
+        pools: asked when scraped: how many upstream connections of each are in which state. The counts above
+            go on when a pool is exchanged.
     """
 
     __slots__ = (
         "connect_seconds",
-        "connections",
         "in_flight",
+        "pools",
         "problems",
         "received",
         "repairs",
@@ -43,4 +44,11 @@ class Tally:
         self.request_seconds = Histogram()
         self.response_seconds = Histogram()
         self.connect_seconds = Histogram()
-        self.connections: Callable[[], dict[str, int]] = dict
+        self.pools: list[Callable[[], dict[str, int]]] = []
+
+    def connections(self) -> dict[str, int]:
+        """Connections to the upstream by state."""
+        total: Counter[str] = Counter()
+        for counts in self.pools:
+            total.update(counts())
+        return total

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from proxy.credentials.credential import CredentialSource
+from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.schedule import PACE, Policy
+from proxy.gateway.dial import Endpoint
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Listener
-from proxy.gateway.pool import Endpoint, Pool, Timeouts
+from proxy.gateway.pool import Pool, Timeouts
 from proxy.gateway.sockets import bind, bind_unix
 from proxy.gateway.tally import Tally
 from tests.clock import FakeClock
@@ -76,6 +78,8 @@ async def gateway(
     site: Origin | int,
     *,
     source: CredentialSource | None = None,
+    sessions: Sessions | None = None,
+    policy: Policy = PACE,
     prefix: bytes = b"",
     injects: bool = True,
     endpoint: Endpoint | None = None,
@@ -91,7 +95,7 @@ async def gateway(
     source = source or ScriptedSource(clock)
     if isinstance(source, ScriptedSource):
         source._clock = clock
-    keeper = Keeper("saas", source, clock=clock, random=lambda: 0.0)
+    keeper = Keeper("saas", source, clock=clock, sessions=sessions, policy=policy, random=lambda: 0.0)
     pool = Pool(endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally)
     address = Address(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = Rules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)

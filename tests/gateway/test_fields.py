@@ -62,6 +62,27 @@ def test_a_callers_own_credentials_pass_only_where_we_have_none(name: bytes) -> 
     assert named(sent(head, PASSING, ()), name.lower()) == [b"one", b"two"]
 
 
+THEIRS = b"X-CSRF-TOKEN x_csrf_token X-Csrf_Token OPERATE-X-CSRF-TOKEN Tasklist_X_Csrf_Token".split()
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_a_callers_csrf_token_passes_only_where_no_session_of_ours_is_stamped(name: bytes) -> None:
+    head = caller((b"A", b"1"), (name, b"theirs"), (b"B", b"2"))
+    under_session = parse_head(INJECTING.request_head(head, CREDENTIAL, session=True))
+    assert b"theirs" not in [value for _, value in under_session.fields]
+    assert [value for _, value in under_session.fields if value in (b"1", b"2")] == [b"1", b"2"]
+    assert (name, b"theirs") in sent(head).fields
+    assert (name, b"theirs") in sent(head, PASSING, ()).fields
+
+
+def test_under_a_session_connection_removes_what_it_names_too() -> None:
+    head = caller((b"Connection", b"x"), (b"X", b"1"), (b"X-CSRF-TOKEN", b"2"), (b"Y", b"3"))
+    octets = INJECTING.request_head(head, ((b"X-CSRF-TOKEN", b"ours"),), session=True)
+    assert not named(parse_head(octets), b"x")
+    assert named(parse_head(octets), b"x-csrf-token") == [b"ours"]
+    assert named(parse_head(octets), b"y") == [b"3"]
+
+
 @pytest.mark.parametrize(
     "options", [b"authorization", b"Authorization, close", b"x, host, content-length, via, AUTHORIZATION"]
 )
@@ -141,10 +162,20 @@ def answer(*fields: Field) -> AnswerFields:
 
 
 def relayed(
-    *fields: Field, end: AnswerEnd | None = None, status: int = 200, minor: int = 1, keep_alive: bool = True
+    *fields: Field,
+    end: AnswerEnd | None = None,
+    status: int = 200,
+    minor: int = 1,
+    keep_alive: bool = True,
+    session: bool = False,
 ) -> list[Field]:
     octets = INJECTING.response_head(
-        status, answer(*fields), end or AnswerEnd("length", 3), minor=minor, keep_alive=keep_alive
+        status,
+        answer(*fields),
+        end or AnswerEnd("length", 3),
+        minor=minor,
+        keep_alive=keep_alive,
+        session=session,
     )
     assert octets.endswith(b"\r\n\r\n")
     assert octets.count(b"\r\n\r\n") == 1
@@ -186,6 +217,29 @@ def test_of_an_answer_all_else_passes_in_order() -> None:
     ]
     assert relayed(*came)[:5] == came
     assert (b"www-authenticate", b"Bearer") in relayed((b"WWW-Authenticate", b"Bearer"))
+
+
+def test_of_an_answer_what_was_meant_for_our_session_goes() -> None:
+    came = [
+        (b"Set-Cookie", b"OPERATE-SESSION=1"),
+        (b"X", b"1"),
+        (b"x-csrf-token", b"2"),
+        (b"SET-COOKIE", b"b=2"),
+        (b"OPERATE-X-CSRF-TOKEN", b"3"),
+        (b"Tasklist-X-CSRF-Token", b"4"),
+        (b"Connection", b"Y"),
+        (b"Y", b"5"),
+        (b"Z", b"6"),
+    ]
+    assert relayed(*came, session=True)[:2] == [(b"X", b"1"), (b"Z", b"6")]
+    assert answer(*came).noted() == [
+        (b"connection", b"Y"),
+        (b"set-cookie", b"OPERATE-SESSION=1"),
+        (b"x-csrf-token", b"2"),
+        (b"set-cookie", b"b=2"),
+        (b"operate-x-csrf-token", b"3"),
+        (b"tasklist-x-csrf-token", b"4"),
+    ]
 
 
 def test_two_fields_that_keep_other_sites_out_are_added_where_they_are_absent() -> None:
@@ -264,4 +318,8 @@ def test_a_rewritten_location_stays_with_us(rest: bytes, before: bytes) -> None:
 
 def test_an_interim_head_holds_no_more_than_it_may() -> None:
     octets = INJECTING.interim_head(103, answer((b"Link", b"</a>"), (b"Connection", b"X"), (b"X", b"1")))
+    assert octets == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    octets = INJECTING.interim_head(
+        103, answer((b"Set-Cookie", b"a=1"), (b"Link", b"</a>"), (b"X-CSRF-TOKEN", b"1")), session=True
+    )
     assert octets == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"

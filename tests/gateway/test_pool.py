@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.gateway.pool import Endpoint, Timeouts
+from proxy.gateway.dial import Endpoint
+from proxy.gateway.pool import Timeouts
 from tests import certificates
+from tests.certificates import serving
 from tests.gateway.rig import gateway, get
 from tests.gateway.wire import OK, Answer, answering, origin
 
@@ -202,18 +204,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return certificates.certificate(tmp_path_factory.mktemp("tls"), "camunda.test")
 
 
-def serving(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
 async def test_an_upstream_with_an_own_authority_is_verified_and_used_again(
     certificate: tuple[Path, Path],
 ) -> None:
     trusting = ssl.create_default_context(cafile=str(certificate[0]))
     async with origin(answering(OK), serving(certificate)) as site:
-        endpoint = Endpoint("127.0.0.1", site.port, trusting, "camunda.test")
+        endpoint = Endpoint("127.0.0.1", site.port, lambda: trusting, "camunda.test")
         async with gateway(site, endpoint=endpoint) as rig:
             wire = await rig.call(get())
             assert (await wire.message()).body == b"ok"
@@ -229,7 +225,7 @@ async def test_a_wrong_name_or_an_unknown_authority_is_a_502_and_nothing_is_sent
     context = ssl.create_default_context(cafile=str(certificate[0]) if trusts else None)
     async with (
         origin(answering(OK), serving(certificate)) as site,
-        gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, name)) as rig,
+        gateway(site, endpoint=Endpoint("127.0.0.1", site.port, lambda: context, name)) as rig,
     ):
         wire = await rig.call(get())
         answer = await wire.message()
@@ -239,7 +235,7 @@ async def test_a_wrong_name_or_an_unknown_authority_is_a_502_and_nothing_is_sent
 
 async def test_tls_to_an_upstream_that_speaks_none_is_a_502() -> None:
     async with origin() as site:
-        endpoint = Endpoint("127.0.0.1", site.port, ssl.create_default_context())
+        endpoint = Endpoint("127.0.0.1", site.port, ssl.create_default_context)
         async with gateway(site, endpoint=endpoint) as rig:
             wire = await rig.call(get())
             peer = await site.accept()
@@ -250,7 +246,7 @@ async def test_tls_to_an_upstream_that_speaks_none_is_a_502() -> None:
 
 async def test_a_handshake_that_hangs_is_a_504() -> None:
     async with origin() as site:
-        endpoint = Endpoint("127.0.0.1", site.port, ssl.create_default_context())
+        endpoint = Endpoint("127.0.0.1", site.port, ssl.create_default_context)
         async with gateway(site, endpoint=endpoint, timeouts=Timeouts(connect=0.05)) as rig:
             wire = await rig.call(get())
             peer = await site.accept()

@@ -79,6 +79,17 @@ def test_every_code_has_an_answer() -> None:
     assert {code for _, code, _, _ in TABLE} == set(KINDS)
 
 
+@pytest.mark.parametrize(
+    "error", [CredentialUnavailable("the login is down"), CredentialRejected("wrong password")]
+)
+def test_where_a_refused_credential_cannot_be_replaced_both_are_said(error: ProxyError) -> None:
+    detail = answer_to(error, "operate", "demo", refused=302).detail
+    assert "operate refused the credential it was sent (302)" in detail
+    assert str(error).capitalize() in detail
+    assert "credentials.demo" in detail
+    assert "nothing is sent" not in detail.lower()  # the refused one stays in use
+
+
 def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
     answer = Answer("loop", 508, "x")
     whole = answer.octets("a", "b", keep_alive=True)

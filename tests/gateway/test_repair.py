@@ -254,7 +254,7 @@ async def test_a_second_refusal_passes() -> None:
         assert answer.head.get(b"www-authenticate") == b'Bearer error="invalid_token"'
         assert answer.head.get(b"proxy-status") is None
         assert rig.tally.repairs == {"refused_again": 1}
-        assert rig.keeper.doubtful
+        assert rig.keeper.attentive
         assert fetches(rig) == 2
 
 

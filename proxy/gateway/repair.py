@@ -1,0 +1,70 @@
+"""What becomes of a request whose credential was refused, and what answers teach the keeper."""
+
+from proxy.clock import Clock
+from proxy.credentials.credential import Credential
+from proxy.credentials.keeper import Keeper
+from proxy.errors import CredentialError, RepairDeclined
+from proxy.gateway.listener import Call
+from proxy.gateway.refusal import Verdict
+from proxy.gateway.relay import Relay
+from proxy.gateway.tally import Tally
+
+
+class Repair:
+    """Replaces what was refused, once for a request, and keeps count.
+
+    Args:
+        keeper: of the upstream's credential.
+        wait: seconds a request may wait for a new one.
+    """
+
+    def __init__(self, keeper: Keeper, wait: float, clock: Clock, tally: Tally) -> None:
+        self._keeper = keeper
+        self._wait = wait
+        self._clock = clock
+        self._tally = tally
+
+    async def replaced(self, call: Call, relay: Relay, used: Credential) -> bool:
+        """Whether the request can be sent again, because the refused credential has been replaced.
+
+        Raises:
+            CredentialRejected, CredentialUnavailable: it was refused, and there is no new one to be had.
+        """
+        replayable = call.upload is None or call.upload.replayable
+        suspected = relay.verdict is Verdict.SUSPECTED
+        begun = self._clock.now()
+        try:
+            await self._keeper.replace(used, self._wait if replayable else 0.0, suspected=suspected)
+        except RepairDeclined as declined:
+            self._tally.repairs[declined.outcome] += 1
+            return False
+        except CredentialError:
+            if not replayable:  # the next request has the new credential
+                self._tally.repairs["not_replayable"] += 1
+                return False
+            self._tally.repairs["no_credential"] += 1
+            raise
+        finally:
+            call.waited += self._clock.now() - begun
+        if call.upload is not None and not call.upload.replayable:
+            self._tally.repairs["not_replayable"] += 1
+            return False
+        call.repaired = True
+        return True
+
+    def learn(self, call: Call, relay: Relay, used: Credential | None) -> None:
+        """What an answer that passed says of the credential it was asked with."""
+        if relay.verdict is not Verdict.PASSES:
+            if call.repaired and used is not None:
+                self._tally.repairs["refused_again"] += 1
+                if relay.verdict is Verdict.REFUSED:  # a bare 403 is about permission then
+                    self._keeper.refused_again(used)
+            return
+        if call.repaired:
+            self._tally.repairs["ok"] += 1
+        if used is None:
+            return
+        if self._keeper.attentive:
+            self._keeper.accepted(used)
+        if relay.session is not None and relay.told:
+            self._keeper.heard(used, relay.told)

@@ -1,0 +1,260 @@
+"""The way to an upstream: an HTTP proxy in between, certificates of both sides."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config.model import Tls
+from proxy.errors import UpstreamUnreachable
+from proxy.gateway.dial import Endpoint, Tunnel, connect_request, let_through
+from proxy.gateway.pool import Timeouts
+from proxy.trust import Trust
+from tests.certificates import certificate, serving
+from tests.connect_proxy import ConnectProxy, connect_proxy
+from tests.gateway.rig import gateway, get
+from tests.gateway.wire import OK, Answer, answering, origin
+
+CANARY = "p:a s+s%20&=é"
+
+
+def problem(answer: Answer) -> tuple[int, str, str]:
+    """Status, code, and the sentence that says what failed."""
+    told = json.loads(answer.body)
+    return answer.status, told["type"].rpartition(":")[2], told["detail"]
+
+
+# -- CONNECT: what is sent, and how the answer is read --
+
+
+@pytest.mark.parametrize(
+    ("host", "authority"),
+    [("camunda.test", b"camunda.test:8443"), ("127.0.0.1", b"127.0.0.1:8443"), ("::1", b"[::1]:8443")],
+)
+def test_a_way_is_asked_for_by_name_and_port(host: str, authority: bytes) -> None:
+    line, host_field, agent, user, *end = connect_request(host, 8443, CANARY).split(b"\r\n")
+    assert line == b"CONNECT " + authority + b" HTTP/1.1"
+    assert host_field == b"Host: " + authority
+    assert agent.startswith(b"User-Agent: ")
+    assert user == b"Proxy-Authorization: Basic cDphIHMrcyUyMCY9w6k="
+    assert end == [b"", b""]
+    assert b"Proxy-Authorization" not in connect_request(host, 8443, None)
+
+
+@pytest.mark.parametrize(
+    ("octets", "opened"),
+    [
+        (b"", False),
+        (b"HTTP/1.1 200 OK\r\n", False),
+        (b"HTTP/1.1 200 OK\r\n\r\n", True),
+        (b"HTTP/1.1 200\r\n\r\n", True),
+        (b"HTTP/1.0 200 Connection established\r\nVia: 1.0 x\r\n\r\n", True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", True),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", False),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", True),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 500, False),
+        (b"HTTP/1.1 407 Who\r\n\r\n", "the http_proxy wants another user and password (407)."),
+        (b"HTTP/1.1 403 No\r\n\r\nno", "the http_proxy did not let us through (403)."),
+        (b"HTTP/1.1 502 Bad\r\nContent-Length: 9999\r\n\r\n", "the http_proxy did not let us through (502)."),
+        (b"HTTP/1.1 302 Login\r\nLocation: /\r\n\r\n", "the http_proxy did not let us through (302)."),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", "the http_proxy did not let us through (101)."),
+        (b"HTTP/1.1 200 OK\r\n\r\n\x15\x03", "the http_proxy sent more than its answer."),
+        (b"HTTP/2 200 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b" HTTP/1.1 200 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b"HTTP/1.1 099 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b"HTTP/1.1 \xb2\xb200 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b"x" * 20_000, "the http_proxy's answer is too large."),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "the http_proxy's answer is too large."),
+    ],
+)
+def test_only_a_2xx_and_nothing_behind_it_opens_the_way(octets: bytes, opened: bool | str) -> None:
+    if isinstance(opened, bool):
+        assert let_through(octets) is opened
+        return
+    with pytest.raises(UpstreamUnreachable) as caught:
+        let_through(octets)
+    assert str(caught.value) == opened
+
+
+@given(st.binary(max_size=200))
+def test_no_answer_of_a_proxy_opens_the_way_in_half(octets: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nX: " + octets.replace(b"\r\n\r\n", b"") + b"\r\n\r\n"
+    end = head.index(b"\r\n\r\n") + 4
+    assert [let_through(head[:size]) for size in range(end)] == [False] * end
+    if end == len(head):
+        assert let_through(head)
+
+
+# -- CONNECT: on the wire --
+
+
+@pytest.fixture
+async def way() -> AsyncIterator[ConnectProxy]:
+    async with connect_proxy() as way:
+        yield way
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return certificate(tmp_path_factory.mktemp("tls"), "camunda.test")
+
+
+async def test_plain_http_goes_through_a_proxy_and_its_connection_is_used_again(way: ConnectProxy) -> None:
+    async with origin(answering(OK)) as site:
+        endpoint = Endpoint("127.0.0.1", site.port, tunnel=Tunnel("localhost", way.port))
+        async with gateway(site, endpoint=endpoint) as rig:
+            wire = await rig.call(get())
+            assert (await wire.message()).body == b"ok"
+            wire.send(get())
+            assert (await wire.message()).body == b"ok"
+    assert way.lines == [b"CONNECT 127.0.0.1:%d HTTP/1.1" % site.port]
+
+
+async def test_tls_goes_through_a_proxy_that_sees_the_name_alone(
+    way: ConnectProxy, server: tuple[Path, Path]
+) -> None:
+    way.user = f"me:{CANARY}"
+    trusting = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    async with origin(answering(OK), serving(server)) as site:
+        tunnel = Tunnel("127.0.0.1", way.port, f"me:{CANARY}")
+        endpoint = Endpoint("127.0.0.1", site.port, trusting, "camunda.test", tunnel)
+        async with gateway(site, endpoint=endpoint) as rig:
+            assert (await (await rig.call(get("/v2/topology"))).message()).body == b"ok"
+    (head,) = way.asked
+    assert b"topology" not in head
+    assert b"Bearer" not in head
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 407 Who\r\n\r\n", "wants another user and password (407)"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "did not let us through (403)"),
+        (b"HTTP/1.1 504 Slow\r\n\r\n", "did not let us through (504)"),
+        (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "sent more"),
+        (b"", "closed the connection"),
+        (b"HTTP/1.1 200 O", "closed the connection"),
+    ],
+)
+async def test_a_proxy_that_does_not_let_through_is_a_502_that_names_it(
+    way: ConnectProxy, answer: bytes, says: str
+) -> None:
+    way.answer = answer
+    async with origin(answering(OK)) as site:
+        tunnel = Tunnel("127.0.0.1", way.port, f"me:{CANARY}")
+        async with gateway(site, endpoint=Endpoint("127.0.0.1", site.port, tunnel=tunnel)) as rig:
+            told = await (await rig.call(get())).message()
+            status, code, detail = problem(told)
+            assert (status, code) == (502, "upstream_unreachable")
+            assert "http_proxy" in detail
+            assert says in detail
+            assert CANARY.encode() not in told.body
+            assert CANARY not in repr(tunnel)
+            assert not any(rig.pool.counts().values())
+        assert site.accepted == 0
+
+
+async def test_a_proxy_that_is_not_there_is_a_502_that_names_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        tunnel = Tunnel("127.0.0.1", taken.getsockname()[1])
+        async with gateway(1, endpoint=Endpoint("127.0.0.1", 1, tunnel=tunnel)) as rig:
+            status, code, detail = problem(await (await rig.call(get())).message())
+    assert (status, code) == (502, "upstream_unreachable")
+    assert "no connection to the http_proxy: connection refused." in detail
+
+
+async def test_a_proxy_that_is_silent_is_a_504(way: ConnectProxy) -> None:
+    way.silent = True
+    endpoint = Endpoint("127.0.0.1", 1, tunnel=Tunnel("127.0.0.1", way.port))
+    async with gateway(1, endpoint=endpoint, timeouts=Timeouts(connect=0.05)) as rig:
+        assert problem(await (await rig.call(get())).message())[:2] == (504, "upstream_timeout")
+        assert not any(rig.pool.counts().values())
+
+
+async def test_a_wrong_name_behind_a_proxy_is_a_502_and_nothing_is_sent(
+    way: ConnectProxy, server: tuple[Path, Path]
+) -> None:
+    trusting = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    async with origin(answering(OK), serving(server)) as site:
+        endpoint = Endpoint("127.0.0.1", site.port, trusting, "other.test", Tunnel("127.0.0.1", way.port))
+        async with gateway(site, endpoint=endpoint) as rig:
+            assert problem(await (await rig.call(get())).message())[:2] == (502, "upstream_tls")
+        assert site.accepted == 0
+
+
+# -- as whom we come --
+
+
+async def test_an_upstream_that_wants_our_certificate_gets_it(
+    tmp_path: Path, server: tuple[Path, Path]
+) -> None:
+    ours = certificate(tmp_path / "ours", "me")
+    tls = Tls(ca_file=server[0], cert_file=ours[0], key_file=ours[1])
+    context = Trust().context(tls, "upstreams.zeebe")
+    async with (
+        origin(answering(OK), serving(server, clients=ours[0])) as site,
+        gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, "camunda.test")) as rig,
+    ):
+        assert (await (await rig.call(get())).message()).body == b"ok"
+
+
+async def test_without_our_certificate_an_upstream_that_wants_it_gets_nothing(
+    tmp_path: Path, server: tuple[Path, Path]
+) -> None:
+    ours = certificate(tmp_path / "ours", "me")
+    context = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    async with origin(answering(OK), serving(server, clients=ours[0])) as site:
+        async with gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, "camunda.test")) as rig:
+            assert (await (await rig.call(get())).message()).status == 502
+        assert site.accepted == 0
+
+
+async def test_a_renewed_certificate_is_shown_on_the_next_connection(
+    tmp_path: Path, server: tuple[Path, Path]
+) -> None:
+    ours = certificate(tmp_path / "ours", "me")
+    tls = Tls(ca_file=server[0], cert_file=ours[0], key_file=ours[1])
+    context = Trust().context(tls, "upstreams.zeebe")
+    wanted = certificate(tmp_path / "new", "me")
+    async with (
+        origin(answering(OK), serving(server, clients=wanted[0])) as site,
+        gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, "camunda.test")) as rig,
+    ):
+        assert (await (await rig.call(get())).message()).status == 502
+        for old, new in zip(ours, wanted, strict=True):
+            new.rename(old)
+        assert (await (await rig.call(get())).message()).body == b"ok"
+
+
+async def test_a_caller_that_goes_while_a_proxy_is_silent_frees_the_place(way: ConnectProxy) -> None:
+    way.silent = True
+    endpoint = Endpoint("127.0.0.1", 1, tunnel=Tunnel("127.0.0.1", way.port))
+    async with gateway(1, endpoint=endpoint, max_connections=1) as rig:
+        wire = await rig.call(get())
+        await rig.until(lambda: bool(way.asked))
+        wire.close()
+        await rig.until(lambda: not any(rig.pool.counts().values()))
+
+
+async def test_what_a_proxy_sends_in_pieces_is_read_as_one() -> None:
+    async with origin() as way:
+        endpoint = Endpoint("camunda.test", 80, tunnel=Tunnel("127.0.0.1", way.port))
+        async with gateway(1, endpoint=endpoint) as rig:
+            wire = await rig.call(get("/through"))
+            peer = await way.accept()
+            assert (await peer.head()).line == b"CONNECT camunda.test:80 HTTP/1.1"
+            for octet in b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n":
+                peer.send(bytes([octet]))
+                await asyncio.sleep(0)
+            assert (await peer.head()).line == b"GET /through HTTP/1.1"
+            peer.send(OK)
+            assert (await wire.message()).body == b"ok"
