@@ -76,11 +76,11 @@ Examples:
 def run_command(config: Path | None, env_file: Path | None) -> int:
     """Start the proxy.
 
-    SIGTERM or Ctrl-C stops it gracefully, a second one at once.
+    SIGTERM or Ctrl-C stops it gracefully, a second one at once. SIGHUP reads the configuration again.
     """
     from proxy.commands.serve import serve
 
-    return serve(_load(config, env_file))
+    return serve(lambda: _load(config, env_file))
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy check --config camunda-auth-proxy.yaml")
@@ -99,13 +99,54 @@ def check(config: Path | None, env_file: Path | None) -> int:
     return DONE
 
 
+@cli.command(
+    epilog="""\b
+Examples:
+  eval "$(camunda-auth-proxy env)"
+  camunda-auth-proxy env --format dotenv > .env.local"""
+)
+@configured
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["shell", "dotenv", "json"]),
+    default="shell",
+    show_default=True,
+    help="How to write them.",
+)
+def env(config: Path | None, env_file: Path | None, form: str) -> int:
+    """Print the variables that point Camunda's own clients here.
+
+    What is left out, and why, goes to stderr.
+    """
+    from proxy.commands.environment import show
+
+    return show(_load(config, env_file), form)
+
+
+@cli.command(
+    epilog="""\b
+Example:
+  camunda-auth-proxy schema > schema.json
+and as first line of the file:  # yaml-language-server: $schema=schema.json"""
+)
+def schema() -> int:
+    """Print the JSON Schema of the configuration, for editors."""
+    from json import dumps
+
+    from proxy.config.schema import schema as of_configuration
+
+    click.echo(dumps(of_configuration(), indent=2))
+    return DONE
+
+
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
 @click.option("--stay", is_flag=True, help="Leave everything up afterwards, to try by hand.")
 def demo(stay: bool) -> int:
     """See it work, without a Camunda.
 
     A simulated Camunda, the proxy before it, one call through every kind of credential; a token that
-    expires meanwhile, and one that is revoked.
+    expires meanwhile, one that is revoked, and sessions that end under many calls at once.
     """
     from proxy.commands.show import show
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
+
 if TYPE_CHECKING:
-    from proxy.app import Proxy, Served
-    from proxy.config.model import Config
+    from proxy.app import Proxy
+    from proxy.config.model import Config, CredentialConfig, HttpProxy
+    from proxy.upstreams import Served
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -17,15 +20,22 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def configuration(config: "Config") -> str:
-    """What `check` prints: each upstream, and where its values came from."""
-    heading = ("listener", "API", "upstream", "credential", "audience")
-    rows: list[tuple[str, ...]] = [heading]
+    """What `check` prints: upstreams and credentials, and where their values came from."""
+    parts = [
+        f"{config.source} is right.",
+        table(_upstreams(config)),
+        table(_credentials(config)),
+        f"admin  http://{config.admin.listen}",
+    ]
+    return "\n\n".join(parts)
+
+
+def _upstreams(config: "Config") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "audience")]
     for upstream in config.upstreams:
-        kind = type(config.credentials[upstream.credential]).__name__
-        credential = f"{upstream.credential} ({KINDS[kind]})"
-        rows.append(
-            (str(upstream.listen), upstream.api, str(upstream.url), credential, upstream.audience or "-")
-        )
+        url = _via(str(upstream.url), upstream.http_proxy)
+        credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
+        rows.append((str(upstream.listen), upstream.api, url, credential, upstream.audience or "-"))
         origins = upstream.origins
         rows.append(
             (
@@ -36,7 +46,35 @@ def configuration(config: "Config") -> str:
                 f"  {origins.get('audience', '')}",
             )
         )
-    return f"{config.source} is right.\n\n{table(rows)}\n\nadmin  http://{config.admin.listen}"
+    return rows
+
+
+def _credentials(config: "Config") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("credential", "type", "got at")]
+    for name, credential in config.credentials.items():
+        how, where = kind(credential), _where(credential)
+        if isinstance(credential, OAuth2):
+            how += f", {credential.auth_method}"
+        rows.append((name, how, where or "-"))
+        rows.append((f"  {config.origins[name]}", "", f"  {config.origins[f'{name}.at']}" if where else ""))
+    return rows
+
+
+def _where(credential: "CredentialConfig") -> str:
+    """Where a credential is got; empty: nowhere, it is there."""
+    match credential:
+        case OAuth2():
+            url = (credential.token_url or f"{credential.issuer_url} (issuer)").partition("?")[0]
+            return _via(url, credential.http_proxy)
+        case Session():
+            return f"{credential.login_url or 'the upstream'}, dialect {credential.dialect}"
+        case Basic(as_session=True):
+            return "the upstream, as a session"
+    return ""
+
+
+def _via(url: str, proxy: "HttpProxy | None") -> str:
+    return url if proxy is None else f"{url} via {proxy}"
 
 
 def running(proxy: "Proxy") -> str:
@@ -46,9 +84,16 @@ def running(proxy: "Proxy") -> str:
         upstream = served.upstream
         status = served.keeper.snapshot()
         credential = f"{upstream.credential} {status.target}".rstrip()
+        if proxy.config is not None:
+            credential += f" ({kind(proxy.config.credentials[upstream.credential])})"
         state = "ready" if status.usable else status.reason
         rows.append((_address(served), upstream.api, str(upstream.url), credential, state))
     return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
+
+
+def kind(credential: "CredentialConfig") -> str:
+    """The type of a credential, as people write it."""
+    return KINDS[type(credential)]
 
 
 def _address(served: "Served") -> str:
@@ -61,4 +106,10 @@ def _address(served: "Served") -> str:
     return f"http://{bound.addresses[0]}"
 
 
-KINDS = {"OAuth2": "oauth2", "Bearer": "bearer", "Basic": "basic", "NoCredential": "none"}
+KINDS: dict[type, str] = {
+    OAuth2: "oauth2",
+    Session: "session",
+    Bearer: "bearer",
+    Basic: "basic",
+    NoCredential: "none",
+}

@@ -15,6 +15,8 @@ from proxy.config.model import BaseUrl, Listen
 LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
 """Octets that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
 
+DISCOVERY: Final = "/.well-known/openid-configuration"
+
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^\[\]:/?#@]+)(?::([0-9]{1,5}))?", re.ASCII)
@@ -106,6 +108,29 @@ def token_url(value: object) -> str:
     if not _QUERY.fullmatch(parts.query):
         raise ValueError("its query holds a character that must be percent-encoded")
     return str(value)
+
+
+def login_url(value: object) -> BaseUrl:
+    """As `base_url`: a login's own path is not part of it.
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    url = base_url(value)
+    if url.path.endswith("/login"):
+        raise ValueError("is the base URL alone: leave /login or /api/login off")
+    return url
+
+
+def issuer_url(value: object) -> str:
+    """As `base_url`, as written but without a trailing slash (OpenID Connect Discovery 1.0 section 4).
+
+    Raises:
+        ValueError: anything else, in a sentence.
+    """
+    if base_url(value).path.endswith(DISCOVERY):
+        raise ValueError(f"is the issuer alone: leave {DISCOVERY} off")
+    return str(value).rstrip("/")
 
 
 def token_host(url: str) -> BaseUrl:

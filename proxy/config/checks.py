@@ -6,7 +6,17 @@ from itertools import combinations
 
 from proxy.config.addresses import token_host
 from proxy.config.findings import Findings, Path, dotted
-from proxy.config.model import Admin, BaseUrl, CredentialConfig, Guard, Listen, NoCredential, OAuth2, Upstream
+from proxy.config.model import (
+    Admin,
+    BaseUrl,
+    CredentialConfig,
+    Guard,
+    Listen,
+    NoCredential,
+    OAuth2,
+    Session,
+    Upstream,
+)
 
 
 def check_listeners(
@@ -103,3 +113,5 @@ def _destinations(
     for name, credential in credentials.items():
         if isinstance(credential, OAuth2):
             yield name, token_host(credential.token_url or credential.issuer_url or "")
+        elif isinstance(credential, Session) and credential.login_url is not None:
+            yield name, credential.login_url

@@ -1,228 +1,87 @@
-"""The YAML as people write it: pydantic models, strict; an unknown key is an error.
+"""The YAML as people write it: pydantic models, strict; an unknown key is an error."""
 
-Every value arrives as the text that was written (see `strict_yaml.py`), or as what the text means.
-"""
+from typing import Annotated, Self, get_args
 
-from typing import Annotated, Literal, Self
+from pydantic import Field, model_validator
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
+from proxy.config.credential_document import CredentialDocument, TlsDocument
+from proxy.config.kinds import (
+    AnyText,
+    ApiName,
+    CallerToken,
+    Count,
+    Flag,
+    HostName,
+    KeyProblem,
+    Label,
+    ListenAt,
+    Model,
+    Name,
+    Nothing,
+    Octets,
+    Origin,
+    Port,
+    Seconds,
+    Text,
+    Timeout,
+    Url,
+    WayOut,
+    choice,
 )
-
-from proxy.config import addresses, units
-from proxy.config.findings import nearest
-from proxy.config.model import SHORTEST_TOKEN, AuthMethod, BaseUrl, Listen, LogFormat, LogLevel, RequestFormat
-from proxy.config.presets import API_NAMES
+from proxy.config.model import LogFormat, LogLevel
 
 
-class KeyProblem(ValueError):
-    """A model's own rule is broken; `key` is where to say so."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-def _printable(text: str) -> str:
-    """No control characters, and no halves of surrogate pairs: they cannot be encoded."""
-    if any(ord(char) < 0x20 or ord(char) == 0x7F or 0xD800 <= ord(char) <= 0xDFFF for char in text):
-        raise ValueError("holds a line end or another control character; look at its quotes")
-    return text
-
-
-def _visible_ascii(text: str) -> str:
-    if not all(0x21 <= ord(char) <= 0x7E for char in text):
-        raise ValueError("may only hold visible ASCII characters, as a header field does; no spaces")
-    return text
-
-
-def _hard_to_guess(text: str) -> str:
-    if len(text) < SHORTEST_TOKEN:
-        raise ValueError(f"must have at least {SHORTEST_TOKEN} characters; better 22 random ones or more")
-    return text
-
-
-def _empty_is_none(value: object) -> object:
-    return None if value == "" else value
-
-
-def _empty_is_mapping(value: object) -> object:
-    return {} if value is None else value
-
-
-def _no_colon(text: str) -> str:
-    if ":" in text:
-        raise ValueError("must not hold a colon: HTTP Basic ends the user name there (RFC 7617)")
-    return text
-
-
-def _api_name(text: str) -> str:
-    if text not in API_NAMES:
-        raise ValueError(f"must be one of {', '.join(API_NAMES)}{nearest(text, API_NAMES)}")
-    return text
-
-
-def _schema(kind: str | list[str], **more: object) -> WithJsonSchema:
-    return WithJsonSchema({"type": kind, **more})
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-AnyText = Annotated[str, AfterValidator(_printable)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
-OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
-Token = Annotated[Text, AfterValidator(_visible_ascii)]
-CallerToken = Annotated[Token, AfterValidator(_hard_to_guess)]
-Flag = Annotated[bool, BeforeValidator(units.flag)]
-Count = Annotated[int, BeforeValidator(units.count), _schema("integer", minimum=1)]
-Seconds = Annotated[float, BeforeValidator(units.seconds), _schema(["string", "number"], examples=["30s"])]
-Timeout = Annotated[
-    float, BeforeValidator(units.positive_seconds), _schema(["string", "number"], examples=["30s"])
-]
-Octets = Annotated[int, BeforeValidator(units.octets), _schema(["string", "integer"], examples=["64KiB"])]
-Port = Annotated[
-    Listen, PlainValidator(addresses.listen), _schema(["string", "integer"], examples=["127.0.0.1:19090"])
-]
-ListenAt = Annotated[
-    Listen, PlainValidator(addresses.listen_at), _schema(["string", "integer"], examples=["localhost:19080"])
-]
-Url = Annotated[BaseUrl, PlainValidator(addresses.base_url), _schema("string", format="uri")]
-TokenUrl = Annotated[str, AfterValidator(addresses.token_url), _schema("string", format="uri")]
-HostName = Annotated[str, AfterValidator(addresses.host_name)]
-Origin = Annotated[str, AfterValidator(addresses.origin)]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
-
-
-class _WithSecret(_Model):
-    def _exactly_one(self, key: str) -> None:
-        text, file = getattr(self, key), getattr(self, f"{key}_file")
-        if text is None and file is None:
-            raise KeyProblem(key, f"is missing: write {key} or {key}_file")
-        if text is not None and file is not None:
-            raise KeyProblem(key, f"is there next to {key}_file; keep one of them")
-
-
-class ClusterDocument(_Model):
+class ClusterDocument(Model):
     """A cluster of Camunda SaaS; gives each upstream its URL."""
 
-    region: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")]
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$")]
+    region: Label
+    """Its region, as in bru-2."""
+    id: Label
+    """Its id, as Console shows it."""
 
 
-class TlsDocument(_Model):
-    """How the server's certificate is verified."""
-
-    ca_file: Text | None = None
-    server_name: HostName | None = None
-
-
-class UpstreamDocument(_Model):
+class UpstreamDocument(Model):
     """One Camunda API and its local port."""
 
-    api: Annotated[Text, AfterValidator(_api_name)] | None = None
+    api: ApiName | None = None
+    """What it is; default: the entry's name, if it is a preset, else `other`."""
     url: Url | None = None
+    """Base URL, its path is put before every request's path; default: from `cluster`."""
     listen: ListenAt | None = None
+    """HOST:PORT, PORT or unix:/path; port 0 takes a free one; default: localhost and the preset's port."""
     credential: Text | None = None
+    """Name under `credentials`; default: the only one, if there is one."""
     audience: AnyText | None = None
+    """What to ask a token for; default: the credential's own, else the preset's on SaaS, else none."""
     tls: TlsDocument = TlsDocument()
+    """TLS towards this upstream."""
+    http_proxy: WayOut | None = None
+    """CONNECT proxy towards this upstream: `http://HOST:PORT`, or `env` for HTTPS_PROXY and NO_PROXY."""
     connect_timeout: Timeout = 5.0
+    """For TCP and TLS."""
     response_timeout: Timeout = 600.0
+    """Until the response head; long polls take their time."""
     idle_timeout: Timeout = 600.0
+    """Between two octets of a body."""
     max_connections: Count = 256
+    """To this upstream; further requests wait 10 s, then they are answered 503."""
     replay_buffer: Octets = 64 * 1024
+    """A body up to this size can be sent again for a repair."""
 
 
-class OAuth2Document(_WithSecret):
-    """OAuth 2.0 client credentials."""
-
-    type: Literal["oauth2"]
-    token_url: TokenUrl | None = None
-    client_id: Text
-    client_secret: Text | None = Field(default=None, repr=False)
-    client_secret_file: Text | None = None
-    auth_method: AuthMethod = "client_secret_post"
-    audience: OptionalText = None
-    scope: OptionalText = None
-    resource: OptionalText = None
-    parameters: dict[Text, AnyText] = Field(default={}, repr=False)
-    wait: Seconds = 10.0
-    request_format: RequestFormat = "form"
-    tls: TlsDocument = TlsDocument()
-    timeout: Timeout = 45.0
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        self._exactly_one("client_secret")
-        own = {"grant_type", "client_id", "client_secret", "audience", "scope", "resource"}
-        if own & self.parameters.keys():
-            raise KeyProblem(
-                "parameters", f"must not hold what the proxy sends itself: {', '.join(sorted(own))}"
-            )
-        return self
-
-
-class BearerDocument(_WithSecret):
-    """A shared token."""
-
-    type: Literal["bearer"]
-    token: Token | None = Field(default=None, repr=False)
-    token_file: Text | None = None
-    wait: Seconds = 10.0
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        self._exactly_one("token")
-        return self
-
-
-class BasicDocument(_WithSecret):
-    """A user and a password, sent with every request."""
-
-    type: Literal["basic"]
-    username: Annotated[Text, AfterValidator(_no_colon)]
-    password: Text | None = Field(default=None, repr=False)
-    password_file: Text | None = None
-    wait: Seconds = 10.0
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        self._exactly_one("password")
-        return self
-
-
-class NoneDocument(_Model):
-    """Nothing is injected; the caller's own credential passes."""
-
-    type: Literal["none"]
-    wait: Seconds = 10.0
-
-
-CredentialDocument = OAuth2Document | BearerDocument | BasicDocument | NoneDocument
-CREDENTIALS: dict[str, type[BaseModel]] = {
-    "oauth2": OAuth2Document,
-    "bearer": BearerDocument,
-    "basic": BasicDocument,
-    "none": NoneDocument,
-}
-
-
-class GuardDocument(_Model):
+class GuardDocument(Model):
     """Who may talk to the proxy."""
 
     allow_non_loopback: Flag = False
-    allowed_hosts: list[HostName] = []
-    allowed_origins: list[Origin] = []
+    """Needed as well, where a listener is not on loopback."""
+    allowed_hosts: list[HostName] = Field(default=[])
+    """Host names a listener answers to, beyond localhost's own."""
+    allowed_origins: list[Origin] = Field(default=[])
+    """Web pages that may use the listeners: scheme://host or scheme://host:port."""
     caller_token: CallerToken | None = Field(default=None, repr=False)
+    """What callers must show in X-Proxy-Token; better `caller_token_file`."""
     caller_token_file: Text | None = None
+    """File with the caller token, read again whenever it changes."""
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
@@ -231,40 +90,53 @@ class GuardDocument(_Model):
         return self
 
 
-class AdminDocument(_Model):
+class AdminDocument(Model):
     """Status, health and metrics."""
 
     listen: Port | None = None
+    """Status, health and metrics: HOST:PORT or PORT; default: 127.0.0.1:19090."""
     probe_listen: Port | None = None
+    """Health and metrics only, for a kubelet: 0.0.0.0:19091; default: not there."""
 
 
-class LogDocument(_Model):
+class LogDocument(Model):
     """What is logged, and how."""
 
-    level: LogLevel = "info"
-    format: LogFormat = "auto"
+    level: Annotated[LogLevel, choice(get_args(LogLevel))] = "info"
+    """The least that is logged."""
+    format: Annotated[LogFormat, choice(get_args(LogFormat))] = "auto"
+    """`auto` is console on a terminal, else json."""
     requests: Flag = False
+    """A line for each request."""
 
 
-class ShutdownDocument(_Model):
+class ShutdownDocument(Model):
     """How the proxy stops."""
 
     delay: Seconds = 0.0
+    """Keep accepting first."""
     grace: Seconds = 30.0
+    """Then let what runs end."""
 
 
-_Nothing = BeforeValidator(_empty_is_mapping)
-_Upstream = Annotated[UpstreamDocument, _Nothing]
+_Upstream = Annotated[UpstreamDocument, Nothing]
 _Credential = Annotated[CredentialDocument, Field(discriminator="type")]
 
 
-class Document(_Model):
+class Document(Model):
     """The whole file."""
 
     cluster: ClusterDocument | None = None
-    upstreams: Annotated[dict[Name, _Upstream], _Nothing] = {}
-    credentials: Annotated[dict[Name, _Credential], _Nothing] = {}
-    guard: Annotated[GuardDocument, _Nothing] = GuardDocument()
-    admin: Annotated[AdminDocument, _Nothing] = AdminDocument()
-    log: Annotated[LogDocument, _Nothing] = LogDocument()
-    shutdown: Annotated[ShutdownDocument, _Nothing] = ShutdownDocument()
+    """A cluster of Camunda SaaS; gives each upstream without a `url` its own."""
+    upstreams: Annotated[dict[Name, _Upstream], Nothing] = Field(default={})
+    """An entry for each Camunda API; zeebe, operate, tasklist, optimize, console and modeler are presets."""
+    credentials: Annotated[dict[Name, _Credential], Nothing] = Field(default={})
+    """Ways of getting a credential, by name."""
+    guard: Annotated[GuardDocument, Nothing] = GuardDocument()
+    """Who may talk to the proxy."""
+    admin: Annotated[AdminDocument, Nothing] = AdminDocument()
+    """Status, health and metrics."""
+    log: Annotated[LogDocument, Nothing] = LogDocument()
+    """What is logged, and how."""
+    shutdown: Annotated[ShutdownDocument, Nothing] = ShutdownDocument()
+    """How the proxy stops."""

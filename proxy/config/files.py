@@ -47,9 +47,18 @@ def caller_token_file_problem(path: Path) -> str | None:
     return f"names {path}, which does not hold {SHORTEST_TOKEN} or more visible ASCII characters alone"
 
 
-def ca_file_problem(path: Path) -> str | None:
+def certificate_file_problem(path: Path) -> str | None:
     """Why the file holds no certificates; None: it looks as if it does."""
     return _problem(path, b"-----BEGIN ", "holds no certificate in PEM form")
+
+
+def key_file_problem(path: Path) -> str | None:
+    """Why the file holds no private key that can be used; None: it looks as if it does."""
+    if (problem := _problem(path, b"PRIVATE KEY-----", "holds no private key in PEM form")) is not None:
+        return problem
+    if b"ENCRYPTED" in path.read_bytes():
+        return f"names {path}, which is encrypted; name one without a passphrase"
+    return None
 
 
 def _problem(path: Path, marker: bytes, otherwise: str) -> str | None:

@@ -13,7 +13,8 @@ from proxy.config.findings import Findings, Written
 from proxy.config.findings import Path as Place
 from proxy.config.mistakes import understand
 from proxy.config.model import Config
-from proxy.config.resolve import ListenHost, resolve
+from proxy.config.resolve import resolve
+from proxy.config.sources import ListenHost
 from proxy.config.strict_yaml import read_yaml
 from proxy.config.variables import parse_env_file, substitute
 from proxy.errors import ConfigError, Problem
@@ -48,6 +49,7 @@ def load(
     variables: dict[str, str] = {}
     if env_file is not None:
         variables = parse_env_file(read_utf8(directory / env_file, str(env_file)), str(env_file))
+    known = {**variables, **environ}
     path = _find(config, environ, directory)
     problems: dict[Place, Problem] = {}
     notices: tuple[str, ...] = ()
@@ -56,14 +58,16 @@ def load(
         written, notices = from_variables(environ, variables)
     else:
         source, folder = str(path), (directory / path).parent
-        put = partial(substitute, variables={**variables, **environ})
+        put = partial(substitute, variables=known)
         written, problems = read_yaml(read_utf8(directory / path, source), source, put)
     written = _overridden(written, environ)
     findings = Findings(written, problems)
     findings.notices.extend(notices)
     listen_host = _listen_host(environ, findings)
     document = understand(written, findings)
-    result = resolve(document, written, findings, source=source, folder=folder, listen_host=listen_host)
+    result = resolve(
+        document, written, findings, source=source, folder=folder, environ=known, listen_host=listen_host
+    )
     if findings.problems:
         raise ConfigError(*findings.problems)
     return result

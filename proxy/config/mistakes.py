@@ -7,26 +7,21 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
+from proxy.config.credential_document import CREDENTIALS, TlsDocument
 from proxy.config.document import (
-    CREDENTIALS,
     AdminDocument,
     ClusterDocument,
     Document,
     GuardDocument,
-    KeyProblem,
     LogDocument,
     ShutdownDocument,
-    TlsDocument,
     UpstreamDocument,
 )
 from proxy.config.findings import Findings, Path, Written, nearest
+from proxy.config.kinds import KeyProblem
 
-# Keys and values of docs/reference.md that a later version brings.
-NOT_YET = frozenset({
-    "allow", "as_session", "cert_file", "certificate_file", "deny", "dialect", "http_proxy", "issuer_url",
-    "key_file", "key_id", "login_url", "max_idle", "private_key_file", "private_key_jwt", "read_only",
-    "session", "tls_client_auth",
-})  # fmt: skip
+NOT_YET = frozenset({"allow", "deny", "read_only"})
+"""Keys of docs/reference.md that a later version brings."""
 NOT_YET_MESSAGE = "is not known yet in this version"
 
 _SENTENCES = {
@@ -79,7 +74,7 @@ def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path,
     match kind:
         case "value_error":
             cause = error["ctx"]["error"]
-            return ((*path, cause.key) if isinstance(cause, KeyProblem) else path), str(cause)
+            return ((*path, *cause.key.split(".")) if isinstance(cause, KeyProblem) else path), str(cause)
         case "extra_forbidden":
             return path, _unknown(path, written)
         case "union_tag_not_found" if isinstance(value, dict):
@@ -87,7 +82,7 @@ def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path,
         case "union_tag_invalid":
             return (*path, "type"), _choice(value["type"], CREDENTIALS)
         case "literal_error":
-            return path, _choice(value, re.findall(r"'(\w+)'", error["ctx"]["expected"]))
+            return path, _choice(value, re.findall(r"'([\w-]+)'", error["ctx"]["expected"]))
         case "string_type":
             return path, "is empty" if value is None else "must be a single text, not a list or a mapping"
     return path, _SENTENCES.get(kind, f"is not right ({kind})")
@@ -117,8 +112,6 @@ def _model_at(path: Path, written: Written) -> type[BaseModel] | None:
 
 def _choice(value: object, known: Iterable[str]) -> str:
     choices = ", ".join(known)
-    if isinstance(value, str) and value in NOT_YET:
-        return f"`{value}` {NOT_YET_MESSAGE}; one of {choices}"
     return f"must be one of {choices}{nearest(value, known) if isinstance(value, str) else ''}"
 
 

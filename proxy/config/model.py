@@ -129,6 +129,9 @@ class HttpProxy:
     port: int
     user: str | None = field(default=None, repr=False)
 
+    def __str__(self) -> str:
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
@@ -301,6 +304,8 @@ class Config:
         source: where it came from, for people: a file name, `--env-file NAME`, `environment`.
         credentials: by name; only those that an upstream uses.
         notices: sentences to be logged once at start, without secrets.
+        origins: where each credential came from, by its name, and the address that it is got at, by
+            `NAME.at`; for people, as `Upstream.origins`.
     """
 
     source: str
@@ -311,6 +316,7 @@ class Config:
     log: Log
     shutdown: Shutdown
     notices: tuple[str, ...]
+    origins: Mapping[str, str]
 
 
 def is_loopback(host: str) -> bool:

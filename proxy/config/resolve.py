@@ -1,61 +1,20 @@
 """From what was written to what it means: presets, defaults, references."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from proxy.config import addresses
 from proxy.config.checks import check_listeners, notice_clear_text
-from proxy.config.document import (
-    BasicDocument,
-    BearerDocument,
-    CredentialDocument,
-    Document,
-    OAuth2Document,
-    TlsDocument,
-)
-from proxy.config.files import ca_file_problem, caller_token_file_problem, secret_file_problem
+from proxy.config.credential_document import OAuth2Document
+from proxy.config.credentials import credential
+from proxy.config.document import Document
+from proxy.config.files import caller_token_file_problem
 from proxy.config.findings import Findings, Written, nearest
 from proxy.config.findings import Path as Place
-from proxy.config.model import (
-    Admin,
-    Api,
-    BaseUrl,
-    Basic,
-    Bearer,
-    Config,
-    CredentialConfig,
-    Guard,
-    Listen,
-    Log,
-    NoCredential,
-    OAuth2,
-    SecretRef,
-    Shutdown,
-    Tls,
-    Upstream,
-)
-from proxy.config.presets import PRESETS, SAAS_TOKEN_URL, api_named
-
-
-@dataclass(frozen=True, slots=True)
-class ListenHost:
-    """Replaces the host of every upstream's listener; `origin` is the variable that says so."""
-
-    host: str
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Sources:
-    """What every step looks at; `folder` is where relative files are."""
-
-    document: Document
-    written: Written
-    findings: Findings
-    folder: Path
-    listen_host: ListenHost | None
+from proxy.config.model import Admin, Api, BaseUrl, Config, Guard, Listen, Log, SecretRef, Shutdown, Upstream
+from proxy.config.presets import PRESETS, api_named
+from proxy.config.sources import ListenHost, Sources, http_proxy, secret, tls
 
 
 def resolve(
@@ -65,17 +24,24 @@ def resolve(
     *,
     source: str,
     folder: Path,
+    environ: Mapping[str, str],
     listen_host: ListenHost | None,
 ) -> Config:
-    """The configuration; only good if `findings` has no problems afterwards."""
-    sources = _Sources(document, written, findings, folder, listen_host)
+    """The configuration; only good if `findings` has no problems afterwards.
+
+    Args:
+        source: where it came from, for people.
+        folder: where relative files are.
+        environ: what `http_proxy: env` means.
+    """
+    sources = Sources(document, written, findings, folder, environ, listen_host)
     if not written.tree.get("upstreams"):
         findings.add(("upstreams",), "is missing: name at least one API, as in upstreams: {zeebe: {}}")
     apis = {name: api_named(upstream.api or name) for name, upstream in document.upstreams.items()}
     listens = {name: _listen(name, api, sources) for name, api in apis.items()}
     found = [_upstream(name, api, listens[name], sources) for name, api in apis.items()]
     upstreams = tuple(upstream for upstream in found if upstream is not None)
-    credentials = {name: _credential(name, upstreams, sources) for name in document.credentials}
+    credentials = {name: credential(name, upstreams, sources) for name in document.credentials}
     used = {upstream.credential for upstream in upstreams}
     for name in credentials:
         if name not in used:
@@ -93,29 +59,30 @@ def resolve(
         log=Log(document.log.level, document.log.format, document.log.requests),
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
         notices=tuple(findings.notices),
+        origins=MappingProxyType(_credential_origins(used, sources)),
     )
 
 
-def _upstream(name: str, api: Api, listen: Listen | None, sources: _Sources) -> Upstream | None:
+def _upstream(name: str, api: Api, listen: Listen | None, sources: Sources) -> Upstream | None:
     """None: something it cannot do without is missing, and `findings` says so."""
     document = sources.document.upstreams[name]
     place: Place = ("upstreams", name)
     described = sources.written.described
     url = _url(name, api, sources)
-    credential = _credential_name(name, sources)
-    tls = _tls(document.tls, place, sources)
-    if url is None or listen is None or credential is None:
+    credential_name = _credential_name(name, sources)
+    trust = tls(document.tls, place, sources)
+    if url is None or listen is None or credential_name is None:
         return None
-    audience, audience_origin = _audience(name, api, url, credential, sources)
+    audience, audience_origin = _audience(name, api, url, credential_name, sources)
     return Upstream(
         name=name,
         api=api,
         url=url,
         listen=listen,
-        credential=credential,
+        credential=credential_name,
         audience=audience,
-        tls=tls,
-        http_proxy=None,
+        tls=trust,
+        http_proxy=http_proxy(document.http_proxy, url, place, sources),
         connect_timeout=document.connect_timeout,
         response_timeout=document.response_timeout,
         idle_timeout=document.idle_timeout,
@@ -135,12 +102,23 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: _Sources) -> 
     )
 
 
-def _guard(sources: _Sources) -> Guard:
+def _credential_origins(names: Iterable[str], sources: Sources) -> dict[str, str]:
+    described = sources.written.described
+    found: dict[str, str] = {}
+    for name in names:
+        place = ("credentials", name)
+        found[name] = described(place) or ""
+        written = (described((*place, key)) for key in ("token_url", "issuer_url", "login_url"))
+        found[f"{name}.at"] = next((origin for origin in written if origin is not None), "default")
+    return found
+
+
+def _guard(sources: Sources) -> Guard:
     document = sources.document.guard
     token = None
     if document.caller_token_file is not None:
         place: Place = ("guard", "caller_token_file")
-        token = _secret(None, document.caller_token_file, place, sources, caller_token_file_problem)
+        token = secret(None, document.caller_token_file, place, sources, caller_token_file_problem)
     elif document.caller_token is not None:
         token = SecretRef(text=document.caller_token)
     return Guard(
@@ -148,7 +126,7 @@ def _guard(sources: _Sources) -> Guard:
     )
 
 
-def _url(name: str, api: Api, sources: _Sources) -> BaseUrl | None:
+def _url(name: str, api: Api, sources: Sources) -> BaseUrl | None:
     document, place = sources.document, ("upstreams", name, "url")
     url = document.upstreams[name].url
     if url is not None:
@@ -169,7 +147,7 @@ def _url(name: str, api: Api, sources: _Sources) -> BaseUrl | None:
     return None
 
 
-def _listen(name: str, api: Api, sources: _Sources) -> Listen | None:
+def _listen(name: str, api: Api, sources: Sources) -> Listen | None:
     listen = sources.document.upstreams[name].listen
     if listen is None and api == "other":
         sources.findings.add(("upstreams", name, "listen"), "is missing: write the port, as in listen: 19100")
@@ -181,7 +159,7 @@ def _listen(name: str, api: Api, sources: _Sources) -> Listen | None:
     return Listen(sources.listen_host.host, listen.port)
 
 
-def _credential_name(name: str, sources: _Sources) -> str | None:
+def _credential_name(name: str, sources: Sources) -> str | None:
     written = sources.written.tree.get("credentials")
     names = list(written) if isinstance(written, dict) else []
     chosen = sources.document.upstreams[name].credential
@@ -200,9 +178,7 @@ def _credential_name(name: str, sources: _Sources) -> str | None:
     return None
 
 
-def _audience(
-    name: str, api: Api, url: BaseUrl, credential: str, sources: _Sources
-) -> tuple[str | None, str]:
+def _audience(name: str, api: Api, url: BaseUrl, credential: str, sources: Sources) -> tuple[str | None, str]:
     """What to ask a token for, and where that comes from; an empty text asks for none."""
     own = sources.document.upstreams[name].audience
     document = sources.document.credentials.get(credential)
@@ -220,80 +196,3 @@ def _audience(
     if url.saas and api in PRESETS:
         return PRESETS[api].audience, f"preset {api}"
     return None, "none"
-
-
-def _credential(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> CredentialConfig:
-    document: CredentialDocument = sources.document.credentials[name]
-    place: Place = ("credentials", name)
-    match document:
-        case OAuth2Document():
-            return OAuth2(
-                name=name,
-                token_url=document.token_url or _saas_token_url(name, upstreams, sources),
-                issuer_url=None,
-                client_id=document.client_id,
-                private_key=None,
-                key_id=None,
-                certificate_file=None,
-                client_secret=_secret(
-                    document.client_secret,
-                    document.client_secret_file,
-                    (*place, "client_secret_file"),
-                    sources,
-                ),
-                auth_method=document.auth_method,
-                audience=document.audience,
-                scope=document.scope,
-                resource=document.resource,
-                parameters=MappingProxyType(document.parameters),
-                request_format=document.request_format,
-                tls=_tls(document.tls, place, sources),
-                http_proxy=None,
-                timeout=document.timeout,
-                wait=document.wait,
-            )
-        case BearerDocument():
-            token = _secret(document.token, document.token_file, (*place, "token_file"), sources)
-            return Bearer(name, token, document.wait)
-        case BasicDocument():
-            password = _secret(document.password, document.password_file, (*place, "password_file"), sources)
-            return Basic(name, document.username, password, as_session=False, wait=document.wait)
-        case _:
-            return NoCredential(name)
-
-
-def _saas_token_url(name: str, upstreams: Sequence[Upstream], sources: _Sources) -> str:
-    """Camunda SaaS's, unless an upstream elsewhere shares the credential: its secret would go astray."""
-    for upstream in upstreams:
-        if upstream.credential == name and not upstream.url.saas:
-            sources.findings.add(
-                ("credentials", name, "token_url"),
-                f"is missing: upstream `{upstream.name}` is not on Camunda SaaS, so there is no default; "
-                "write your identity provider's token endpoint, so that no secret goes to the wrong place",
-            )
-            break
-    return SAAS_TOKEN_URL
-
-
-def _secret(
-    text: str | None,
-    file: str | None,
-    place: Place,
-    sources: _Sources,
-    problem_of: Callable[[Path], str | None] = secret_file_problem,
-) -> SecretRef:
-    if file is None:
-        return SecretRef(text=text)
-    path = sources.folder.absolute() / file
-    if (problem := problem_of(path)) is not None:
-        sources.findings.add(place, problem)
-    return SecretRef(file=path)
-
-
-def _tls(document: TlsDocument, owner: Place, sources: _Sources) -> Tls:
-    if document.ca_file is None:
-        return Tls(None, document.server_name)
-    path = sources.folder.absolute() / document.ca_file
-    if (problem := ca_file_problem(path)) is not None:
-        sources.findings.add((*owner, "tls", "ca_file"), problem)
-    return Tls(path, document.server_name)

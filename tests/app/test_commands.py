@@ -1,12 +1,16 @@
 """Commands, their words and their exit codes."""
 
+import asyncio
+import json
 import re
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.app.command import command
+from proxy.config.variables import parse_env_file
+from tests.app.command import command, proxy
 
 ROOT = Path(__file__).parents[2]
 SECRET = "canary-0815-secret"
@@ -35,7 +39,6 @@ WRONG = {
         "token_url",
     ),
     "unset variable": (GOOD.replace(SECRET, "'${NOT_SET_ANYWHERE}'"), "NOT_SET_ANYWHERE"),
-    "not known yet": (GOOD.replace("type: oauth2", "type: session"), "not known yet"),
     "no YAML": ("upstreams: [", "line"),
 }
 
@@ -95,6 +98,144 @@ async def test_check_prints_where_each_value_came_from(tmp_path: Path) -> None:
     assert SECRET not in out
 
 
+KINDS = """
+upstreams:
+  zeebe: {url: 'https://camunda.example', credential: signed, http_proxy: env}
+  operate: {url: 'http://localhost:8081', credential: login}
+credentials:
+  signed: {type: oauth2, issuer_url: 'https://login.example', client_id: a, client_secret: %s,
+    http_proxy: 'http://user:%s@proxy.example:3128'}
+  login: {type: session, username: demo, password: %s, dialect: login}
+"""
+
+
+async def test_check_prints_how_and_where_each_credential_is_got(tmp_path: Path) -> None:
+    (tmp_path / "camunda-auth-proxy.yaml").write_text(KINDS.replace("%s", SECRET), encoding="utf-8")
+    environ = {"HTTPS_PROXY": f"http://u:{SECRET}@other.example:8"}
+    code, out, err = await command("check", folder=tmp_path, environ=environ)
+    assert code == 0, err
+    lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
+    assert "https://camunda.example via http://other.example:8" in out
+    at = lines.index(
+        [
+            "signed",
+            "oauth2, client_secret_post",
+            "https://login.example (issuer) via http://proxy.example:3128",
+        ]
+    )
+    assert lines[at + 1] == ["line 6", "line 6"]
+    assert lines[at + 2 : at + 4] == [
+        ["login", "session", "the upstream, dialect login"],
+        ["line 8", "default"],
+    ]
+    assert SECRET not in out + err
+
+
+async def test_the_schema_is_printed() -> None:
+    code, out, _ = await command("schema")
+    assert code == 0
+    assert json.loads(out)["$id"] == "urn:camunda-auth-proxy:configuration"
+
+
+ENV = """
+upstreams:
+  open: {api: zeebe, url: 'http://localhost:8080', listen: 19380}
+  second: {api: zeebe, url: 'http://localhost:8080', listen: 0}
+  operate: {url: 'http://localhost:8081', listen: '0.0.0.0:19381'}
+  console: {url: 'http://localhost:8087', listen: '127.0.0.1:19387'}
+  modeler: {url: 'http://localhost:8070'}
+  tasklist: {url: 'http://localhost:8082', listen: 'unix:/tmp/tasklist.sock'}
+  engine: {url: 'http://localhost:9', listen: '[::1]:19388'}
+credentials: {nothing: {type: none}}
+guard: {allow_non_loopback: true}
+"""
+POINTED = {
+    "CAMUNDA_AUTH_STRATEGY": "NONE",
+    "CAMUNDA_OAUTH_DISABLED": "true",
+    "CAMUNDA_CLIENT_MODE": "self-managed",
+    "CAMUNDA_CLIENT_AUTH_METHOD": "none",
+    "CAMUNDA_REST_ADDRESS": "http://localhost:19380",
+    "CAMUNDA_CLIENT_RESTADDRESS": "http://localhost:19380",
+    "CAMUNDA_BASE_URL": "http://localhost:19380",
+    "ZEEBE_REST_ADDRESS": "http://localhost:19380",
+    "CAMUNDA_OPERATE_BASE_URL": "http://127.0.0.1:19381",
+    "CAMUNDA_CONSOLE_BASE_URL": "http://127.0.0.1:19387",
+    "CAMUNDA_MODELER_BASE_URL": "http://localhost:19070/api",
+}
+
+
+@pytest.mark.parametrize("form", ["shell", "dotenv", "json"])
+async def test_env_points_every_client_at_the_proxy(form: str, tmp_path: Path) -> None:
+    (tmp_path / "camunda-auth-proxy.yaml").write_text(ENV, encoding="utf-8")
+    code, out, err = await command("env", "--format", form, folder=tmp_path)
+    assert code == 0, err
+    match form:
+        case "shell":
+            assert "export CAMUNDA_REST_ADDRESS='http://localhost:19380'\n" in out
+            found = await evaluated(out)
+        case "dotenv":
+            found = parse_env_file(out, "out")
+        case _:
+            found = json.loads(out)
+    assert found == POINTED
+    assert [line for line in err.splitlines() if "left out" in line] == [
+        "upstream `second` is left out: `open` is the first of its API.",
+        "upstream `tasklist` is left out: Camunda's clients cannot use a Unix socket.",
+        "upstream `engine` is left out: Camunda's clients have no variable for it.",
+    ]
+
+
+async def test_env_says_how_clients_show_the_callers_token(tmp_path: Path) -> None:
+    text = GOOD + f"guard: {{caller_token: {SECRET}}}\n"
+    (tmp_path / "camunda-auth-proxy.yaml").write_text(text, encoding="utf-8")
+    code, out, err = await command("env", folder=tmp_path)
+    assert (code, "CAMUNDA_REST_ADDRESS='http://localhost:19080'" in out) == (0, True)
+    assert "guard.caller_token is set, and clients must show it" in err
+    assert "CAMUNDA_OAUTH_DISABLED" not in out
+    assert SECRET not in out + err
+
+
+async def evaluated(text: str) -> dict[str, str]:
+    """What a shell's environment has, once it has evaluated `text`."""
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        f'eval "$TEXT"; exec {sys.executable} -c "import json, os; print(json.dumps(dict(os.environ)))"',
+        env={"TEXT": text},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    environ = json.loads(out)
+    return {name: environ[name] for name in environ if name.startswith(("CAMUNDA_", "ZEEBE_"))}
+
+
+async def test_env_asks_the_running_proxy_for_its_free_ports(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        admin = f"127.0.0.1:{sock.getsockname()[1]}"
+    text = (
+        "upstreams: {optimize: {url: 'http://localhost:8083', listen: 0}}\n"
+        f"credentials: {{nothing: {{type: none}}}}\nadmin: {{listen: '{admin}'}}\n"
+    )
+    async with proxy(tmp_path, text) as running:
+        url = await running.url("optimize")
+        await running.admin()
+        code, out, err = await command("env", "--format", "json", folder=tmp_path)
+        assert code == 0, err
+        found = json.loads(out)
+        assert (found["CAMUNDA_OPTIMIZE_BASE_URL"], found["CAMUNDA_OAUTH_DISABLED"]) == (url, "true")
+        (tmp_path / "other.yaml").write_text(text.replace("optimize: {", "mine: {api: optimize, "))
+        code, _, err = await command("env", "--config", "other.yaml", folder=tmp_path)
+        assert (code, "upstreams.mine.listen has port 0, and the running proxy does not serve it" in err) == (
+            2,
+            True,
+        )
+    code, out, err = await command("env", folder=tmp_path)
+    assert (code, out) == (2, "")
+    assert f"no proxy answers at http://{admin} to say which port it took" in err
+    assert "Traceback" not in err
+
+
 async def test_health_and_wait_say_that_nobody_answers() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else takes it
@@ -137,3 +278,4 @@ async def test_the_demo_shows_everything_answered() -> None:
     assert "Everything was answered." in out
     assert " 0 waited for a token" in out
     assert "1 request sent again" in out
+    assert "50 answered 200, 1 login for all of them." in out

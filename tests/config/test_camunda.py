@@ -1,12 +1,14 @@
 """The variables of Camunda's own clients."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from proxy.config.camunda_credentials import UNREAD
 from proxy.config.load import load
-from proxy.config.model import Basic, Bearer, Config, OAuth2, SecretRef
+from proxy.config.model import Basic, Bearer, Config, OAuth2, SecretRef, Session, Tls
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.errors import ConfigError
 
@@ -169,6 +171,87 @@ def test_a_strategy_that_is_named_counts(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        (None, None),
+        ("http://operate:8081/api/login", "http://operate:8081"),
+        ("http://camunda/base/login/", "http://camunda/base"),
+        ("http://camunda", "http://camunda"),
+    ],
+)
+def test_a_cookie_is_got_by_a_login_with_demo_where_nothing_else_is_said(
+    url: str | None, base: str | None
+) -> None:
+    config = read({**REST, "CAMUNDA_AUTH_STRATEGY": "COOKIE", "CAMUNDA_COOKIE_AUTH_URL": url or ""})
+    credential = config.credentials["camunda"]
+    assert isinstance(credential, Session)
+    assert (credential.username, credential.password) == ("demo", SecretRef(text="demo"))
+    assert (str(credential.login_url) if credential.login_url else None) == base
+    assert config.notices[:2] == (
+        "CAMUNDA_COOKIE_AUTH_USERNAME is not set: `demo` is used, as by Camunda's JavaScript client",
+        "CAMUNDA_COOKIE_AUTH_PASSWORD is not set: `demo` is used, as by Camunda's JavaScript client",
+    )
+
+
+def test_a_cookies_user_and_password_are_enough() -> None:
+    user = {"CAMUNDA_COOKIE_AUTH_USERNAME": "act", "CAMUNDA_COOKIE_AUTH_PASSWORD": "canary"}
+    config = read({**REST, **user})
+    assert config.credentials["camunda"] == Session(
+        "camunda", None, "act", SecretRef(text="canary"), "auto", 1500.0, 10.0
+    )
+    assert config.notices == ()
+    assert isinstance(read({**REST, **OAUTH, **user}).credentials["camunda"], OAuth2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CAMUNDA_ISSUER_URL", "https://login.example/realm/"),
+        ("CAMUNDA_CLIENT_AUTH_ISSUERURL", "https://login.example/realm"),
+        (
+            "CAMUNDA_WELL_KNOWN_CONFIGURATION_URL",
+            "https://login.example/realm/.well-known/openid-configuration",
+        ),
+    ],
+)
+def test_an_issuer_names_the_token_endpoint(name: str, value: str) -> None:
+    client = {"CAMUNDA_CLIENT_ID": "id", "CAMUNDA_CLIENT_SECRET": "canary"}
+    credential = oauth2(read({**REST, **client, name: value}))
+    assert (credential.token_url, credential.issuer_url) == (None, "https://login.example/realm")
+    both = read({**REST, **OAUTH, name: value})
+    assert (oauth2(both).token_url, oauth2(both).issuer_url) == ("https://login.example/t", None)
+    assert both.notices == (f"CAMUNDA_OAUTH_URL and {name} are both set; CAMUNDA_OAUTH_URL is used",)
+
+
+def test_certificates_are_for_apis_and_token_endpoint_alike(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "roots", "cert", "key")}
+    for name, path in files.items():
+        Path(path).write_text(f"-----BEGIN {'PRIVATE KEY' if name == 'key' else 'CERTIFICATE'}-----\n")
+    mtls = {
+        "CAMUNDA_CUSTOM_ROOT_CERT_PATH": files["roots"],
+        "CAMUNDA_MTLS_CERT_PATH": files["cert"],
+        "CAMUNDA_CUSTOM_PRIVATE_KEY_PATH": files["key"],
+    }
+    config = read({**REST, **OAUTH, **mtls})
+    tls = Tls(Path(files["roots"]), None, Path(files["cert"]), Path(files["key"]))
+    assert (config.upstreams[0].tls, oauth2(config).tls) == (tls, tls)
+    (notice,) = config.notices
+    assert notice.startswith("CAMUNDA_CUSTOM_ROOT_CERT_PATH: what it holds is trusted instead of")
+    java = read({**REST, **OAUTH, **mtls, "CAMUNDA_CA_CERTIFICATE_PATH": files["ca"]})
+    assert (java.upstreams[0].tls.ca_file, oauth2(java).tls.ca_file) == (
+        Path(files["ca"]),
+        Path(files["roots"]),
+    )
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_is_set_and_not_understood_is_named_with_what_to_use_instead(name: str) -> None:
+    (notice,) = read({**REST, **OAUTH, name: "canary"}).notices
+    assert re.match(rf"{name} is not read: .*(in a YAML file write|_PATH)", notice)
+    assert "canary" not in notice
+
+
+@pytest.mark.parametrize(
     ("environ", "sentence"),
     [
         ({}, "three ways to begin"),
@@ -178,10 +261,17 @@ def test_a_strategy_that_is_named_counts(name: str, value: str) -> None:
         (OAUTH, "no address among the variables"),
         ({**REST, **OAUTH, "CAMUNDA_AUTH_STRATEGY": "NONE"}, "`type: none` is only ever written by hand"),
         (
-            {**REST, **OAUTH, "CAMUNDA_AUTH_STRATEGY": "COOKIE"},
-            "CAMUNDA_AUTH_STRATEGY: is COOKIE, which is not known yet",
+            {**REST, "CAMUNDA_COOKIE_AUTH_USERNAME": "demo"},
+            "CAMUNDA_COOKIE_AUTH_PASSWORD: is missing or empty",
         ),
-        ({**REST, **OAUTH, "CAMUNDA_AUTH_STRATEGY": "canary"}, "must be one of OAUTH, OIDC, BASIC, BEARER"),
+        (
+            {**SAAS, "CAMUNDA_AUTH_STRATEGY": "COOKIE"},
+            "CAMUNDA_AUTH_STRATEGY: `camunda` is a session, but Camunda SaaS has no login with a password",
+        ),
+        (
+            {**REST, **OAUTH, "CAMUNDA_AUTH_STRATEGY": "canary"},
+            "must be one of OAUTH, OIDC, BASIC, BEARER, COOKIE",
+        ),
         ({**REST, "CAMUNDA_CLIENT_ID": "id"}, "CAMUNDA_CLIENT_SECRET: is missing or empty"),
         ({**REST, "CAMUNDA_CLIENT_SECRET": "canary"}, "CAMUNDA_CLIENT_ID: is missing or empty"),
         (
@@ -197,9 +287,25 @@ def test_a_strategy_that_is_named_counts(name: str, value: str) -> None:
                 **REST,
                 "CAMUNDA_CLIENT_ID": "id",
                 "CAMUNDA_CLIENT_SECRET": "canary",
-                "CAMUNDA_ISSUER_URL": "https://x",
+                "CAMUNDA_WELL_KNOWN_CONFIGURATION_URL": "https://x/canary",
             },
-            "CAMUNDA_ISSUER_URL: is not known yet",
+            "CAMUNDA_WELL_KNOWN_CONFIGURATION_URL: must end in /.well-known/openid-configuration",
+        ),
+        (
+            {**REST, "CAMUNDA_CLIENT_ID": "id", "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH": "x.p12"},
+            "CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH: is not read: in a YAML file write auth_method: ",
+        ),
+        (
+            {**REST, **OAUTH, "CAMUNDA_MTLS_CERT_PATH": "x"},
+            "CAMUNDA_MTLS_CERT_PATH: is set without CAMUNDA_MTLS_KEY_PATH; set both or none",
+        ),
+        (
+            {**REST, **OAUTH, "CAMUNDA_CUSTOM_PRIVATE_KEY_PATH": "x"},
+            "CAMUNDA_CUSTOM_PRIVATE_KEY_PATH: is set without CAMUNDA_MTLS_CERT_PATH; set both or none",
+        ),
+        (
+            {**REST, **OAUTH, "CAMUNDA_CA_CERTIFICATE_PATH": "not-there.pem"},
+            "not-there.pem, which does not exist",
         ),
         (
             {**OAUTH, "CAMUNDA_REST_ADDRESS": "http://u:canary@x"},

@@ -110,14 +110,21 @@ def test_the_host_of_every_listener_needs_to_be_allowed(tmp_path: Path) -> None:
     )
 
 
-def test_the_example_is_a_good_configuration() -> None:
-    example = ROOT / "config.example.yaml"
-    names = set(re.findall(r"\$\{(\w+)\}", example.read_text())) - {"NAME"}
-    config = load(
-        config=example, env_file=None, environ=dict.fromkeys(names, "a-value-of-any-kind"), directory=ROOT
-    )
+def pem(folder: Path) -> None:
+    """The certificates and keys that the example names."""
+    for name in ("company-ca.pem", "client.pem"):
+        (folder / name).write_text("-----BEGIN CERTIFICATE-----\n")
+    (folder / "client.key").write_text("-----BEGIN PRIVATE KEY-----\n")
+
+
+def test_the_example_is_a_good_configuration(tmp_path: Path) -> None:
+    example = (ROOT / "config.example.yaml").read_text()
+    pem(tmp_path)
+    names = set(re.findall(r"\$\{(\w+)\}", example)) - {"NAME"}
+    config = read(tmp_path, example, dict.fromkeys(names, "a-value-of-any-kind"))
     assert {type(credential).__name__ for credential in config.credentials.values()} == {
         "OAuth2",
+        "Session",
         "Bearer",
         "Basic",
         "NoCredential",
@@ -127,7 +134,7 @@ def test_the_example_is_a_good_configuration() -> None:
 
 def test_the_example_stays_good_without_its_comment_signs_before_settings(tmp_path: Path) -> None:
     example = (ROOT / "config.example.yaml").read_text()
-    (tmp_path / "company-ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    pem(tmp_path)
     names = set(re.findall(r"\$\{(\w+)\}", example)) - {"NAME"}
     whole = re.sub(r"^( +)# (?=( *)[a-z_]+:(?: |$))", r"\1", example, flags=re.MULTILINE)
     assert whole != example

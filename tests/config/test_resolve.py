@@ -8,11 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.config.document import Document, OAuth2Document
+from proxy.config.credential_document import OAuth2Document, SessionDocument
+from proxy.config.document import Document
 from proxy.config.mistakes import NOT_YET
-from proxy.config.model import Bearer, OAuth2, SecretRef
+from proxy.config.model import BaseUrl, Basic, Bearer, HttpProxy, OAuth2, SecretRef, Session
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.errors import ConfigError
+from tests.config.mistakes import CLIENT, CRED, ISSUED, MISTAKES, SESSION, UP
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, read, refused
 
 ROOT = Path(__file__).parents[2]
@@ -125,10 +127,15 @@ def test_a_secret_that_looks_like_a_number_is_not_changed(tmp_path: Path) -> Non
 
 
 def test_no_model_shows_a_secret() -> None:
-    shown = repr(
-        OAuth2Document(type="oauth2", client_id="i", client_secret="canary", parameters={"p": "canary"})
+    client = OAuth2Document(
+        type="oauth2",
+        client_id="i",
+        client_secret="canary",
+        parameters={"p": "canary"},
+        http_proxy="http://u:canary@x:1",  # type: ignore[arg-type]
     )
-    assert "canary" not in shown
+    session = SessionDocument(type="session", username="u", password="canary")
+    assert "canary" not in repr(client) + repr(session)
 
 
 @pytest.mark.parametrize(
@@ -156,138 +163,137 @@ def test_a_ca_file_must_hold_a_certificate(tmp_path: Path) -> None:
     assert "canary" not in problem
 
 
-UP = "upstreams: {zeebe: {url: 'http://localhost:8080', %s}}\n" + BEARER
-CRED = ZEEBE + "credentials: {c: {%s}}\n"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\n"
+
+
+def pem(folder: Path) -> None:
+    for name, content in (("cert.pem", CERTIFICATE), ("key.pem", KEY), ("both.pem", CERTIFICATE + KEY)):
+        (folder / name).write_text(content)
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "sentence"),
+    ("name", "content", "sentence"),
     [
-        (UP % "lisen: 1", "upstreams.zeebe.lisen (line 1)", "is not a known key; did you mean listen?"),
-        ("upstream: {}\n" + ZEEBE + BEARER, "upstream (line 1)", "did you mean upstreams?"),
-        (UP % "tls: {ca: x}", "upstreams.zeebe.tls.ca", "did you mean ca_file?"),
-        (UP % "api: optimise", "upstreams.zeebe.api", "did you mean optimize?"),
-        (UP % "credential: share", "upstreams.zeebe.credential", "there are: shared; did you mean shared?"),
-        (UP % "listen: example.com:80", "upstreams.zeebe.listen", "localhost or an IP address"),
-        (UP % "listen: 'unix:run/x'", "upstreams.zeebe.listen", "absolute path"),
-        (UP % f"listen: 'unix:/{'x' * 107}'", "upstreams.zeebe.listen", "octets at most"),
+        ("key.pem", None, "which does not exist"),
+        ("key.pem", CERTIFICATE, "holds no private key in PEM form"),
         (
-            UP.replace("zeebe:", "zeebe: {url: 'http://x', listen: 'unix:/x'}, operate:")
-            % "listen: 'unix:/x'",
-            "upstreams.operate.listen",
-            "unix:/x is taken by upstreams.zeebe.listen already",
-        ),
-        (ZEEBE + BEARER + "admin: {listen: 'unix:/x'}", "admin.listen", "only an upstream's listen"),
-        (ZEEBE + BEARER + "guard: {allowed_origins: ['*']}", "guard.allowed_origins[0]", "one origin"),
-        (
-            ZEEBE + BEARER + "guard: {allowed_origins: ['http://a', 'null']}",
-            "guard.allowed_origins[1]",
-            "one",
-        ),
-        (ZEEBE + BEARER + "guard: {caller_token: canary}", "guard.caller_token", "at least 16 characters"),
-        (
-            ZEEBE + BEARER + "guard: {caller_token: 'canary canary canary'}",
-            "guard.caller_token",
-            "visible ASCII",
+            "key.pem",
+            KEY.replace("PRIVATE", "ENCRYPTED PRIVATE"),
+            "is encrypted; name one without a passphrase",
         ),
         (
-            ZEEBE + BEARER + "guard: {caller_token: canary-canary-canary, caller_token_file: x}",
-            "guard.caller_token",
-            "next to caller_token_file",
+            "key.pem",
+            KEY.replace("PRIVATE", "RSA PRIVATE") + "Proc-Type: 4,ENCRYPTED\n",
+            "is encrypted; name one without a passphrase",
         ),
-        (
-            ZEEBE + BEARER + "guard: {caller_token_file: missing}",
-            "guard.caller_token_file",
-            "which does not exist",
-        ),
-        (UP % "listen: 0.0.0.0:1", "upstreams.zeebe.listen", "refusing to listen on 0.0.0.0:1"),
-        (
-            UP % "listen: 8080",
-            "upstreams.zeebe.url",
-            "leads back to this proxy: upstreams.zeebe.listen is that port",
-        ),
-        (UP % "listen: 19090", "admin.listen", "port 19090 is taken by upstreams.zeebe.listen already"),
-        (UP % "connect_timeout: soon", "upstreams.zeebe.connect_timeout", "write 30s, 5m, 1h"),
-        (UP % "replay_buffer: big", "upstreams.zeebe.replay_buffer", "write 64KiB"),
-        (UP % "max_connections: []", "upstreams.zeebe.max_connections", "whole number"),
-        (UP % "audience: [a]", "upstreams.zeebe.audience", "single text"),
-        (UP % "tls: on", "upstreams.zeebe.tls", "must be a mapping"),
-        (BEARER + "upstreams: {zeebe: {}}", "upstreams.zeebe.url", "`cluster` with region and id"),
-        (BEARER + "upstreams: {zeebe: {}}\ncluster:", "upstreams.zeebe.url", "`cluster` with region and id"),
-        (
-            BEARER + "upstreams: {zeebe: {url: 'http://u:canary@x'}}",
-            "upstreams.zeebe.url",
-            "user or a password",
-        ),
-        (BEARER + "upstreams: {gateway: {listen: 1}}", "upstreams.gateway.url", "must say url and listen"),
-        (BEARER + "upstreams: {gateway: {url: 'http://x'}}", "upstreams.gateway.listen", "write the port"),
-        (BEARER + "upstreams: {'a b': {url: 'http://x', listen: 1}}", "upstreams.a b", "letters, digits"),
-        (BEARER + "upstreams: {}", "upstreams", "at least one API"),
-        (BEARER, "upstreams", "at least one API"),
-        (ZEEBE, "credentials", "say how to get a credential"),
-        (
-            ZEEBE + BEARER + "  b: {type: none}",
-            "upstreams.zeebe.credential",
-            "several credentials: shared, b",
-        ),
-        (CRED % "token: canary", "credentials.c.type", "is missing: one of oauth2, bearer, basic, none"),
-        (CRED % "type: oauth", "credentials.c.type", "did you mean oauth2?"),
-        (CRED % "type: session", "credentials.c.type", "`session` is not known yet in this version"),
-        (
-            CRED % "type: oauth2, client_secret: canary, token_url: 'http://x'",
-            "credentials.c.client_id",
-            "is missing",
-        ),
-        (
-            CRED % "type: oauth2, client_id: a, token_url: 'http://x'",
-            "credentials.c.client_secret",
-            "write client_secret or client_secret_file",
-        ),
-        (CRED % "type: bearer, token: canary, token_file: x", "credentials.c.token", "next to token_file"),
-        (CRED % "type: bearer, token: 'canary x'", "credentials.c.token", "visible ASCII"),
-        (CRED % 'type: bearer, token: "canary\\r\\nX: y"', "credentials.c.token", "control character"),
-        (CRED % "type: bearer, token: ''", "credentials.c.token", "is empty"),
-        (CRED % "type: bearer, token: {canary: x}", "credentials.c.token", "single text"),
-        (CRED % "type: basic, username: 'a:b', password: canary", "credentials.c.username", "colon"),
-        (
-            CRED % 'type: basic, username: a, password: "canary\\0"',
-            "credentials.c.password",
-            "control character",
-        ),
-        (
-            CRED
-            % "type: oauth2, client_id: a, client_secret: c, auth_method: private_key_jwt, token_url: 'http://x'",
-            "credentials.c.auth_method",
-            "`private_key_jwt` is not known yet",
-        ),
-        (
-            CRED
-            % "type: oauth2, client_id: a, client_secret: canary, auth_method: basic, token_url: 'http://x'",
-            "credentials.c.auth_method",
-            "one of client_secret_post, client_secret_basic",
-        ),
-        (
-            CRED % "type: oauth2, client_id: a, client_secret: canary, token_url: 'http://canary@x'",
-            "credentials.c.token_url",
-            "user or a password",
-        ),
-        (
-            CRED % "type: oauth2, client_id: a, client_secret: canary, parameters: {scope: canary}",
-            "credentials.c.parameters",
-            "proxy sends itself",
-        ),
-        (CRED % "type: bearer, token: '${NOT_THERE}'", "credentials.c.token", "NOT_THERE, which is not set"),
-        (ZEEBE + BEARER + "guard: {allowed_hosts: canary}", "guard.allowed_hosts", "must be a list"),
-        (ZEEBE + BEARER + "guard: {allowed_hosts: ['*']}", "guard.allowed_hosts[0]", "must be a host name"),
-        (ZEEBE + BEARER + "guard: {allow_non_loopback: yes}", "guard.allow_non_loopback", "true or false"),
-        (ZEEBE + BEARER + "admin: {listen: '0.0.0.0:19090'}", "admin.listen", "use admin.probe_listen"),
-        (ZEEBE + BEARER + "admin: {probe_listen: 19090}", "admin.probe_listen", "taken by admin.listen"),
-        (ZEEBE + BEARER + "log: {level: warn}", "log.level", "did you mean warning?"),
-        (ZEEBE + BEARER + "shutdown: {grace: forever}", "shutdown.grace", "not a duration"),
-        (ZEEBE + BEARER + "cluster: {region: bru-2}", "cluster.id", "is missing"),
-        (ZEEBE + BEARER + "cluster: {region: 'x.example/', id: a}", "cluster.region", "letters, digits"),
+        ("cert.pem", "canary", "holds no certificate in PEM form"),
     ],
 )
+def test_a_certificate_and_its_key_are_looked_at_before_the_start(
+    tmp_path: Path, name: str, content: str | None, sentence: str
+) -> None:
+    pem(tmp_path)
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    shown = "tls: {cert_file: cert.pem, key_file: key.pem}"
+    for text, place in (
+        (f"{BEARER}upstreams: {{zeebe: {{url: 'https://a', {shown}}}}}", "upstreams.zeebe.tls."),
+        (
+            f"{ZEEBE}credentials: {{c: {{{CLIENT}, auth_method: tls_client_auth, {shown}}}}}",
+            "credentials.c.tls.",
+        ),
+    ):
+        (problem,) = refused(tmp_path, text)
+        assert problem.startswith(place + name.replace(".pem", "_file"))
+        assert sentence in problem
+        assert "canary" not in problem
+
+
+def test_a_client_may_sign_instead_of_sending_a_secret(tmp_path: Path) -> None:
+    pem(tmp_path)
+    text = f"{ZEEBE}credentials:\n  c: {{{CLIENT}, auth_method: private_key_jwt, private_key_file: key.pem"
+    credential = read(tmp_path, f"{text}}}").credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.auth_method, credential.client_secret) == ("private_key_jwt", None)
+    assert credential.private_key == SecretRef(file=tmp_path / "key.pem")
+    credential = read(tmp_path, f"{text}, key_id: k, certificate_file: cert.pem}}").credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.key_id, credential.certificate_file) == ("k", tmp_path / "cert.pem")
+    (problem,) = refused(tmp_path, text.replace("key.pem", "cert.pem") + "}")
+    assert problem.startswith("credentials.c.private_key_file (line 4): names ")
+
+
+def test_a_client_may_show_a_certificate_instead_of_a_secret(tmp_path: Path) -> None:
+    pem(tmp_path)
+    shown = "tls: {cert_file: both.pem, key_file: both.pem}"
+    text = f"{ZEEBE}credentials: {{c: {{{CLIENT}, auth_method: tls_client_auth, {shown}}}}}"
+    credential = read(tmp_path, text).credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.client_secret, credential.private_key) == (None, None)
+    assert (credential.tls.cert_file, credential.tls.key_file) == (
+        tmp_path / "both.pem",
+        tmp_path / "both.pem",
+    )
+
+
+def test_an_issuer_takes_the_place_of_the_token_endpoint_on_saas_too(tmp_path: Path) -> None:
+    issuer = f"credentials: {{c: {{{ISSUED}, issuer_url: 'https://login.example/realm/'}}}}"
+    for text in (ZEEBE + issuer, f"{CLUSTER}upstreams: {{zeebe: {{}}}}\n{issuer}"):
+        credential = read(tmp_path, text).credentials["c"]
+        assert isinstance(credential, OAuth2)
+        assert (credential.token_url, credential.issuer_url) == (None, "https://login.example/realm")
+
+
+def test_a_session_is_a_user_who_logs_in_at_the_upstream_or_elsewhere(tmp_path: Path) -> None:
+    credential = read(tmp_path, CRED % SESSION).credentials["c"]
+    assert credential == Session("c", None, "a", SecretRef(text="canary"), "auto", 1500.0, 10.0)
+    more = "login_url: 'http://identity.example/base/', dialect: login, max_idle: 5m, wait: 1s"
+    config = read(tmp_path, CRED % f"{SESSION}, {more}")
+    place = BaseUrl("http", "identity.example", 80, "/base")
+    assert config.credentials["c"] == Session("c", place, "a", SecretRef(text="canary"), "login", 300.0, 1.0)
+    assert config.notices == ("credential `c` crosses the network in clear: http://identity.example",)
+    assert "canary" not in repr(config)
+
+
+def test_an_audience_counts_for_nothing_under_a_session(tmp_path: Path) -> None:
+    config = read(tmp_path, UP.replace(BEARER, CRED.removeprefix(ZEEBE) % SESSION) % "audience: x")
+    (notice,) = config.notices
+    assert notice == "upstream `zeebe`: its audience counts for nothing, credential `c` is not oauth2"
+
+
+def test_basic_may_log_in_once(tmp_path: Path) -> None:
+    config = read(tmp_path, CRED % "type: basic, username: a, password: canary, as_session: true")
+    assert config.credentials["c"] == Basic("c", "a", SecretRef(text="canary"), as_session=True, wait=10.0)
+
+
+def test_each_way_out_is_its_own(tmp_path: Path) -> None:
+    proxy = "http_proxy: 'http://user:canary@proxy.example:3128'"
+    ways = {"zeebe": proxy, "operate": "http_proxy: env", "tasklist": "http_proxy: env", "optimize": ""}
+    ups = ", ".join(f"{name}: {{url: 'https://{name}.example', {way}}}" for name, way in ways.items())
+    text = f"upstreams: {{{ups}}}\ncredentials: {{c: {{{CLIENT}, client_secret: canary, http_proxy: env}}}}"
+    environ = {"HTTPS_PROXY": "http://other:canary@[::1]:8", "NO_PROXY": "tasklist.example"}
+    config = read(tmp_path, text, environ)
+    assert [upstream.http_proxy for upstream in config.upstreams] == [
+        HttpProxy("proxy.example", 3128, "user:canary"),
+        HttpProxy("::1", 8, "other:canary"),
+        None,
+        None,
+    ]
+    assert config.credentials["c"].http_proxy == HttpProxy("::1", 8, "other:canary")  # type: ignore[union-attr]
+    assert "canary" not in repr(config)
+    assert read(tmp_path, text).upstreams[1].http_proxy is None
+
+
+def test_a_variable_that_names_no_proxy_is_said_so_where_it_is_meant(tmp_path: Path) -> None:
+    text = BEARER + "upstreams: {zeebe: {url: 'https://a.example', http_proxy: env}}"
+    (problem,) = refused(tmp_path, text, {"https_proxy": "socks5://u:canary@x:1"})
+    assert problem.startswith("upstreams.zeebe.http_proxy (line 3): is env, and https_proxy must be")
+    assert "canary" not in problem
+
+
+@pytest.mark.parametrize(("text", "place", "sentence"), MISTAKES)
 def test_each_mistake_is_one_problem_with_its_place_and_its_remedy(
     tmp_path: Path, text: str, place: str, sentence: str
 ) -> None:
@@ -297,7 +303,7 @@ def test_each_mistake_is_one_problem_with_its_place_and_its_remedy(
     assert "canary" not in problem
 
 
-@pytest.mark.parametrize("key", sorted(NOT_YET - {"session", "private_key_jwt", "tls_client_auth"}))
+@pytest.mark.parametrize("key", sorted(NOT_YET))
 def test_a_key_of_a_later_version_is_refused_by_name(tmp_path: Path, key: str) -> None:
     for text in (
         UP % f"{key}: x",

@@ -1,0 +1,202 @@
+"""Credentials as people write them: one model for each type."""
+
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, Field, model_validator
+
+from proxy.config.kinds import (
+    AnyText,
+    BasicUser,
+    Flag,
+    HostName,
+    IssuerUrl,
+    KeyProblem,
+    LoginUrl,
+    Model,
+    OptionalText,
+    Seconds,
+    Text,
+    Timeout,
+    Token,
+    TokenUrl,
+    WayOut,
+    WithSecret,
+    choice,
+)
+from proxy.config.model import AuthMethod, Dialect, RequestFormat
+
+_OURS = ("audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "grant_type")
+SENT_BY_US = frozenset((*_OURS, "resource", "scope"))
+SECRET = ("client_secret", "client_secret_file")
+SIGNING = ("private_key_file", "key_id", "certificate_file")
+
+
+class TlsDocument(Model):
+    """How the server's certificate is verified (it always is), and which one is shown to it."""
+
+    ca_file: Text | None = None
+    """PEM file with the CAs to trust instead of the system's."""
+    server_name: HostName | None = None
+    """Name in the certificate, where it is not the URL's host."""
+    cert_file: Text | None = None
+    """PEM file with the certificate that we show (mTLS), and those between it and its CA."""
+    key_file: Text | None = None
+    """PEM file with the key of `cert_file`, not encrypted."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert_file is None) is not (self.key_file is None):
+            raise KeyProblem("cert_file", "and key_file go together; write both or none")
+        return self
+
+
+class OAuth2Document(WithSecret):
+    """OAuth 2.0 client credentials: a token that is refreshed ahead of its expiry."""
+
+    type: Literal["oauth2"]
+    token_url: TokenUrl | None = None
+    """The token endpoint. Camunda SaaS's is the default only where every upstream is on SaaS."""
+    issuer_url: IssuerUrl | None = None
+    """Instead of `token_url`: the issuer, whose OpenID Connect discovery document names the endpoint."""
+    client_id: Text
+    """Name of the client."""
+    client_secret: Text | None = Field(default=None, repr=False)
+    """Secret of the client; better `client_secret_file`."""
+    client_secret_file: Text | None = None
+    """File with the client's secret, read again whenever it changes."""
+    auth_method: Annotated[AuthMethod, choice(get_args(AuthMethod))] = "client_secret_post"
+    """How the client shows who it is."""
+    private_key_file: Text | None = None
+    """For `private_key_jwt`: PEM file with the key that signs assertions, not encrypted."""
+    key_id: Text | None = None
+    """For `private_key_jwt`: the key's id (`kid`), where the identity provider wants one."""
+    certificate_file: Text | None = None
+    """For `private_key_jwt`: PEM file with the key's certificate, where its thumbprint is wanted (`x5t`)."""
+    audience: OptionalText = None
+    """Sent as it is; an upstream's own comes first."""
+    scope: OptionalText = None
+    """Sent as it is."""
+    resource: OptionalText = None
+    """Sent as it is (RFC 8707)."""
+    parameters: dict[Text, AnyText] = Field(default={}, repr=False)
+    """Further parameters of the token request, sent as they are."""
+    wait: Seconds = 10.0
+    """How long a request waits where no usable token is there yet."""
+    request_format: Annotated[RequestFormat, choice(get_args(RequestFormat))] = "form"
+    """Body of the token request."""
+    tls: TlsDocument = TlsDocument()
+    """TLS towards the token endpoint."""
+    http_proxy: WayOut | None = None
+    """CONNECT proxy towards the token endpoint: `http://HOST:PORT`, or `env` for HTTPS_PROXY and NO_PROXY."""
+    timeout: Timeout = 45.0
+    """Of a token request."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.token_url is not None and self.issuer_url is not None:
+            raise KeyProblem("issuer_url", "is there next to token_url; keep one of them")
+        match self.auth_method:
+            case "private_key_jwt":
+                self._without(SECRET)
+                if self.private_key_file is None:
+                    raise KeyProblem("private_key_file", "is missing: private_key_jwt signs with that key")
+            case "tls_client_auth":
+                self._without(SECRET + SIGNING)
+                if self.tls.cert_file is None:
+                    message = "is missing: tls_client_auth shows that certificate; write it and key_file"
+                    raise KeyProblem("tls.cert_file", message)
+            case _:
+                self._without(SIGNING)
+                self.exactly_one("client_secret")
+        if own := SENT_BY_US & self.parameters.keys():
+            raise KeyProblem(
+                "parameters", f"must not hold what the proxy sends itself: {', '.join(sorted(own))}"
+            )
+        return self
+
+    def _without(self, keys: tuple[str, ...]) -> None:
+        """Raises KeyProblem where a key is there that the method has no use for."""
+        for key in keys:
+            if getattr(self, key) is not None:
+                raise KeyProblem(key, f"counts for nothing with auth_method {self.auth_method}; leave it out")
+
+
+class SessionDocument(WithSecret):
+    """A user who is logged in: a cookie and a CSRF token on every request."""
+
+    type: Literal["session"]
+    login_url: LoginUrl | None = None
+    """Base URL to log in at, without /login or /api/login; default: the upstream's `url`."""
+    username: Text
+    """Name of the user."""
+    password: Text | None = Field(default=None, repr=False)
+    """Password of the user; better `password_file`."""
+    password_file: Text | None = None
+    """File with the password, read again whenever it changes."""
+    dialect: Annotated[Dialect, choice(get_args(Dialect))] = "auto"
+    """How to log in: POST /login (8.8 and later), POST /api/login (8.2 to 8.7), or whichever answers."""
+    max_idle: Timeout = 1500.0
+    """A session idle for longer is not trusted: the next request logs in."""
+    wait: Seconds = 10.0
+    """How long a request waits for the login."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        self.exactly_one("password")
+        return self
+
+
+class BearerDocument(WithSecret):
+    """A token that somebody handed you, sent with every request."""
+
+    type: Literal["bearer"]
+    token: Token | None = Field(default=None, repr=False)
+    """The token; better `token_file`."""
+    token_file: Text | None = None
+    """File with the token, read again whenever it changes."""
+    wait: Seconds = 10.0
+    """How long a request waits where no usable token is there."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        self.exactly_one("token")
+        return self
+
+
+class BasicDocument(WithSecret):
+    """A user and a password, sent with every request."""
+
+    type: Literal["basic"]
+    username: BasicUser
+    """Name of the user."""
+    password: Text | None = Field(default=None, repr=False)
+    """Password of the user; better `password_file`."""
+    password_file: Text | None = None
+    """File with the password, read again whenever it changes."""
+    as_session: Flag = False
+    """Log in once with them instead of having the password hashed for every request."""
+    wait: Seconds = 10.0
+    """How long a request waits where no usable password is there."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        self.exactly_one("password")
+        return self
+
+
+class NoneDocument(Model):
+    """Nothing is injected; the caller's own Authorization and Cookie pass."""
+
+    type: Literal["none"]
+    wait: Seconds = 10.0
+    """Counts for nothing here."""
+
+
+CredentialDocument = OAuth2Document | SessionDocument | BearerDocument | BasicDocument | NoneDocument
+CREDENTIALS: dict[str, type[BaseModel]] = {
+    "oauth2": OAuth2Document,
+    "session": SessionDocument,
+    "bearer": BearerDocument,
+    "basic": BasicDocument,
+    "none": NoneDocument,
+}

@@ -1,0 +1,115 @@
+"""What is written about one credential, and what it means."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from proxy.config.addresses import token_host
+from proxy.config.credential_document import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
+from proxy.config.files import certificate_file_problem, key_file_problem
+from proxy.config.findings import Path as Place
+from proxy.config.model import (
+    Basic,
+    Bearer,
+    CredentialConfig,
+    NoCredential,
+    OAuth2,
+    SecretRef,
+    Session,
+    Upstream,
+)
+from proxy.config.presets import SAAS_TOKEN_URL
+from proxy.config.sources import Sources, http_proxy, named_file, secret, tls
+
+
+def credential(name: str, upstreams: Sequence[Upstream], sources: Sources) -> CredentialConfig:
+    """The credential of that name; what is wrong with it is in the findings."""
+    document = sources.document.credentials[name]
+    place: Place = ("credentials", name)
+    used = [upstream for upstream in upstreams if upstream.credential == name]
+    match document:
+        case OAuth2Document():
+            return _oauth2(name, document, used, sources)
+        case SessionDocument():
+            _refuse_saas(name, document, used, sources)
+            return Session(
+                name,
+                document.login_url,
+                document.username,
+                secret(document.password, document.password_file, (*place, "password_file"), sources),
+                document.dialect,
+                document.max_idle,
+                document.wait,
+            )
+        case BearerDocument():
+            token = secret(document.token, document.token_file, (*place, "token_file"), sources)
+            return Bearer(name, token, document.wait)
+        case BasicDocument():
+            password = secret(document.password, document.password_file, (*place, "password_file"), sources)
+            return Basic(name, document.username, password, document.as_session, document.wait)
+        case _:
+            return NoCredential(name)
+
+
+def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], sources: Sources) -> OAuth2:
+    place: Place = ("credentials", name)
+    token_url = document.token_url
+    if token_url is None and document.issuer_url is None:
+        token_url = SAAS_TOKEN_URL
+        if sources.written.described((*place, "issuer_url")) is None:
+            _refuse_default(name, used, sources)
+    client_secret = private_key = certificate_file = None
+    if document.auth_method in {"client_secret_post", "client_secret_basic"}:
+        file = (*place, "client_secret_file")
+        client_secret = secret(document.client_secret, document.client_secret_file, file, sources)
+    if document.private_key_file is not None:
+        file = (*place, "private_key_file")
+        private_key = SecretRef(file=named_file(document.private_key_file, file, sources, key_file_problem))
+    if document.certificate_file is not None:
+        file = (*place, "certificate_file")
+        certificate_file = named_file(document.certificate_file, file, sources, certificate_file_problem)
+    return OAuth2(
+        name=name,
+        token_url=token_url,
+        issuer_url=document.issuer_url,
+        client_id=document.client_id,
+        client_secret=client_secret,
+        private_key=private_key,
+        key_id=document.key_id,
+        certificate_file=certificate_file,
+        auth_method=document.auth_method,
+        audience=document.audience,
+        scope=document.scope,
+        resource=document.resource,
+        parameters=MappingProxyType(document.parameters),
+        request_format=document.request_format,
+        tls=tls(document.tls, place, sources),
+        http_proxy=http_proxy(
+            document.http_proxy, token_host(token_url or document.issuer_url or ""), place, sources
+        ),
+        timeout=document.timeout,
+        wait=document.wait,
+    )
+
+
+def _refuse_default(name: str, used: Sequence[Upstream], sources: Sources) -> None:
+    """Of upstreams elsewhere, the secret would go astray at Camunda SaaS's token endpoint."""
+    for upstream in used:
+        if not upstream.url.saas:
+            sources.findings.add(
+                ("credentials", name, "token_url"),
+                f"is missing: upstream `{upstream.name}` is not on Camunda SaaS, so there is no default; "
+                "write your identity provider's token endpoint, or its issuer_url, "
+                "so that no secret goes to the wrong place",
+            )
+            break
+
+
+def _refuse_saas(name: str, document: SessionDocument, used: Sequence[Upstream], sources: Sources) -> None:
+    """Camunda SaaS has no login with a password (Camunda 8.2 to 8.10)."""
+    remedy = "Camunda SaaS has no login with a password; take a credential of type oauth2"
+    if document.login_url is not None and document.login_url.saas:
+        sources.findings.add(("credentials", name, "login_url"), f"does not help: {remedy}")
+    for upstream in used:
+        if upstream.url.saas:
+            place = ("upstreams", upstream.name, "credential")
+            sources.findings.add(place, f"`{name}` is a session, but {remedy}")

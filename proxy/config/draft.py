@@ -1,0 +1,69 @@
+"""Variables on their way into a configuration."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.config.findings import Path
+from proxy.errors import Problem
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Found:
+    """A variable that is set; its value may be a secret."""
+
+    name: str
+    value: str
+
+
+class Draft:
+    """A configuration as it grows out of variables, with the variable behind each part.
+
+    Attributes:
+        tree, origins: see `Written`.
+        notices: sentences without secrets.
+    """
+
+    def __init__(self, environ: Mapping[str, str], file: Mapping[str, str]) -> None:
+        self._sources = (environ, file)
+        self.tree: dict[str, Any] = {}
+        self.origins: dict[Path, int | str] = {}
+        self.notices: list[str] = []
+        self.problems: list[Problem] = []
+
+    def find(self, names: Sequence[str], same: Callable[[str], str] = str) -> Found | None:
+        """The first of `names` that is set and not empty, the environment before the file.
+
+        Args:
+            same: what to compare aliases by; those that differ are worth a notice.
+        """
+        found = [Found(name, source[name]) for source in self._sources for name in names if source.get(name)]
+        if not found:
+            return None
+        first = found[0]
+        for other in found[1:]:
+            if other.name != first.name and same(other.value) != same(first.value):
+                self.notice(f"{first.name} and {other.name} differ; {first.name} is used")
+        return first
+
+    def notice(self, sentence: str) -> None:
+        """Worth saying once."""
+        if sentence not in self.notices:
+            self.notices.append(sentence)
+
+    def put(self, path: tuple[str, ...], found: Found | None, value: object = None) -> None:
+        """Write `value`, else the variable's own, if the variable is there."""
+        if found is None:
+            return
+        place = self.tree
+        for end, part in enumerate(path[:-1], start=1):
+            place = place.setdefault(part, {})
+            self.origins.setdefault(path[:end], found.name)
+        place[path[-1]] = found.value if value is None else value
+        self.origins[path] = found.name
+
+    def require(self, path: tuple[str, ...], names: Sequence[str]) -> None:
+        """Write a variable that must be there."""
+        if (found := self.find(names)) is None:
+            self.problems.append(Problem(names[0], "is missing or empty; set it"))
+        self.put(path, found)

@@ -1,0 +1,210 @@
+"""Kinds of values that keys may have, and what every model of the YAML has in common.
+
+Every value arrives as the text that was written (see `strict_yaml.py`), or as what the text means.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from proxy.config import addresses, egress, units
+from proxy.config.findings import nearest
+from proxy.config.model import SHORTEST_TOKEN, BaseUrl, HttpProxy, Listen
+from proxy.config.presets import API_NAMES
+
+
+class KeyProblem(ValueError):
+    """A model's own rule is broken; `key` is where to say so, `tls.cert_file` that of a model within."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def _printable(text: str) -> str:
+    """No control characters, and no halves of surrogate pairs: they cannot be encoded."""
+    if any(ord(char) < 0x20 or ord(char) == 0x7F or 0xD800 <= ord(char) <= 0xDFFF for char in text):
+        raise ValueError("holds a line end or another control character; look at its quotes")
+    return text
+
+
+def _visible_ascii(text: str) -> str:
+    if not all(0x21 <= ord(char) <= 0x7E for char in text):
+        raise ValueError("may only hold visible ASCII characters, as a header field does; no spaces")
+    return text
+
+
+def _hard_to_guess(text: str) -> str:
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError(f"must have at least {SHORTEST_TOKEN} characters; better 22 random ones or more")
+    return text
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _empty_is_mapping(value: object) -> object:
+    return {} if value is None else value
+
+
+def _no_colon(text: str) -> str:
+    if ":" in text:
+        raise ValueError("must not hold a colon: HTTP Basic ends the user name there (RFC 7617)")
+    return text
+
+
+def _api_name(text: str) -> str:
+    if text not in API_NAMES:
+        raise ValueError(f"must be one of {', '.join(API_NAMES)}{nearest(text, API_NAMES)}")
+    return text
+
+
+VARIABLE = r"\$\{"
+"""Any scalar may hold `${NAME}` instead of what its kind asks for; what that is, only the start shows."""
+
+
+def _schema(*types: str, text: str | None = None, **more: object) -> WithJsonSchema:
+    """What an editor is told.
+
+    Args:
+        text: pattern of the value where it is a text.
+    """
+    pattern = {} if text is None else {"pattern": f"{text}|{VARIABLE}"}
+    return WithJsonSchema({"type": [*types], **pattern, **more})
+
+
+def choice(known: Iterable[str]) -> WithJsonSchema:
+    """One of `known`, as an editor is told."""
+    return WithJsonSchema(one_of(known))
+
+
+def one_of(known: Iterable[str]) -> dict[str, object]:
+    """The schema of one of `known`."""
+    return {"anyOf": [{"enum": [*known]}, {"type": "string", "pattern": VARIABLE}]}
+
+
+_SCALAR = ("string", "number", "boolean")  # every scalar is taken as the text that was written
+_DURATION = r"^[0-9]{1,9}(\.[0-9]{1,9})?\s?[smh]?$"
+_PORT = r"[0-9]{1,5}$"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Label = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$"), _schema("string", "number", text="^[A-Za-z0-9-]{1,63}$")
+]
+AnyText = Annotated[str, AfterValidator(_printable), _schema(*_SCALAR)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), _schema(*_SCALAR, minLength=1)]
+OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none), _schema(*_SCALAR, "null")]
+BasicUser = Annotated[Text, AfterValidator(_no_colon), _schema(*_SCALAR, text="^[^:]+$")]
+ApiName = Annotated[Text, AfterValidator(_api_name), choice(API_NAMES)]
+Token = Annotated[Text, AfterValidator(_visible_ascii), _schema(*_SCALAR, text="^[!-~]+$")]
+CallerToken = Annotated[
+    Token, AfterValidator(_hard_to_guess), _schema(*_SCALAR, text=f"^[!-~]{{{SHORTEST_TOKEN},}}$")
+]
+Flag = Annotated[
+    bool, BeforeValidator(units.flag), _schema("boolean", "string", text="^([Tt]rue|TRUE|[Ff]alse|FALSE)$")
+]
+Count = Annotated[
+    int,
+    BeforeValidator(units.count),
+    _schema("integer", "string", text="^[0-9]{1,5}$", minimum=1, maximum=65536),
+]
+Seconds = Annotated[
+    float,
+    BeforeValidator(units.seconds),
+    _schema("string", "number", text=_DURATION, minimum=0, examples=["30s", "5m", "1h", 30]),
+]
+Timeout = Annotated[
+    float,
+    BeforeValidator(units.positive_seconds),
+    _schema("string", "number", text=_DURATION, exclusiveMinimum=0, examples=["30s", "5m", "1h", 30]),
+]
+Octets = Annotated[
+    int,
+    BeforeValidator(units.octets),
+    _schema(
+        "string",
+        "integer",
+        text=r"^[0-9]{1,10}\s?(B|KiB|MiB|GiB)?$",
+        minimum=0,
+        examples=["64KiB", "8MiB", 65536],
+    ),
+]
+Port = Annotated[
+    Listen,
+    PlainValidator(addresses.listen),
+    _schema(
+        "string", "integer", text=rf"^(\S+:)?{_PORT}", minimum=0, maximum=65535, examples=["127.0.0.1:19090"]
+    ),
+]
+ListenAt = Annotated[
+    Listen,
+    PlainValidator(addresses.listen_at),
+    _schema(
+        "string",
+        "integer",
+        text=rf"^unix:/.+|^(\S+:)?{_PORT}",
+        minimum=0,
+        maximum=65535,
+        examples=["localhost:19080", 19080, "unix:/run/user/1000/zeebe.sock"],
+    ),
+]
+_HTTP = "[Hh][Tt][Tt][Pp]"
+_URL = _schema("string", text=rf"^{_HTTP}[Ss]?://[^@#/?\s]+(/[^#?\s]*)?$")
+Url = Annotated[BaseUrl, PlainValidator(addresses.base_url), _URL]
+LoginUrl = Annotated[BaseUrl, PlainValidator(addresses.login_url), _URL]
+TokenUrl = Annotated[
+    str,
+    AfterValidator(addresses.token_url),
+    _schema("string", text=rf"^{_HTTP}[Ss]?://[^@#/?\s]+([/?][^#\s]*)?$"),
+]
+IssuerUrl = Annotated[str, AfterValidator(addresses.issuer_url), _URL]
+WayOut = Annotated[
+    HttpProxy | Literal["env"],
+    PlainValidator(egress.way_out),
+    _schema(
+        "string",
+        text=rf"^env$|^{_HTTP}://[^/?#\s]+:[0-9]{{1,5}}/?$",
+        examples=["env", "http://proxy.example:3128"],
+    ),
+]
+HostName = Annotated[str, AfterValidator(addresses.host_name), _schema("string", text=r"^[^/*\s]+$")]
+Origin = Annotated[
+    str,
+    AfterValidator(addresses.origin),
+    _schema("string", text=r"^[A-Za-z][A-Za-z0-9+.-]*://[^/*\s]+$", examples=["http://localhost:3000"]),
+]
+Nothing = BeforeValidator(_empty_is_mapping)
+
+
+class Model(BaseModel):
+    """A mapping of known keys; an unknown one is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        strict=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class WithSecret(Model):
+    """A mapping with secrets, each as `x` or as `x_file`."""
+
+    def exactly_one(self, key: str) -> None:
+        """Raises KeyProblem where `key` and its twin are both there, or both are not."""
+        text, file = getattr(self, key), getattr(self, f"{key}_file")
+        if text is None and file is None:
+            raise KeyProblem(key, f"is missing: write {key} or {key}_file")
+        if text is not None and file is not None:
+            raise KeyProblem(key, f"is there next to {key}_file; keep one of them")

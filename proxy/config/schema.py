@@ -1,0 +1,117 @@
+"""The JSON Schema of the YAML (draft 2020-12), for editors.
+
+It is as strict as a schema can be: what one value alone cannot show (a missing file, a name that nobody
+defined, two listeners on one port) only `check` finds.
+"""
+
+from typing import Any
+
+from proxy.config.credential_document import CREDENTIALS, SECRET, SENT_BY_US, SIGNING
+from proxy.config.document import Document
+from proxy.config.kinds import one_of
+
+Schema = dict[str, Any]
+
+ID = "urn:camunda-auth-proxy:configuration"
+
+
+def schema() -> Schema:
+    """The schema, as JSON values."""
+    tree = Document.model_json_schema()
+    for name, model in tree["$defs"].items():
+        _tidy(model)
+        model.update(_RULES.get(name, {}))
+    _tidy(tree)
+    sections = tree["properties"]
+    for name in ("guard", "admin", "log", "shutdown"):
+        sections[name] = _or_nothing(sections[name])
+    upstream = sections["upstreams"]["additionalProperties"]
+    sections["upstreams"] |= {"additionalProperties": _or_nothing(upstream), "minProperties": 1}
+    sections["credentials"] |= {"additionalProperties": _by_type(), "minProperties": 1}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": ID,
+        "title": "camunda-auth-proxy",
+        "description": "Configuration of camunda-auth-proxy; docs/reference.md tells more.",
+        "type": "object",
+        "required": ["upstreams", "credentials"],
+        **{key: tree[key] for key in ("properties", "additionalProperties", "$defs")},
+    }
+
+
+def _tidy(model: Schema) -> None:
+    """Keep of pydantic's what says something: no titles made of names, no defaults that are not values."""
+    model.pop("title", None)
+    for key, value in model["properties"].items():
+        value.pop("title", None)
+        if isinstance(value.get("default"), dict | list | None):
+            value.pop("default", None)
+        if (names := value.pop("patternProperties", None)) is not None:
+            ((pattern, below),) = names.items()
+            value |= {"propertyNames": {"pattern": pattern}, "additionalProperties": below}
+        match value.get("anyOf"):
+            case [{"type": list() as types, **more}, {"type": "null"}]:
+                del value["anyOf"]
+                value |= {"type": [*types, "null"], **more}
+        model["properties"][key] = value
+
+
+def _or_nothing(value: Schema) -> Schema:
+    """A section may be there with nothing in it, all its settings being comments."""
+    return {"anyOf": [value, {"type": "null"}]}
+
+
+def _by_type() -> Schema:
+    """A credential: its type says which keys there are."""
+    return {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"description": "How the credential is got.", **one_of(CREDENTIALS)}},
+        "allOf": [
+            {"if": _is("type", name), "then": {"$ref": f"#/$defs/{model.__name__}"}}
+            for name, model in CREDENTIALS.items()
+        ],
+    }
+
+
+def _is(key: str, value: str) -> Schema:
+    return {"required": [key], "properties": {key: {"const": value}}}
+
+
+def _secret(key: str) -> Schema:
+    return {"oneOf": [{"required": [key]}, {"required": [f"{key}_file"]}]}
+
+
+def _without(*keys: str) -> Schema:
+    return dict.fromkeys(keys, False)
+
+
+_RULES: dict[str, Schema] = {
+    "TlsDocument": {"dependentRequired": {"cert_file": ["key_file"], "key_file": ["cert_file"]}},
+    "GuardDocument": {"not": {"required": ["caller_token", "caller_token_file"]}},
+    "SessionDocument": _secret("password"),
+    "BearerDocument": _secret("token"),
+    "BasicDocument": _secret("password"),
+    "OAuth2Document": {
+        "allOf": [
+            {"not": {"required": ["token_url", "issuer_url"]}},
+            {"properties": {"parameters": {"propertyNames": {"not": {"enum": sorted(SENT_BY_US)}}}}},
+            {
+                "if": {"properties": {"auth_method": {"pattern": "^client_secret_"}}},
+                "then": {**_secret("client_secret"), "properties": _without(*SIGNING)},
+            },
+            {
+                "if": _is("auth_method", "private_key_jwt"),
+                "then": {"required": ["private_key_file"], "properties": _without(*SECRET)},
+            },
+            {
+                "if": _is("auth_method", "tls_client_auth"),
+                "then": {
+                    "required": ["tls"],
+                    "properties": {"tls": {"required": ["cert_file"]}, **_without(*SECRET, *SIGNING)},
+                },
+            },
+        ]
+    },
+}
+"""What the models check in functions, by their names."""

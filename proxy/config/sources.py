@@ -1,0 +1,92 @@
+"""What every step of `resolve.py` looks at, and the files and proxies that several parts may name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from proxy.config import egress
+from proxy.config.credential_document import TlsDocument
+from proxy.config.document import Document
+from proxy.config.files import certificate_file_problem, key_file_problem, secret_file_problem
+from proxy.config.findings import Findings, Written
+from proxy.config.findings import Path as Place
+from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
+
+
+@dataclass(frozen=True, slots=True)
+class ListenHost:
+    """Replaces the host of every upstream's listener; `origin` is the variable that says so."""
+
+    host: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was written, and where to say what is wrong with it.
+
+    Attributes:
+        folder: where relative files are.
+        environ: what `http_proxy: env` means.
+    """
+
+    document: Document
+    written: Written
+    findings: Findings
+    folder: Path
+    environ: Mapping[str, str] = field(repr=False)
+    listen_host: ListenHost | None
+
+
+def secret(
+    text: str | None,
+    file: str | None,
+    place: Place,
+    sources: Sources,
+    problem_of: Callable[[Path], str | None] = secret_file_problem,
+) -> SecretRef:
+    """The secret, or where it is.
+
+    Args:
+        place: of the key that names the file.
+    """
+    if file is None:
+        return SecretRef(text=text)
+    return SecretRef(file=named_file(file, place, sources, problem_of))
+
+
+def named_file(name: str, place: Place, sources: Sources, problem_of: Callable[[Path], str | None]) -> Path:
+    """The file that is written at `place`, absolute."""
+    path = sources.folder.absolute() / name
+    if (problem := problem_of(path)) is not None:
+        sources.findings.add(place, problem)
+    return path
+
+
+def tls(document: TlsDocument, owner: Place, sources: Sources) -> Tls:
+    """Whom to trust, and as whom to come."""
+
+    def file(key: str, problem_of: Callable[[Path], str | None]) -> Path | None:
+        name: str | None = getattr(document, key)
+        return None if name is None else named_file(name, (*owner, "tls", key), sources, problem_of)
+
+    return Tls(
+        ca_file=file("ca_file", certificate_file_problem),
+        server_name=document.server_name,
+        cert_file=file("cert_file", certificate_file_problem),
+        key_file=file("key_file", key_file_problem),
+    )
+
+
+def http_proxy(
+    written: HttpProxy | Literal["env"] | None, url: BaseUrl, owner: Place, sources: Sources
+) -> HttpProxy | None:
+    """The proxy to go through towards `url`; None: go there directly."""
+    if written != "env":
+        return written
+    try:
+        return egress.from_environment(url, sources.environ)
+    except ValueError as error:
+        sources.findings.add((*owner, "http_proxy"), str(error))
+        return None

@@ -1,0 +1,216 @@
+"""Configurations with one mistake each: what is written, where the mistake is told, what is said of it."""
+
+from tests.config.writing import BEARER, CLUSTER, ZEEBE
+
+SESSION = "type: session, username: a, password: canary"
+CLIENT = "type: oauth2, client_id: a, token_url: 'https://x'"
+ISSUED = "type: oauth2, client_id: a, client_secret: canary"
+UP = "upstreams: {zeebe: {url: 'http://localhost:8080', %s}}\n" + BEARER
+CRED = ZEEBE + "credentials: {c: {%s}}\n"
+
+MISTAKES = [
+    (UP % "lisen: 1", "upstreams.zeebe.lisen (line 1)", "is not a known key; did you mean listen?"),
+    ("upstream: {}\n" + ZEEBE + BEARER, "upstream (line 1)", "did you mean upstreams?"),
+    (UP % "tls: {ca: x}", "upstreams.zeebe.tls.ca", "did you mean ca_file?"),
+    (UP % "api: optimise", "upstreams.zeebe.api", "did you mean optimize?"),
+    (UP % "credential: share", "upstreams.zeebe.credential", "there are: shared; did you mean shared?"),
+    (UP % "listen: example.com:80", "upstreams.zeebe.listen", "localhost or an IP address"),
+    (UP % "listen: 'unix:run/x'", "upstreams.zeebe.listen", "absolute path"),
+    (UP % f"listen: 'unix:/{'x' * 107}'", "upstreams.zeebe.listen", "octets at most"),
+    (
+        UP.replace("zeebe:", "zeebe: {url: 'http://x', listen: 'unix:/x'}, operate:") % "listen: 'unix:/x'",
+        "upstreams.operate.listen",
+        "unix:/x is taken by upstreams.zeebe.listen already",
+    ),
+    (ZEEBE + BEARER + "admin: {listen: 'unix:/x'}", "admin.listen", "only an upstream's listen"),
+    (ZEEBE + BEARER + "guard: {allowed_origins: ['*']}", "guard.allowed_origins[0]", "one origin"),
+    (
+        ZEEBE + BEARER + "guard: {allowed_origins: ['http://a', 'null']}",
+        "guard.allowed_origins[1]",
+        "one",
+    ),
+    (ZEEBE + BEARER + "guard: {caller_token: canary}", "guard.caller_token", "at least 16 characters"),
+    (
+        ZEEBE + BEARER + "guard: {caller_token: 'canary canary canary'}",
+        "guard.caller_token",
+        "visible ASCII",
+    ),
+    (
+        ZEEBE + BEARER + "guard: {caller_token: canary-canary-canary, caller_token_file: x}",
+        "guard.caller_token",
+        "next to caller_token_file",
+    ),
+    (
+        ZEEBE + BEARER + "guard: {caller_token_file: missing}",
+        "guard.caller_token_file",
+        "which does not exist",
+    ),
+    (UP % "listen: 0.0.0.0:1", "upstreams.zeebe.listen", "refusing to listen on 0.0.0.0:1"),
+    (
+        UP % "listen: 8080",
+        "upstreams.zeebe.url",
+        "leads back to this proxy: upstreams.zeebe.listen is that port",
+    ),
+    (UP % "listen: 19090", "admin.listen", "port 19090 is taken by upstreams.zeebe.listen already"),
+    (UP % "connect_timeout: soon", "upstreams.zeebe.connect_timeout", "write 30s, 5m, 1h"),
+    (UP % "replay_buffer: big", "upstreams.zeebe.replay_buffer", "write 64KiB"),
+    (UP % "max_connections: []", "upstreams.zeebe.max_connections", "whole number"),
+    (UP % "audience: [a]", "upstreams.zeebe.audience", "single text"),
+    (UP % "tls: on", "upstreams.zeebe.tls", "must be a mapping"),
+    (BEARER + "upstreams: {zeebe: {}}", "upstreams.zeebe.url", "`cluster` with region and id"),
+    (BEARER + "upstreams: {zeebe: {}}\ncluster:", "upstreams.zeebe.url", "`cluster` with region and id"),
+    (
+        BEARER + "upstreams: {zeebe: {url: 'http://u:canary@x'}}",
+        "upstreams.zeebe.url",
+        "user or a password",
+    ),
+    (BEARER + "upstreams: {gateway: {listen: 1}}", "upstreams.gateway.url", "must say url and listen"),
+    (BEARER + "upstreams: {gateway: {url: 'http://x'}}", "upstreams.gateway.listen", "write the port"),
+    (BEARER + "upstreams: {'a b': {url: 'http://x', listen: 1}}", "upstreams.a b", "letters, digits"),
+    (BEARER + "upstreams: {}", "upstreams", "at least one API"),
+    (BEARER, "upstreams", "at least one API"),
+    (ZEEBE, "credentials", "say how to get a credential"),
+    (
+        ZEEBE + BEARER + "  b: {type: none}",
+        "upstreams.zeebe.credential",
+        "several credentials: shared, b",
+    ),
+    (
+        CRED % "token: canary",
+        "credentials.c.type",
+        "is missing: one of oauth2, session, bearer, basic, none",
+    ),
+    (CRED % "type: oauth", "credentials.c.type", "did you mean oauth2?"),
+    (CRED % "type: sessions", "credentials.c.type", "did you mean session?"),
+    (CRED % "type: session, username: a", "credentials.c.password", "write password or password_file"),
+    (CRED % f"{SESSION}, password_file: x", "credentials.c.password", "next to password_file"),
+    (CRED % f"{SESSION}, dialect: api_login", "credentials.c.dialect", "did you mean api-login?"),
+    (CRED % f"{SESSION}, max_idle: 0", "credentials.c.max_idle", "longer than zero"),
+    (
+        CRED % f"{SESSION}, login_url: 'http://x/api/login'",
+        "credentials.c.login_url",
+        "leave /login or /api/login off",
+    ),
+    (
+        CRED % f"{SESSION}, login_url: 'http://u:canary@x'",
+        "credentials.c.login_url",
+        "user or a password",
+    ),
+    (
+        CRED % f"{SESSION}, login_url: 'https://r.operate.camunda.io/ID'",
+        "credentials.c.login_url",
+        "Camunda SaaS has no login with a password; take a credential of type oauth2",
+    ),
+    (
+        f"{CLUSTER}upstreams: {{operate: {{}}}}\ncredentials: {{c: {{{SESSION}}}}}",
+        "upstreams.operate.credential",
+        "`c` is a session, but Camunda SaaS has no login with a password",
+    ),
+    (
+        CRED % "type: basic, username: a, password: b, as_session: yes",
+        "credentials.c.as_session",
+        "true or",
+    ),
+    (
+        CRED % "type: oauth2, client_secret: canary, token_url: 'http://x'",
+        "credentials.c.client_id",
+        "is missing",
+    ),
+    (
+        CRED % "type: oauth2, client_id: a, token_url: 'http://x'",
+        "credentials.c.client_secret",
+        "write client_secret or client_secret_file",
+    ),
+    (CRED % "type: bearer, token: canary, token_file: x", "credentials.c.token", "next to token_file"),
+    (CRED % "type: bearer, token: 'canary x'", "credentials.c.token", "visible ASCII"),
+    (CRED % 'type: bearer, token: "canary\\r\\nX: y"', "credentials.c.token", "control character"),
+    (CRED % "type: bearer, token: ''", "credentials.c.token", "is empty"),
+    (CRED % "type: bearer, token: {canary: x}", "credentials.c.token", "single text"),
+    (CRED % "type: basic, username: 'a:b', password: canary", "credentials.c.username", "colon"),
+    (
+        CRED % 'type: basic, username: a, password: "canary\\0"',
+        "credentials.c.password",
+        "control character",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, auth_method: private_key_jwt",
+        "credentials.c.client_secret",
+        "counts for nothing with auth_method private_key_jwt; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: private_key_jwt",
+        "credentials.c.private_key_file",
+        "is missing: private_key_jwt signs with that key",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, private_key: canary",
+        "credentials.c.private_key ",
+        "did you mean private_key_file?",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, key_id: k",
+        "credentials.c.key_id",
+        "counts for nothing with auth_method client_secret_post",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: tls_client_auth",
+        "credentials.c.tls.cert_file",
+        "is missing: tls_client_auth shows that certificate; write it and key_file",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: tls_client_auth, tls: {{key_file: x}}",
+        "credentials.c.tls.cert_file",
+        "and key_file go together",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: tls_client_auth, client_secret_file: x",
+        "credentials.c.client_secret_file",
+        "counts for nothing with auth_method tls_client_auth",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, issuer_url: 'https://x'",
+        "credentials.c.issuer_url",
+        "is there next to token_url; keep one of them",
+    ),
+    (
+        CRED % f"{ISSUED}, issuer_url: 'https://x/.well-known/openid-configuration'",
+        "credentials.c.issuer_url",
+        "is the issuer alone: leave /.well-known/openid-configuration off",
+    ),
+    (CRED % f"{ISSUED}, issuer_url: 'https://x?canary'", "credentials.c.issuer_url", "no ? or #"),
+    (UP % "http_proxy: 'https://canary@x:1'", "upstreams.zeebe.http_proxy", "must be env, or begin with"),
+    (UP % "http_proxy: 'http://canary@x'", "upstreams.zeebe.http_proxy", "names no port"),
+    (UP % "http_proxy: environment", "upstreams.zeebe.http_proxy", "must be env, or begin with http://"),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, http_proxy: 'http://u:canary/@x:1'",
+        "credentials.c.http_proxy",
+        "is not the URL of a proxy: write http://HOST:PORT",
+    ),
+    (UP % "tls: {cert_file: x}", "upstreams.zeebe.tls.cert_file", "and key_file go together; write both"),
+    (UP % "tls: {cert_flie: x}", "upstreams.zeebe.tls.cert_flie", "did you mean cert_file?"),
+    (
+        CRED % "type: oauth2, client_id: a, client_secret: canary, auth_method: basic, token_url: 'http://x'",
+        "credentials.c.auth_method",
+        "one of client_secret_post, client_secret_basic",
+    ),
+    (
+        CRED % "type: oauth2, client_id: a, client_secret: canary, token_url: 'http://canary@x'",
+        "credentials.c.token_url",
+        "user or a password",
+    ),
+    (
+        CRED % "type: oauth2, client_id: a, client_secret: canary, parameters: {scope: canary}",
+        "credentials.c.parameters",
+        "proxy sends itself",
+    ),
+    (CRED % "type: bearer, token: '${NOT_THERE}'", "credentials.c.token", "NOT_THERE, which is not set"),
+    (ZEEBE + BEARER + "guard: {allowed_hosts: canary}", "guard.allowed_hosts", "must be a list"),
+    (ZEEBE + BEARER + "guard: {allowed_hosts: ['*']}", "guard.allowed_hosts[0]", "must be a host name"),
+    (ZEEBE + BEARER + "guard: {allow_non_loopback: yes}", "guard.allow_non_loopback", "true or false"),
+    (ZEEBE + BEARER + "admin: {listen: '0.0.0.0:19090'}", "admin.listen", "use admin.probe_listen"),
+    (ZEEBE + BEARER + "admin: {probe_listen: 19090}", "admin.probe_listen", "taken by admin.listen"),
+    (ZEEBE + BEARER + "log: {level: warn}", "log.level", "did you mean warning?"),
+    (ZEEBE + BEARER + "shutdown: {grace: forever}", "shutdown.grace", "not a duration"),
+    (ZEEBE + BEARER + "cluster: {region: bru-2}", "cluster.id", "is missing"),
+    (ZEEBE + BEARER + "cluster: {region: 'x.example/', id: a}", "cluster.region", "letters, digits"),
+]

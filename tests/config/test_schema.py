@@ -1,0 +1,145 @@
+"""The JSON Schema says of a file what we say of it, as far as a schema can."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from jsonschema import Draft202012Validator
+
+from proxy.config.credential_document import CREDENTIALS
+from proxy.config.schema import schema
+from proxy.errors import ConfigError
+from tests.config.mistakes import MISTAKES
+from tests.config.test_resolve import SECTIONS
+from tests.config.writing import read
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+
+ONLY_CHECK_FINDS = (
+    "there are: shared",
+    "several credentials",
+    "octets at most",
+    "is taken by",
+    "taken by admin.listen",
+    "does not exist",
+    "refusing to listen",
+    "leads back to this proxy",
+    "use admin.probe_listen",
+    "localhost or an IP address",
+    "`cluster` with region and id",
+    "must say url and listen",
+    "write the port",
+    "credentials.c.password: control character",
+    "leave /login or /api/login off",
+    "leave /.well-known/openid-configuration off",
+    "Camunda SaaS has no login",
+    "which is not set",
+)
+"""Parts of sentences about what one value alone cannot show, or not to a pattern worth reading."""
+
+
+class CoreLoader(yaml.SafeLoader):
+    """Reads scalars as editors do, by the core schema of YAML 1.2: `yes` is a text."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 -- as the base class has it
+
+
+for tag, pattern, first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?[0-9]+\.[0-9]*", list("-+0123456789")),
+):
+    CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), first)
+
+
+def documents() -> list[str]:
+    example = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
+    whole = re.sub(r"^( +)# (?=( *)[a-z_]+:(?: |$))", r"\1", example, flags=re.MULTILINE)
+    pod = list(yaml.safe_load_all((ROOT / "deploy/pod.yaml").read_text(encoding="utf-8")))
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    snippets = [
+        text
+        for page in pages
+        for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        if "upstreams:" in text
+    ]
+    return [example, whole, pod[0]["data"]["config.yaml"], *snippets]
+
+
+def mistakes(text: str) -> list[str]:
+    return [error.message for error in VALIDATOR.iter_errors(yaml.load(text, CoreLoader))]
+
+
+def test_it_is_a_schema_that_names_no_host_of_ours() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$id"].startswith("urn:")
+
+
+@pytest.mark.parametrize("text", documents())
+def test_what_the_pages_show_is_right_by_the_schema(text: str) -> None:
+    assert mistakes(text) == []
+
+
+@pytest.mark.parametrize(("text", "place", "sentence"), MISTAKES)
+def test_a_mistake_that_one_value_shows_is_one_by_the_schema(text: str, place: str, sentence: str) -> None:
+    hidden = any(part in f"{place}: {sentence}" for part in ONLY_CHECK_FINDS)
+    assert (mistakes(text) == []) is hidden, place
+
+
+def test_every_exception_is_needed() -> None:
+    said = "\n".join(f"{place}: {sentence}" for _, place, sentence in MISTAKES)
+    assert [part for part in ONLY_CHECK_FINDS if part not in said] == []
+
+
+@given(SECTIONS)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_what_we_take_is_right_by_the_schema(tmp_path: Path, tree: dict[str, object]) -> None:
+    try:
+        read(tmp_path, json.dumps(tree))
+    except ConfigError:
+        return
+    assert [error.message for error in VALIDATOR.iter_errors(tree)] == []
+
+
+@pytest.mark.parametrize("value", ["${LISTEN}", "x${A:-b}y"])
+def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
+    credentials: dict[str, Any] = {
+        kind: {
+            key: value
+            for key in model.model_fields
+            if not key.endswith("_file") and key not in {"tls", "parameters", "issuer_url", "key_id"}
+        }
+        | {"type": kind}
+        for kind, model in CREDENTIALS.items()
+    }
+    credentials["oauth2"] |= {"auth_method": "client_secret_post"}
+    upstream = {key: value for key in SCHEMA["$defs"]["UpstreamDocument"]["properties"] if key != "tls"}
+    guard = {"allow_non_loopback": value, "allowed_hosts": [value], "caller_token": value}
+    tree = {
+        "cluster": {"region": value, "id": value},
+        "upstreams": {"zeebe": upstream},
+        "credentials": credentials,
+        "guard": guard,
+        **{
+            section.lower(): dict.fromkeys(SCHEMA["$defs"][f"{section}Document"]["properties"], value)
+            for section in ("Admin", "Log", "Shutdown")
+        },
+    }
+    assert [error.message for error in VALIDATOR.iter_errors(tree)] == []
+
+
+def test_every_key_is_described() -> None:
+    bare = [
+        f"{name}.{key}"
+        for name, model in {"Document": SCHEMA, **SCHEMA["$defs"]}.items()
+        for key, value in model["properties"].items()
+        if "description" not in value and key != "type" and "anyOf" not in value
+    ]
+    assert bare == []
