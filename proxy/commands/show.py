@@ -1,49 +1,83 @@
 """The `demo` command: everything at once, on loopback, and what happened in words."""
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import click
 
 from proxy import log
-from proxy.app import Proxy, Served, running
+from proxy.app import Proxy, running
 from proxy.clock import SystemClock, pause
 from proxy.commands.tables import table
 from proxy.config.load import load
 from proxy.demo import Rules, SimulatedCamunda, simulated_camunda
+from proxy.demo.assertions import AVAILABLE
 from proxy.errors import StartError
 from proxy.loop import run_loop
+from proxy.upstreams import Served
 
 TOKEN_LIFE = 3.0
 EXPIRY_SHOWN = 6.0
 PACE = 0.02
+AT_ONCE = 50
+SOON = 1.1
+"""Seconds. A repair within one of a fetch or login would be declined: no server is ever hammered."""
 
 
 class Shown(NamedTuple):
-    """One upstream of the show: its name, what is called there, and what lets it in."""
+    """One upstream of the show.
 
-    upstream: str
+    Attributes:
+        name: of the upstream, and of what stands behind it where `behind` is empty.
+        api: its preset.
+        path: what is called there; a search is POSTed.
+        credential: name of what lets it in.
+        kind: the same in words.
+    """
+
+    name: str
+    api: str
     path: str
+    credential: str
     kind: str
+    behind: str = ""
+    saas: bool = False
+
+    @property
+    def method(self) -> str:
+        return "POST" if self.path.endswith("/search") else "GET"
+
+    def url(self, camunda: SimulatedCamunda) -> str:
+        return camunda.url(self.behind or self.name, saas=self.saas)
 
 
+TOPOLOGY, DASHBOARD = "/v2/topology", "/api/public/dashboard?collectionId=x"
+DEFINITIONS, INSTANCES = "/v1/process-definitions/search", "/v2/process-instances/search"
+ZEEBE = Shown("zeebe", "zeebe", TOPOLOGY, "keycloak", "OAuth, client_secret_basic")
+OPERATE = Shown("operate-8.6", "operate", DEFINITIONS, "login", "session and CSRF (8.6)")
+SIGNED = Shown("zeebe-signed", "zeebe", TOPOLOGY, "signed", "OAuth, private_key_jwt", "zeebe")
 SHOWS = (
-    Shown("zeebe-saas", "/v2/topology", "OAuth, form body (SaaS)"),
-    Shown("operate-saas", "/v1/process-definitions/search", "OAuth, JSON body (SaaS)"),
-    Shown("optimize-saas", "/api/public/dashboard?collectionId=x", "OAuth, form body (SaaS)"),
-    Shown("zeebe", "/v2/topology", "OAuth, client_secret_basic"),
-    Shown("optimize", "/api/public/dashboard?collectionId=x", "shared token"),
-    Shown("zeebe-basic", "/v2/topology", "Basic"),
-    Shown("zeebe-open", "/v2/topology", "none"),
+    Shown("zeebe-saas", "zeebe", TOPOLOGY, "saas", "OAuth, form body (SaaS)", "zeebe", saas=True),
+    Shown("operate-saas", "operate", DEFINITIONS, "json", "OAuth, JSON body (SaaS)", "operate", saas=True),
+    Shown("optimize-saas", "optimize", DASHBOARD, "saas", "OAuth, form body (SaaS)", "optimize", saas=True),
+    ZEEBE,
+    *((SIGNED,) if AVAILABLE else ()),
+    Shown("optimize-shared", "optimize", DASHBOARD, "shared", "shared token"),
+    Shown("operate-8.2", "operate", DEFINITIONS, "login", "session (8.2)"),
+    OPERATE,
+    Shown("cluster-8.10", "zeebe", INSTANCES, "login", "session and CSRF (8.10)"),
+    Shown("cluster-8.8", "zeebe", INSTANCES, "as-session", "Basic as session (8.8)"),
+    Shown("zeebe-basic", "zeebe", TOPOLOGY, "basic", "Basic (8.6)"),
+    Shown("zeebe-open", "zeebe", TOPOLOGY, "nothing", "none"),
 )
-POSTED = frozenset({"operate-saas"})
 
 
 def show(*, stay: bool) -> int:
@@ -62,6 +96,7 @@ async def _show(*, stay: bool) -> int:
             good = await _every_kind(proxy, session)
             good = await _expiry(proxy, camunda, session, clock) and good
             good = await _revocation(proxy, camunda, session) and good
+            good = await _ended_session(proxy, camunda, session) and good
         if stay:
             await _until_interrupted(proxy)
     click.echo("\nEverything was answered." if good else "\nSomething was not answered 200; see above.")
@@ -73,55 +108,76 @@ async def _proxy(camunda: SimulatedCamunda, redact: log.Redactor) -> AsyncIterat
     """The proxy, configured by a file as everybody's is."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "camunda-auth-proxy.yaml")
-        path.write_text(_configuration(camunda), encoding="utf-8")  # noqa: ASYNC240 -- nobody waits yet
-        environ = {
-            "SAAS_SECRET": camunda.saas.clients["saas-client"].secret,
-            "KEYCLOAK_SECRET": camunda.keycloak.clients["orchestration"].secret,
-            "SHARED_TOKEN": camunda.shared_token,
-            "PASSWORD": camunda.password,
-        }
+        configuration, environ = _configuration(camunda, Path(folder))
+        path.write_text(json.dumps(configuration), encoding="utf-8")  # noqa: ASYNC240 -- nobody waits yet
         config = load(config=path, env_file=None, environ=environ, directory=Path(folder))
         async with running(config, SystemClock()) as proxy:
             redact.known = proxy.known_secrets
             yield proxy
 
 
-def _configuration(camunda: SimulatedCamunda) -> str:
-    def upstream(name: str, api: str, url: str, credential: str, audience: str = "") -> str:
-        line = f"  {name}: {{api: {api}, url: '{url}', listen: 'localhost:0', credential: {credential}"
-        return line + (f", audience: {audience}}}" if audience else "}")
+def _configuration(camunda: SimulatedCamunda, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The configuration (JSON is YAML), and the variables it names."""
+    secrets = {
+        "SAAS_SECRET": camunda.saas.clients["saas-client"].secret,
+        "KEYCLOAK_SECRET": camunda.keycloak.clients["orchestration"].secret,
+        "SHARED_TOKEN": camunda.shared_token,
+        "PASSWORD": camunda.password,
+    }
+    saas = {
+        "type": "oauth2",
+        "token_url": camunda.saas.url,
+        "client_id": "saas-client",
+        "client_secret": "${SAAS_SECRET}",
+    }
+    user = {"username": camunda.username, "password": "${PASSWORD}"}
+    credentials: dict[str, dict[str, Any]] = {
+        "saas": saas,
+        "json": {**saas, "request_format": "json"},
+        "keycloak": {
+            "type": "oauth2",
+            "token_url": camunda.keycloak.url,
+            "client_id": "orchestration",
+            "client_secret": "${KEYCLOAK_SECRET}",
+            "auth_method": "client_secret_basic",
+        },
+        "shared": {"type": "bearer", "token": "${SHARED_TOKEN}"},
+        "login": {"type": "session", **user},
+        "as-session": {"type": "basic", "as_session": True, **user},
+        "basic": {"type": "basic", **user},
+        "nothing": {"type": "none"},
+    }
+    if AVAILABLE:
+        credentials["signed"] = _signed(camunda, folder)
+    upstreams = {
+        shown.name: {
+            "api": shown.api,
+            "url": shown.url(camunda),
+            "listen": "localhost:0",
+            "credential": shown.credential,
+            **({"audience": f"{shown.api}.camunda.io"} if shown.saas else {}),
+        }
+        for shown in SHOWS
+    }
+    admin = {"listen": "127.0.0.1:0"}
+    return {"upstreams": upstreams, "credentials": credentials, "admin": admin}, secrets
 
-    saas = (
-        f"{{type: oauth2, token_url: '{camunda.saas.url}', client_id: saas-client,"
-        " client_secret: '${SAAS_SECRET}', request_format: "
-    )
-    keycloak = (
-        f"{{type: oauth2, token_url: '{camunda.keycloak.url}', client_id: orchestration,"
-        " client_secret: '${KEYCLOAK_SECRET}', auth_method: client_secret_basic}"
-    )
-    lines = [
-        "upstreams:",
-        upstream("zeebe-saas", "zeebe", camunda.url("zeebe", saas=True), "saas", "zeebe.camunda.io"),
-        upstream(
-            "operate-saas", "operate", camunda.url("operate", saas=True), "saas-json", "operate.camunda.io"
-        ),
-        upstream(
-            "optimize-saas", "optimize", camunda.url("optimize", saas=True), "saas", "optimize.camunda.io"
-        ),
-        upstream("zeebe", "zeebe", camunda.url("zeebe"), "keycloak"),
-        upstream("optimize", "optimize", camunda.url("optimize-shared"), "shared"),
-        upstream("zeebe-basic", "zeebe", camunda.url("zeebe-basic"), "basic"),
-        upstream("zeebe-open", "zeebe", camunda.url("zeebe-open"), "nothing"),
-        "credentials:",
-        f"  saas: {saas}form}}",
-        f"  saas-json: {saas}json}}",
-        f"  keycloak: {keycloak}",
-        "  shared: {type: bearer, token: '${SHARED_TOKEN}'}",
-        f"  basic: {{type: basic, username: {camunda.username}, password: '${{PASSWORD}}'}}",
-        "  nothing: {type: none}",
-        "admin: {listen: '127.0.0.1:0'}",
-    ]
-    return "\n".join(lines)
+
+def _signed(camunda: SimulatedCamunda, folder: Path) -> dict[str, str]:
+    key, file = camunda.keycloak.signing_key(), folder / "signing.key"
+    file.write_text(key.private_key, encoding="utf-8")
+    return {
+        "type": "oauth2",
+        "issuer_url": camunda.keycloak.issuer,
+        "client_id": "signed",
+        "auth_method": "private_key_jwt",
+        "private_key_file": str(file),
+        "key_id": key.key_id,
+    }
+
+
+def _served(proxy: Proxy, shown: Shown) -> Served:
+    return next(each for each in proxy.served if each.upstream.name == shown.name)
 
 
 def _url(served: Served, path: str) -> str:
@@ -129,11 +185,10 @@ def _url(served: Served, path: str) -> str:
 
 
 async def _call(proxy: Proxy, session: aiohttp.ClientSession, shown: Shown) -> tuple[str, int, float]:
-    served = next(each for each in proxy.served if each.upstream.name == shown.upstream)
-    clock, url = SystemClock(), _url(served, shown.path)
-    method = "POST" if shown.upstream in POSTED else "GET"
+    clock, url = SystemClock(), _url(_served(proxy, shown), shown.path)
     begun = clock.now()
-    async with session.request(method, url, json={} if method == "POST" else None) as response:
+    body: dict[str, Any] | None = {} if shown.method == "POST" else None
+    async with session.request(shown.method, url, json=body) as response:
         await response.read()
     return url, response.status, clock.now() - begun
 
@@ -144,7 +199,8 @@ async def _every_kind(proxy: Proxy, session: aiohttp.ClientSession) -> bool:
     for shown in SHOWS:
         url, status, seconds = await _call(proxy, session, shown)
         good = good and status == 200
-        rows.append((shown.kind, url.partition("?")[0], str(status), f"{seconds * 1000:.0f} ms"))
+        asked = f"{shown.method:4} {url.partition('?')[0]}"
+        rows.append((shown.kind, asked, str(status), f"{seconds * 1000:.0f} ms"))
     click.echo(table(rows))
     return good
 
@@ -152,17 +208,16 @@ async def _every_kind(proxy: Proxy, session: aiohttp.ClientSession) -> bool:
 async def _expiry(
     proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.ClientSession, clock: SystemClock
 ) -> bool:
-    served = next(each for each in proxy.served if each.upstream.name == "zeebe")
-    shown = next(each for each in SHOWS if each.upstream == "zeebe")
-    fetched, waited = camunda.keycloak.count("issued"), sum(served.keeper.tally.wait_seconds.counts)
+    served = _served(proxy, ZEEBE)
+    fetched, waited = _fetched(camunda), sum(served.keeper.tally.wait_seconds.counts)
     calls = good = 0
     until = clock.now() + EXPIRY_SHOWN
     while clock.now() < until:
-        _, status, _ = await _call(proxy, session, shown)
+        _, status, _ = await _call(proxy, session, ZEEBE)
         calls += 1
         good += status == 200
         await pause(clock, PACE)
-    fetched = camunda.keycloak.count("issued") - fetched
+    fetched = _fetched(camunda) - fetched
     waited = sum(served.keeper.tally.wait_seconds.counts) - waited
     click.echo(
         f"\nexpiry      Tokens live {TOKEN_LIFE:.0f} s here. In {EXPIRY_SHOWN:.0f} s {calls} calls were made:"
@@ -172,21 +227,43 @@ async def _expiry(
     return calls == good
 
 
+def _fetched(camunda: SimulatedCamunda) -> int:
+    asked = camunda.keycloak.requests
+    return sum(each.client == "orchestration" and each.outcome == "issued" for each in asked)
+
+
 async def _revocation(proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.ClientSession) -> bool:
-    served = next(each for each in proxy.served if each.upstream.name == "zeebe")
-    shown = next(each for each in SHOWS if each.upstream == "zeebe")
-    clock = SystemClock()
-    # A repair within a second of a fetch would be declined: the token endpoint is never hammered.
-    while clock.now() - (served.keeper.snapshot().last_success or 0.0) < 1.1:
-        await pause(clock, PACE)
+    served = _served(proxy, ZEEBE)
+    await _settled(served)
     camunda.revoke()
-    _, status, seconds = await _call(proxy, session, shown)
+    _, status, seconds = await _call(proxy, session, ZEEBE)
     click.echo(
         f"revocation  Every token was revoked at the server. The next call was answered {status} after "
         f"{seconds * 1000:.0f} ms:\n            {served.forwarder.tally.repairs['ok']} request sent again"
         " with a new token, unseen by the caller."
     )
     return status == 200
+
+
+async def _ended_session(proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.ClientSession) -> bool:
+    sessions = camunda.sessions(OPERATE.name)
+    await _settled(_served(proxy, OPERATE))
+    logins = sessions.count("ok")
+    sessions.kill()
+    answers = await asyncio.gather(*(_call(proxy, session, OPERATE) for _ in range(AT_ONCE)))
+    good = sum(status == 200 for _, status, _ in answers)
+    click.echo(
+        f"session     Operate forgot every session, as when it starts again. {AT_ONCE} calls came at once:\n"
+        f"            {good} answered 200, {sessions.count('ok') - logins} login for all of them."
+    )
+    return good == AT_ONCE
+
+
+async def _settled(served: Served) -> None:
+    """Until a repair is possible."""
+    clock = SystemClock()
+    while clock.now() - (served.keeper.snapshot().last_success or 0.0) < SOON:
+        await pause(clock, PACE)
 
 
 async def _until_interrupted(proxy: Proxy) -> None:
@@ -202,8 +279,7 @@ async def _until_interrupted(proxy: Proxy) -> None:
         asyncio.get_running_loop().add_signal_handler(number, asked)
     click.echo("\nStill up; try these, and end with Ctrl-C:")
     for shown in SHOWS:
-        served = next(each for each in proxy.served if each.upstream.name == shown.upstream)
-        extra = " -X POST -H 'content-type: application/json' -d '{}'" if shown.upstream in POSTED else ""
-        click.echo(f"  curl{extra} '{_url(served, shown.path)}'")
+        extra = " -H 'content-type: application/json' -d '{}'" if shown.method == "POST" else ""
+        click.echo(f"  curl{extra} '{_url(_served(proxy, shown), shown.path)}'")
     click.echo(f"  curl http://{proxy.admin_address}/status.json")
     await stop

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from proxy.demo.gate import Gate, Open, leftovers, nginx
+from proxy.demo.gate import Basic, Gate, Open, leftovers, nginx
+from proxy.demo.sessions import Sessions
 from proxy.demo.world import World
+
+LOGIN_PATHS = ("/login", "/api/login")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Api:
     Attributes:
         name: such as `zeebe`; the Self-Managed one and the one on SaaS are two.
         gate: who gets in.
+        sessions: who is logged in, behind an open gate; None: this API knows no sessions.
         prefix: of every path; on SaaS the cluster's id.
         open: paths that need no Authorization; a bad one is refused there too (Camunda 8.8: "permit all"
             inside the authenticated chain).
@@ -77,6 +81,7 @@ class Api:
     routes: tuple[Route, ...]
     prefix: str = ""
     open: frozenset[str] = frozenset()
+    sessions: Sessions | None = None
     url: str = ""
     host: str = ""
     keys_lost: bool = False
@@ -100,7 +105,9 @@ class Api:
     async def _judged(self, world: World, request: web.BaseRequest) -> web.StreamResponse:
         if head_size(request) > world.rules.header_limit:
             return closing(400, "<!doctype html><title>HTTP Status 400 - Bad Request</title>")  # observed
-        complaint = leftovers(request, self.host, cookies=isinstance(self.gate, Open))
+        complaint = leftovers(request, self.host, cookies=self._takes_cookies(request))
+        if complaint is None and self.sessions is not None:
+            complaint = self.sessions.complaint(request)
         if complaint is not None:
             world.complaints.append((self.name, complaint))
             return web.Response(status=400, text=f"simulated Camunda: {complaint}")
@@ -108,6 +115,8 @@ class Api:
         if not path.startswith(self.prefix + "/"):
             return nginx(404, "Not Found")  # not this cluster's id
         path = path[len(self.prefix) :]
+        if self.sessions is not None:
+            return await self._in_session(world, self.sessions, request, path)
         authorization = request.headers.get("Authorization")
         if authorization is not None or path not in self.open:
             reason = self.gate.judge(authorization)
@@ -116,6 +125,27 @@ class Api:
             if reason is not None:
                 self.refusals[reason] += 1
                 return self.gate.refuse(request, reason)
+        return await self._let_in(world, request, path)
+
+    def _takes_cookies(self, request: web.BaseRequest) -> bool:
+        """Basic of 8.6 gives strangers a session (observed): who tries to log in there may bring it."""
+        tries = isinstance(self.gate, Basic) and request.path in LOGIN_PATHS
+        return isinstance(self.gate, Open) or tries
+
+    async def _in_session(
+        self, world: World, sessions: Sessions, request: web.BaseRequest, path: str
+    ) -> web.StreamResponse:
+        admission = await sessions.admit(request, path)
+        nobody = admission.reason == "session" and "Authorization" not in request.headers
+        if admission.answer is not None and not (nobody and path in self.open):
+            if admission.reason is not None:
+                self.refusals[admission.reason] += 1
+            return admission.answer
+        answer = await self._let_in(world, request, path)
+        answer.headers.extend(admission.fields)
+        return answer
+
+    async def _let_in(self, world: World, request: web.BaseRequest, path: str) -> web.StreamResponse:
         body = await read(request, world.rules.body_limit)
         if body is None:
             return closing(413, "")  # observed, and after the 401

@@ -22,6 +22,7 @@ HOP_BY_HOP = frozenset(
     (b"proxy-authorization", b"proxy-connection", b"keep-alive", b"te", b"upgrade", b"http2-settings")
 )
 CALLER_TOKEN = b"x-proxy-token"  # what a caller shows the proxy is not for the upstream
+MOMENT = "2026-01-01T00:00:00.000+00:00"
 FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
@@ -84,6 +85,12 @@ def problem(request: web.BaseRequest, status: int, title: str, detail: str) -> w
     )
 
 
+def forbidden(request: web.BaseRequest, **more: str) -> web.Response:
+    """Spring's own 403 (observed on Operate 8.6.0)."""
+    members = {"timestamp": MOMENT, "status": 403, "error": "Forbidden", "path": request.path}
+    return web.json_response(members | more, status=403)
+
+
 ENGINE_DETAILS: dict[Reason, str] = {  # observed on 8.6.0
     "missing": "Access Denied",
     "scheme": "error decoding jwt",
@@ -112,15 +119,7 @@ def refuse_as_operate(request: web.BaseRequest, reason: Reason) -> web.Response:
         return web.Response(status=403, headers={"WWW-Authenticate": "Bearer"})
     if request.method in ("GET", "HEAD"):
         return web.json_response({"message": ""}, status=401)
-    response = web.json_response(
-        {
-            "timestamp": "2026-01-01T00:00:00.000+00:00",
-            "status": 403,
-            "error": "Forbidden",
-            "path": request.path,
-        },
-        status=403,
-    )
+    response = forbidden(request)
     response.headers["Set-Cookie"] = f"X-CSRF-TOKEN={secrets.token_hex(16)}; Path=/; HttpOnly; SameSite=Lax"
     return response
 
@@ -140,15 +139,8 @@ def refuse_as_resource_server(request: web.BaseRequest, reason: Reason) -> web.R
 
 def refuse_as_basic(request: web.BaseRequest, reason: Reason) -> web.Response:
     """Camunda 8.6 with the profile `auth-basic` (observed): strangers get a session cookie."""
-    response = web.json_response(
-        {
-            "timestamp": "2026-01-01T00:00:00.000+00:00",
-            "status": 401,
-            "error": "Unauthorized",
-            "path": request.path,
-        },
-        status=401,
-    )
+    members = {"timestamp": MOMENT, "status": 401, "error": "Unauthorized", "path": request.path}
+    response = web.json_response(members, status=401)
     response.headers["WWW-Authenticate"] = 'Basic realm="Realm"'
     if reason in ("missing", "scheme"):
         response.headers["Set-Cookie"] = f"JSESSIONID={secrets.token_hex(16).upper()}; Path=/; HttpOnly"

@@ -4,23 +4,80 @@ import base64
 import binascii
 import hmac
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote_plus
 
 from aiohttp import web
 
-from proxy.demo.tokens import Refused, TokenEndpoint, TokenRequest, parse_form, whole
-from proxy.demo.world import Client
+from proxy.demo.assertions import TYPE, SigningKey, client_of, fault_of, new_signing_key
+from proxy.demo.gate import leftovers
+from proxy.demo.tokens import SPOILED, Refused, TokenEndpoint, TokenRequest, parse_form, whole
+from proxy.demo.world import Client, World
 
+REALM = "/auth/realms/camunda-platform"
 WRONG = "Invalid client or Invalid client credentials"
 SCOPES = frozenset(("openid", "email", "profile"))
 BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class KeycloakTokens(TokenEndpoint):
-    """Form bodies only; `audience` and `resource` are ignored; each token is new, for all audiences."""
+    """Form bodies only; `audience` and `resource` are ignored; each token is new, for all audiences.
+
+    Attributes:
+        discoveries: how often the discovery document was asked for.
+    """
 
     name = "keycloak"
-    path = "/auth/realms/camunda-platform/protocol/openid-connect/token"
+    path = f"{REALM}/protocol/openid-connect/token"
+
+    def __init__(self, world: World, clients: Iterable[Client]) -> None:
+        super().__init__(world, clients)
+        self.discoveries = 0
+        self._signing_key: SigningKey | None = None
+        self._used: set[str] = set()
+
+    @property
+    def issuer(self) -> str:
+        return f"http://{self.host}{REALM}"
+
+    def signing_key(self) -> SigningKey:
+        """Of the client `signed`, the same each time. Needs cryptography."""
+        if self._signing_key is None:
+            self._signing_key = new_signing_key()
+        return self._signing_key
+
+    def use_signing_key(self, key: SigningKey) -> None:
+        """From now on; making one takes a tenth of a second."""
+        self._signing_key = key
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path != f"{REALM}/.well-known/openid-configuration":
+            return await super().answer(request)
+        self.discoveries += 1
+        self.world.news.tell()
+        return await self._discovered(request)
+
+    async def _discovered(self, request: web.BaseRequest) -> web.StreamResponse:
+        """OpenID Connect Discovery 1.0 section 4; the members a client needs."""
+        complaint = leftovers(request, self.host)
+        if complaint is not None:
+            self.world.complaints.append((self.name, complaint))
+            return web.Response(status=400, text=complaint)
+        if self.fault is not None and self.fault not in SPOILED:
+            return await self.instead(request, self.fault)
+        return web.json_response(
+            {
+                "issuer": self.issuer,
+                "token_endpoint": self.url,
+                "grant_types_supported": ["client_credentials"],
+                "token_endpoint_auth_methods_supported": [
+                    "private_key_jwt",
+                    "client_secret_basic",
+                    "client_secret_post",
+                    "tls_client_auth",
+                ],
+            }
+        )
 
     async def granted(self, request: web.BaseRequest, entry: TokenRequest) -> dict[str, object]:
         if request.path != self.path:
@@ -54,8 +111,12 @@ class KeycloakTokens(TokenEndpoint):
         }
 
     def _client(self, request: web.BaseRequest, asked: dict[str, str], entry: TokenRequest) -> Client:
-        """Who asks, by `client_secret_basic` or `client_secret_post`; one way only (RFC 6749 section 2.3)."""
+        """Who asks, in one way only (RFC 6749 section 2.3)."""
         authorization = request.headers.get("Authorization")
+        if "client_assertion" in asked:
+            if "client_secret" in asked or authorization is not None:
+                raise Refused(400, "invalid_request", "More than one way to authenticate")
+            return self._signed(asked, entry)
         if authorization is not None:
             if "client_secret" in asked:
                 raise Refused(400, "invalid_request", "More than one way to authenticate")
@@ -64,7 +125,7 @@ class KeycloakTokens(TokenEndpoint):
             name, secret = asked.get("client_id", ""), asked.get("client_secret", "")
         entry.client = name
         client = self.clients.get(name)
-        if client is None or name in self.rejected:
+        if client is None or client.signed or name in self.rejected:
             raise Refused(401, "invalid_client", WRONG)
         if client.basic_only and authorization is None:
             raise Refused(
@@ -74,6 +135,21 @@ class KeycloakTokens(TokenEndpoint):
             )
         if not hmac.compare_digest(client.secret.encode(), secret.encode()):
             raise Refused(401, "unauthorized_client", WRONG)
+        return client
+
+    def _signed(self, asked: dict[str, str], entry: TokenRequest) -> Client:
+        """Who asks by `private_key_jwt`."""
+        assertion = asked["client_assertion"]
+        entry.client = asked.get("client_id") or client_of(assertion)
+        client = self.clients.get(entry.client)
+        if client is None or not client.signed or entry.client in self.rejected:
+            raise Refused(401, "invalid_client", WRONG)
+        if asked.get("client_assertion_type") != TYPE:
+            raise Refused(400, "invalid_client", "Parameter client_assertion_type has invalid value")
+        key, audiences = self.signing_key(), {self.url, self.issuer}
+        fault = fault_of(assertion, key, client.name, audiences, self._used)
+        if fault is not None:
+            raise Refused(400, "invalid_client", fault)
         return client
 
 

@@ -12,7 +12,9 @@ import jwt
 
 from proxy.clock import Clock
 
-Reason = Literal["missing", "scheme", "garbage", "signature", "revoked", "audience", "expired", "keys"]
+Reason = Literal[
+    "missing", "scheme", "garbage", "signature", "revoked", "audience", "expired", "keys", "session", "csrf"
+]
 
 # Clock 0 in `iat` and `exp`: they look like Unix time and yet follow the Clock. Whoever compares them with
 # the wall is caught.

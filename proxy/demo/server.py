@@ -8,9 +8,11 @@ from aiohttp import web
 from proxy.clock import Clock, SystemClock
 from proxy.demo import gate, webapps
 from proxy.demo.apis import Api, Route
+from proxy.demo.dialects import DIALECTS
 from proxy.demo.engine import Engine
 from proxy.demo.keycloak import KeycloakTokens
 from proxy.demo.saas import SaasTokens
+from proxy.demo.sessions import Sessions
 from proxy.demo.tokens import TokenEndpoint
 from proxy.demo.world import Client, Rules, World, new_secret
 from proxy.demo.zeebe import Zeebe
@@ -56,7 +58,7 @@ class SimulatedCamunda(World):
     Attributes:
         saas, keycloak: the token endpoints, with their switches and books.
         apis: all of them, by (name, saas).
-        username, password: for `zeebe-basic`.
+        username, password: for `zeebe-basic`, and for every API with sessions.
         shared_token: for `optimize-shared`.
     """
 
@@ -76,6 +78,7 @@ class SimulatedCamunda(World):
                 Client("orchestration", everything),
                 Client("other-audience", ("other-api",)),
                 Client("basic-only", everything, basic_only=True),
+                Client("signed", everything, signed=True),
                 Client("odd:client +%", everything, secret="p:a s+s%20&=\u00e9" + new_secret()),
             ),
         )
@@ -110,6 +113,11 @@ class SimulatedCamunda(World):
         yield Api("zeebe-open", False, gate.Open(), zeebe)
         shared = gate.Shared(self.shared_token, gate.refuse_as_optimize)
         yield Api("optimize-shared", False, shared, optimize, open=OPEN["optimize"])
+        for name, dialect in DIALECTS.items():
+            sessions = Sessions(name, self, dialect, basic)
+            single = routes["orchestration"] if not name.endswith(("8.2", "8.5")) else routes[name[:-4]]
+            opened = OPEN["orchestration"] if dialect.basic else frozenset[str]()
+            yield Api(name, False, gate.Open(), single, open=opened, sessions=sessions)
 
     def api(self, name: str, *, saas: bool = False) -> Api:
         return self.apis[name, saas]
@@ -117,6 +125,12 @@ class SimulatedCamunda(World):
     def url(self, name: str, *, saas: bool = False) -> str:
         """Base URL of an API, without a slash at its end."""
         return self.apis[name, saas].url
+
+    def sessions(self, name: str) -> Sessions:
+        """Those of an API that has them, such as `operate-8.6`."""
+        sessions = self.apis[name, False].sessions
+        assert sessions is not None  # noqa: S101
+        return sessions
 
     def revoke(self, client: str | None = None, *, forget: bool = True) -> None:
         """Take back all tokens so far, or one client's.
@@ -166,7 +180,8 @@ async def simulated_camunda(
     await runner.setup()
     try:
         for endpoint in endpoints:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            # With room for hundreds at once: who finds none tries again after a second.
+            await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
             port = runner.addresses[-1][1]
             by_port[port] = endpoint
             endpoint.host = f"127.0.0.1:{port}"

@@ -117,7 +117,9 @@ class TokenEndpoint:
             entry.outcome = "complaint"
             return web.Response(status=400, text=complaint)
         if self.fault is not None and self.fault not in SPOILED:
-            return await self._instead(request, self.fault, entry)
+            if self.fault is not Fault.HANG:
+                entry.outcome = self.fault.value
+            return await self.instead(request, self.fault)
         try:
             members = await self.granted(request, entry)
         except Refused as refused:
@@ -129,12 +131,10 @@ class TokenEndpoint:
             members |= SPOILED[self.fault]
         return web.json_response(members, headers=NO_STORE)
 
-    async def _instead(
-        self, request: web.BaseRequest, fault: Fault, entry: TokenRequest
-    ) -> web.StreamResponse:
+    async def instead(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
+        """What a fault of those before OVERSIZED does."""
         if fault is Fault.HANG:
             await asyncio.Event().wait()
-        entry.outcome = fault.value
         if fault is Fault.REDIRECT:
             return web.Response(status=307, headers={"Location": "/elsewhere"})
         if fault is Fault.RESET:

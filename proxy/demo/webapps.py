@@ -7,6 +7,7 @@ from proxy.demo.engine import Engine, Instance
 from proxy.demo.zeebe import TENANT, asked, bad_request
 
 REPORT_ROWS = 2500
+TASK = {"id": "2251799813685999", "name": "Look at it", "taskState": "CREATED", "tenantId": TENANT}
 
 
 def operate(engine: Engine) -> tuple[Route, ...]:
@@ -54,12 +55,17 @@ def _instance(instance: Instance) -> dict[str, object]:
 
 
 def tasklist() -> tuple[Route, ...]:
-    """Tasklist's `/v1`; nobody has a user task here."""
+    """Tasklist's `/v1`; there is one task."""
 
     async def search(call: Call) -> web.Response:
-        return web.json_response([]) if asked(call) is not None else bad_request(call)
+        return web.json_response([TASK]) if asked(call) is not None else bad_request(call)
 
-    return (Route("POST", "/v1/tasks/search", search),)
+    async def task(call: Call) -> web.Response:
+        if call.key == TASK["id"]:
+            return web.json_response(TASK)
+        return web.json_response({"status": 404, "message": "task was not found"}, status=404)
+
+    return (Route("POST", "/v1/tasks/search", search), Route("GET", "/v1/tasks/{key}", task))
 
 
 def optimize() -> tuple[Route, ...]:

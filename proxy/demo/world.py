@@ -30,6 +30,8 @@ class Rules:
         long_poll: for a `requestTimeout` of 0 (8.6 default).
         ingress_timeout: SaaS answers 504 when an answer takes longer (JavaScript SDK: "at 60 s SaaS
             throws 504").
+        session_life: a session unused for so long is dead (Tomcat's and Spring's default).
+        login_gap: a login that comes sooner after another is complained of; no server's rule.
     """
 
     token_life: float = 300.0
@@ -42,6 +44,8 @@ class Rules:
     body_limit: int = 4 * 1024 * 1024
     long_poll: float = 10.0
     ingress_timeout: float = 60.0
+    session_life: float = 1800.0
+    login_gap: float = 0.0
 
 
 def new_secret() -> str:
@@ -56,6 +60,7 @@ class Client:
         audiences: SaaS: what it may ask for, one at a time; Keycloak: what its tokens are for, all at once.
         basic_only: Keycloak takes its secret by HTTP Basic alone.
         life: of its tokens, in seconds; None: as the rules say.
+        signed: it shows assertions (`private_key_jwt`) instead of its secret.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Client:
     secret: str = field(default_factory=new_secret, repr=False)
     basic_only: bool = False
     life: float | None = None
+    signed: bool = False
 
 
 class Fault(StrEnum):
@@ -91,6 +97,20 @@ class Fault(StrEnum):
     TOKEN_LF = "token_lf"  # noqa: S105 -- a name of a fault
     TOKEN_SPACE = "token_space"  # noqa: S105 -- a name of a fault
     TOKEN_NON_ASCII = "token_non_ascii"  # noqa: S105 -- a name of a fault
+
+
+class LoginFault(StrEnum):
+    """What the login may do instead of its work, whatever it was asked."""
+
+    DOWN = "down"  # 503
+    HANG = "hang"  # no answer until the caller goes
+    RESET = "reset"  # the connection is cut
+    HTML = "html"  # 200 with a page: a portal, or another server
+    ERROR_500 = "error_500"
+    REDIRECT = "redirect"  # 302 to a single sign-on; who follows it is complained of
+    MOVED = "moved"  # 404: this server has no such login
+    NO_COOKIE = "no_cookie"  # 204, and no session
+    DEAD_COOKIE = "dead_cookie"  # 204, and a session that nobody knows
 
 
 class News:

@@ -1,0 +1,87 @@
+"""CSRF as Spring Security has it in Camunda: a cookie, and a header whose value only the server can make."""
+
+import base64
+import binascii
+import secrets
+import uuid
+
+from aiohttp import web
+
+ATTRIBUTES = "Path=/; HttpOnly; SameSite=Lax"  # observed on 8.6.0
+GONE = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:10 GMT"  # as Tomcat deletes
+
+Fields = list[tuple[str, str]]
+
+
+class Pairs:
+    """The cookies and header values of one server.
+
+    Attributes:
+        name: of the cookie, and of the header.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._good: set[str] = set()
+        self._given: set[str] = set()
+
+    def spoil(self) -> None:
+        """None of those so far is good any more."""
+        self._good.clear()
+
+    def known(self, value: str) -> bool:
+        """Whether a cookie's or a header's value came from here.
+
+        A cookie's value in the header is a mistake (observed: 403), but not a stranger's.
+        """
+        return value in self._given or unmasked(value) in self._given
+
+    def fits(self, request: web.BaseRequest) -> bool:
+        """Whether header and cookie are one pair that is good."""
+        token = dict(cookies(request)).get(self.name)
+        shown = request.headers.get(self.name)
+        return token in self._good and shown is not None and unmasked(shown) == token
+
+    def fields(self, request: web.BaseRequest) -> Fields:
+        """The header, and the cookie where no good one was sent."""
+        token = dict(cookies(request)).get(self.name)
+        return [(self.name, masked(token))] if token in self._good else self.fresh()
+
+    def fresh(self) -> Fields:
+        token = str(uuid.uuid4())
+        self._good.add(token)
+        self._given.add(token)
+        return [("Set-Cookie", f"{self.name}={token}; {ATTRIBUTES}"), (self.name, masked(token))]
+
+    def new_cookie(self, request: web.BaseRequest) -> Fields:
+        """A refused request gets a cookie if it sent none, and never the header (observed on Operate 8.6)."""
+        return [] if self.name in dict(cookies(request)) else self.fresh()[:1]
+
+
+def cookies(request: web.BaseRequest) -> list[tuple[str, str]]:
+    """Names and values, as they were sent."""
+    pairs = (pair.strip().partition("=") for pair in request.headers.get("Cookie", "").split(";"))
+    return [(name, value) for name, _, value in pairs if name]
+
+
+def masked(token: str) -> str:
+    """Another one each time, all of them good: random octets, then the token xored with them.
+
+    Spring's XorCsrfTokenRequestAttributeHandler; observed on 8.6: 96 characters.
+    """
+    noise = secrets.token_bytes(len(token))
+    return base64.urlsafe_b64encode(noise + _xored(noise, token.encode())).decode()
+
+
+def unmasked(value: str) -> str | None:
+    """The token behind a header's value; None: there is none."""
+    try:
+        octets = base64.b64decode(value, altchars=b"-_", validate=True)
+        half = len(octets) // 2
+        return _xored(octets[:half], octets[half:]).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+
+
+def _xored(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
