@@ -1,0 +1,37 @@
+// npm's @camunda8/orchestration-cluster-api.
+
+const { createCamundaClient } = require('@camunda8/orchestration-cluster-api')
+const { run } = require('./program.cjs')
+
+const client = createCamundaClient()
+
+async function activate(type, seconds) {
+  const wish = { type, timeout: 60_000, maxJobsToActivate: 1, requestTimeout: 1000 * seconds }
+  return (await client.activateJobs(wish)).jobs
+}
+
+function worker(jobType, seconds, handle) {
+  const begun = client.createJobWorker({
+    jobType,
+    jobTimeoutMs: 60_000,
+    maxParallelJobs: 1,
+    pollTimeoutMs: 1000 * seconds,
+    jobHandler: async (job) => {
+      await handle(String(job.key))
+      return job.ignore() // its own `complete` takes `jobKey`, which 8.6 does not send
+    },
+  })
+  return () => begun.stop()
+}
+
+run({
+  topology: () => client.getTopology(),
+  deploy: (file) => client.deployResourcesFromFiles([file]),
+  create: (processDefinitionId) => client.createProcessInstance({ processDefinitionId, variables: { word: 'größer' } }),
+  activate,
+  complete: (jobKey) => client.completeJob({ jobKey }),
+  cancel: (processInstanceKey) => client.cancelProcessInstance({ processInstanceKey }),
+  search: () => client.searchProcessInstances({}, { consistency: { waitUpToMs: 0 } }),
+  publish: () => client.publishMessage({ name: 'news', correlationKey: 'all', timeToLive: 0 }),
+  worker,
+})
