@@ -1,82 +1,76 @@
-"""The composition root: builds everything, once, and nothing else does.
+"""The composition root: builds everything, and nothing else does.
 
-Read `running` from the top for the order of starting, from the bottom for the order of stopping.
+`Proxy.apply` is how everything starts, the first configuration and every later one: what is new is taken and
+made first, and only when all of it could be had is it switched to. Read `running` and `apply` from the top
+for the order of starting, `drain` and `close` for the order of stopping.
 """
 
 import asyncio
-import logging
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.admin.server import Admin
-from proxy.admin.state import State, UpstreamView
+from proxy.admin.state import State
 from proxy.clock import Clock, pause
-from proxy.config.model import (
-    SHORTEST_TOKEN,
-    Basic,
-    Bearer,
-    Config,
-    Listen,
-    OAuth2,
-    Upstream,
-)
+from proxy.config.model import SHORTEST_TOKEN, Config, Listen, OAuth2, Upstream
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.secret import Secret
+from proxy.credentials.keepers import Keepers
 from proxy.desk import CredentialDesk
-from proxy.errors import CredentialError, CredentialUnavailable, StartError
-from proxy.gateway.fields import Address
-from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
-from proxy.gateway.guard import LOOPBACK_NAMES, Guard
-from proxy.gateway.listener import Listener, Room
-from proxy.gateway.pool import Endpoint, Pool, Timeouts
-from proxy.gateway.sockets import Bound, bind, bind_unix, room_for_callers
-from proxy.gateway.tally import Tally
+from proxy.errors import CredentialError, StartError
+from proxy.gateway.guard import Guard
+from proxy.gateway.listener import Room
+from proxy.gateway.sockets import Bound, room_for_callers
+from proxy.ports import LOOK, Ports
 from proxy.trust import Trust
+from proxy.upstreams import CallerToken, Name, Plan, Served, names, plan, serve, view
 
-log = logging.getLogger("proxy")
-
-LOOK = 0.05
-"""Seconds between two looks at what has started, or still runs while we stop."""
+ADMIN = "admin.listen"
+PROBES = "admin.probe_listen"
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """One upstream, as it runs.
+class Change:
+    """What a configuration changed.
 
     Attributes:
-        upstream: as it was configured.
-        bound: its port.
-        keeper: its credential.
-        listener, forwarder: who serves it.
+        added, changed, removed: names of upstreams; `changed` by their credential, or by the guard, too.
+        anything: whether it changed anything at all.
     """
 
-    upstream: Upstream
-    bound: Bound
-    keeper: Keeper
-    listener: Listener
-    forwarder: Forwarder
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    anything: bool
 
 
 class Proxy:
     """The running proxy.
 
     Attributes:
-        served: its upstreams.
+        config: as it is applied; None: none is yet.
+        served: its upstreams, in the order of the configuration.
         admin_address: `HOST:PORT` of the admin listener.
         state: what admin shows.
-        secrets: of all credentials, and the caller token.
     """
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self.config: Config | None = None
         self.served: tuple[Served, ...] = ()
         self.admin_address = ""
         self.state = State()
-        self.secrets: Sequence[Secret] = ()
-        self._config = config
         self._clock = clock
+        self._tasks = tasks
+        self._trust = Trust()
+        self._keepers = Keepers(tasks)
+        self._desk = CredentialDesk(clock, self._trust, self._keepers)
+        self._admin = Admin(self.state, clock, __version__)
+        self._admin_ports = Ports(clock)
+        self._ports = Ports(clock, Room(room_for_callers()))
+        self._names: dict[str, Name] = {}
+        self._leaving: list[Served] = []
+        self._seeing_off: set[asyncio.Task[None]] = set()
 
     @property
     def started(self) -> bool:
@@ -86,22 +80,134 @@ class Proxy:
     @property
     def busy(self) -> int:
         """Requests that are being answered."""
-        return sum(served.listener.busy for served in self.served)
+        return self._ports.busy
 
     def known_secrets(self) -> Iterator[str]:
         """Every secret that is known now, for the log's redaction."""
-        for secret in self.secrets:
+        for secret in self._desk.secrets:
             with suppress(CredentialError):
                 yield secret.read()
-        for served in self.served:
-            current = served.keeper.current
-            for _, value in current.fields if current is not None else ():
-                yield value.decode("latin-1").rpartition(" ")[2]
+        for keeper in self._keepers:
+            if (current := keeper.current) is not None:
+                yield from current.secrets()
+        yield from self._proxy_passwords()
+
+    def _proxy_passwords(self) -> Iterator[str]:
+        if self.config is None:
+            return
+        proxies = [upstream.http_proxy for upstream in self.config.upstreams]
+        proxies += [each.http_proxy for each in self.config.credentials.values() if isinstance(each, OAuth2)]
+        for http_proxy in proxies:
+            if http_proxy is not None and http_proxy.user:
+                yield http_proxy.user.partition(":")[2]
 
     async def first_fetches(self, until: "asyncio.Future[None]") -> None:
         """Wait until every first fetch has ended, or the future is done."""
         while not self.started and not until.done():
             await pause(self._clock, LOOK, until)
+
+    # -- from one configuration to the next --
+
+    async def apply(self, config: Config) -> Change:
+        """Serve by this configuration from now on, wholly or not at all.
+
+        What it does not change goes on untouched; what runs ends as it began.
+
+        Raises:
+            StartError: something cannot be had, a taken port: every such problem at once. All is as it was.
+        """
+        with ExitStack() as fresh:
+            try:
+                order = self._order(config, fresh)
+            except StartError:
+                await self._keepers.dismiss(self._in_use)
+                raise
+            fresh.pop_all()
+        return await self._switch(order)
+
+    def _order(self, config: Config, fresh: ExitStack) -> "_Order":
+        """Take and make what is new.
+
+        Args:
+            fresh: gives new ports back, unless they are switched to.
+        """
+        problems = _Problems()
+        admin_listens = {ADMIN: config.admin.listen}
+        if config.admin.probe_listen is not None:
+            admin_listens[PROBES] = config.admin.probe_listen
+        listens = {_setting(upstream): upstream.listen for upstream in config.upstreams}
+        held = {**self._admin_ports.held, **self._ports.held}
+        admin_bound = self._admin_ports.take(admin_listens, held, fresh, problems.note)
+        bound = self._ports.take(listens, held, fresh, problems.note)
+        self._desk.begin()
+        token = None
+        if config.guard.caller_token is not None:
+            token = CallerToken(self._desk.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN))
+        plans: list[Plan] = []
+        for upstream in config.upstreams:
+            via = self._names.setdefault(upstream.name, Name()).via
+            with problems.noted():
+                keeper = self._desk.keeper(config.credentials[upstream.credential], upstream)
+                plans.append(plan(config, upstream, keeper, self._trust, token, via))
+        problems.check()
+        return _Order(config, admin_listens, admin_bound, listens, bound, plans)
+
+    async def _switch(self, order: "_Order") -> Change:
+        """Nothing in here fails; all is exchanged before anything is waited for: nobody sees half of it."""
+        before, config = self.served, order.config
+        self.served = tuple(self._serve(each, order.bound) for each in order.plans)
+        self.state.upstreams = tuple(view(served) for served in self.served)
+        self._desk.settle()
+        doors = {
+            ADMIN: self._admin.door(Guard(names(config, config.admin.listen))),
+            PROBES: self._admin.probe_door(),
+        }
+        forwarders = {_setting(served.upstream): served.forwarder for served in self.served}
+        for port in self._admin_ports.switch(order.admin_listens, order.admin_bound, doors):
+            self._see_off(self._admin_ports.see_off(port, config.shutdown.grace))
+        for port in self._ports.switch(order.listens, order.bound, forwarders):
+            self._see_off(self._ports.see_off(port, config.shutdown.grace))
+        for served in before:
+            if served not in self.served:
+                self._leaving.append(served)
+                self._see_off(self._close_when_idle(served))
+        await self._admin_ports.start()
+        await self._ports.start()
+        self.admin_address = order.admin_bound[ADMIN].addresses[0]
+        self.state.bound = True
+        change = _change(before, self.served, self.config, config)
+        self.config = config
+        return change
+
+    def _serve(self, plan: Plan, bound: Mapping[str, Bound]) -> Served:
+        """What serves by this plan already, or does from now on."""
+        for served in self.served:
+            if served.plan == plan:
+                return served
+        name = plan.upstream.name
+        return serve(plan, bound[_setting(plan.upstream)], self._names[name].tally, self._clock)
+
+    def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
+        task = self._tasks.create_task(leaving)
+        self._seeing_off.add(task)
+        task.add_done_callback(self._seeing_off.discard)
+
+    async def _close_when_idle(self, leaving: Served) -> None:
+        """Close what nobody else uses, when its last request has ended."""
+        # A request may have been read at a port that was given up, and not have begun: look after a while.
+        await pause(self._clock, LOOK)
+        while leaving.forwarder.busy:
+            await pause(self._clock, LOOK)
+        leaving.pool.close()
+        self._leaving.remove(leaving)
+        await self._keepers.dismiss(self._in_use)
+
+    @property
+    def _in_use(self) -> list[Keeper]:
+        """By requests of earlier configurations."""
+        return [served.keeper for served in self._leaving]
+
+    # -- to the end --
 
     async def drain(self, hurry: "asyncio.Future[None]") -> bool:
         """Stop serving: keep accepting for `shutdown.delay`, then let what runs end within `shutdown.grace`.
@@ -112,18 +218,29 @@ class Proxy:
         Returns:
             Whether everything ended by itself.
         """
+        assert self.config is not None  # noqa: S101 -- it was applied
+        shutdown = self.config.shutdown
         self.state.draining = True
-        for served in self.served:
+        for served in (*self.served, *self._leaving):
             served.forwarder.ending = True
-        await pause(self._clock, self._config.shutdown.delay, hurry)
-        for served in self.served:
+        await pause(self._clock, shutdown.delay, hurry)
+        for served in (*self.served, *self._leaving):
             served.forwarder.draining = True
-            served.listener.stop_accepting()
-            served.listener.wind_down()
-        give_up = self._clock.now() + self._config.shutdown.grace
+        self._ports.wind_down()
+        give_up = self._clock.now() + shutdown.grace
         while self.busy and not hurry.done() and self._clock.now() < give_up:
             await pause(self._clock, LOOK, hurry)
         return not self.busy
+
+    async def close(self) -> None:
+        """Cut what still runs; admin comes last, so that probes see the end."""
+        for task in self._seeing_off:
+            task.cancel()
+        await self._ports.close()
+        for served in (*self.served, *self._leaving):
+            served.pool.close()
+        await self._keepers.close()
+        await self._admin_ports.close()
 
 
 @asynccontextmanager
@@ -133,196 +250,67 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
     Raises:
         StartError: a port is taken, a CA file makes no sense: every such problem at once.
     """
-    proxy = Proxy(config, clock)
-    async with AsyncExitStack() as stack:
-        ports = _take_ports(config, stack)
-        trust = Trust()
-        endpoints = [_endpoint(upstream, trust) for upstream in config.upstreams]
-        desk = CredentialDesk(clock, trust, stack)
-        keepers = [
-            desk.keeper(config.credentials[upstream.credential], upstream.audience)
-            for upstream in config.upstreams
-        ]
-        token = None
-        if config.guard.caller_token is not None:
-            token = _caller_token(desk.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN))
-        room = Room(room_for_callers())
-        proxy.served = tuple(
-            _served(
-                config, upstream, ports.upstreams[upstream.name], keeper, endpoint, token, clock, room, stack
-            )
-            for upstream, keeper, endpoint in zip(config.upstreams, keepers, endpoints, strict=True)
-        )
-        proxy.secrets = tuple(desk.secrets)
-        proxy.state.upstreams = tuple(_view(served) for served in proxy.served)
-        admin = Admin(proxy.state, clock, Guard(_names(config, config.admin.listen)), __version__)
-        proxy.admin_address = ports.admin.addresses[0]
-        stack.push_async_callback(admin.close)
-        await admin.start(ports.admin.sockets, ports.probe.sockets if ports.probe is not None else ())
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        for keeper in desk.keepers:
-            task = tasks.create_task(keeper.run(), name=f"refresh {keeper.name} {keeper.target}")
-            stack.callback(task.cancel)
-        for served in proxy.served:
-            stack.push_async_callback(served.listener.close)
-            await served.listener.start(served.bound.sockets)
-        proxy.state.bound = True
-        yield proxy
-
-
-# -- ports --
+    refused: StartError | None = None
+    async with asyncio.TaskGroup() as tasks:
+        proxy = Proxy(clock, tasks)
+        try:
+            await proxy.apply(config)
+            yield proxy
+        except StartError as error:
+            refused = error  # by itself, not in the group of what tasks died of
+        finally:
+            await proxy.close()
+    if refused is not None:
+        raise refused
 
 
 @dataclass(frozen=True, slots=True)
-class _Ports:
-    upstreams: dict[str, Bound]
-    admin: Bound
-    probe: Bound | None
+class _Order:
+    """A configuration that can be had, and what it is served by; ports by setting."""
+
+    config: Config
+    admin_listens: Mapping[str, Listen]
+    admin_bound: Mapping[str, Bound]
+    listens: Mapping[str, Listen]
+    bound: Mapping[str, Bound]
+    plans: Sequence[Plan]
 
 
-def _take_ports(config: Config, stack: AsyncExitStack) -> _Ports:
-    """All of them, before anything else starts.
+class _Problems:
+    """Everything that is in the way, told at once."""
 
-    Raises:
-        StartError: every one that cannot be had.
-    """
-    problems: list[str] = []
+    def __init__(self) -> None:
+        self._said: dict[str, None] = {}
 
-    def take(listen: Listen, setting: str) -> Bound | None:
+    def note(self, error: StartError) -> None:
+        self._said[str(error)] = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
         try:
-            if listen.path:
-                bound = bind_unix(listen.path, setting)
-            else:
-                bound = bind(listen.addresses, listen.port, setting)
+            yield
         except StartError as error:
-            problems.append(str(error))
-            return None
-        stack.callback(bound.close)
-        if bound.notice:
-            log.warning(bound.notice)
-        return bound
+            self.note(error)
 
-    upstreams = {each.name: take(each.listen, f"upstreams.{each.name}.listen") for each in config.upstreams}
-    admin = take(config.admin.listen, "admin.listen")
-    probe = None
-    if config.admin.probe_listen is not None:
-        probe = take(config.admin.probe_listen, "admin.probe_listen")
-    if problems or admin is None:
-        raise StartError("\n".join(problems))
-    return _Ports({name: bound for name, bound in upstreams.items() if bound is not None}, admin, probe)
+    def check(self) -> None:
+        if self._said:
+            raise StartError("\n".join(self._said))
 
 
-def _names(config: Config, listen: Listen) -> frozenset[str]:
-    """Host names that a listener answers to: localhost's, its own address, and what the operator allowed."""
-    wildcard = listen.host in ("0.0.0.0", "::")  # noqa: S104 -- these reach loopback too, so they are no names
-    more = config.guard.allowed_hosts if wildcard else (*config.guard.allowed_hosts, listen.host)
-    return LOOPBACK_NAMES | {f"[{host}]" if ":" in host else host for host in more}
+def _setting(upstream: Upstream) -> str:
+    return f"upstreams.{upstream.name}.listen"
 
 
-def _guard(config: Config, listen: Listen, token: Callable[[], bytes] | None) -> Guard:
-    """Of an upstream's listener; no browser can reach a Unix socket."""
-    return Guard(
-        _names(config, listen),
-        origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
-        browsers=not listen.path,
-        token=token,
+def _change(before: Sequence[Served], after: Sequence[Served], old: Config | None, new: Config) -> Change:
+    was = {served.upstream.name: served for served in before}
+    now = {served.upstream.name: served for served in after}
+    added = tuple(name for name in now if name not in was)
+    changed = tuple(name for name, served in now.items() if was.get(name, served) is not served)
+    removed = tuple(name for name in was if name not in now)
+    same = old is not None and (old.admin, old.guard, old.log, old.shutdown) == (
+        new.admin,
+        new.guard,
+        new.log,
+        new.shutdown,
     )
-
-
-def _caller_token(secret: Secret) -> Callable[[], bytes]:
-    """What callers must show, as it is now; empty where its file has gone before it was ever read."""
-
-    def now() -> bytes:
-        try:
-            return secret.read().encode()
-        except CredentialUnavailable:
-            return b""
-
-    return now
-
-
-# -- upstreams --
-
-
-def _endpoint(upstream: Upstream, trust: Trust) -> Endpoint:
-    tls = (
-        trust.context(upstream.tls, f"upstreams.{upstream.name}") if upstream.url.scheme == "https" else None
-    )
-    return Endpoint(upstream.url.host, upstream.url.port, tls, upstream.tls.server_name)
-
-
-def _served(
-    config: Config,
-    upstream: Upstream,
-    bound: Bound,
-    keeper: Keeper,
-    endpoint: Endpoint,
-    token: Callable[[], bytes] | None,
-    clock: Clock,
-    room: Room,
-    stack: AsyncExitStack,
-) -> Served:
-    credential = config.credentials[upstream.credential]
-    tally = Tally()
-    timeouts = Timeouts(upstream.connect_timeout, upstream.response_timeout, upstream.idle_timeout)
-    pool = Pool(endpoint, timeouts, upstream.max_connections, clock, tally)
-    stack.callback(pool.close)
-    address = Address(
-        origin=f"{upstream.url.scheme}://{upstream.url.authority}".encode("ascii"),
-        authority=upstream.url.authority.encode("ascii"),
-        prefix=upstream.url.path.encode("ascii"),
-        via=f"camunda-auth-proxy-{secrets.token_hex(4)}".encode("ascii"),
-        injects=isinstance(credential, OAuth2 | Bearer | Basic),
-    )
-    forwarder = Forwarder(
-        Rules(
-            upstream=upstream.name,
-            credential=upstream.credential,
-            wait=credential.wait if isinstance(credential, OAuth2 | Bearer | Basic) else 0.0,
-            open_paths=tuple(path.encode("ascii") for path in upstream.open_paths),
-            replay_buffer=upstream.replay_buffer,
-        ),
-        address,
-        _guard(config, upstream.listen, token),
-        pool,
-        keeper,
-        clock,
-        tally,
-        observer=RequestLog() if config.log.requests else None,
-    )
-    return Served(upstream, bound, keeper, Listener(forwarder, clock, room), forwarder)
-
-
-def _view(served: Served) -> UpstreamView:
-    upstream = served.upstream
-    return UpstreamView(
-        name=upstream.name,
-        api=upstream.api,
-        url=str(upstream.url),
-        listen=served.bound.addresses,
-        credential=upstream.credential,
-        keeper=served.keeper,
-        tally=served.forwarder.tally,
-    )
-
-
-class RequestLog:
-    """A line per request (`log.requests`)."""
-
-    def forwarded(self, details: Forwarded) -> None:
-        log.info(
-            "request",
-            extra={
-                "request_id": details.request_id,
-                "upstream": details.upstream,
-                "method": details.method,
-                "path": details.path,
-                "status": details.status,
-                "received": details.received,
-                "sent": details.sent,
-                "seconds": round(details.seconds, 6),
-                "waited": round(details.waited, 6),
-                "repaired": details.repaired,
-                "problem": details.problem,
-            },
-        )
+    return Change(added, changed, removed, bool(added or changed or removed) or not same)

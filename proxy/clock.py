@@ -51,6 +51,11 @@ def wall_time() -> float:
     return time.time()  # noqa: TID251 -- the only reader of time
 
 
+def monotonic_micros() -> int:
+    """Microseconds of CLOCK_MONOTONIC, which stops in suspend: systemd compares them with its own."""
+    return time.monotonic_ns() // 1000
+
+
 async def pause(clock: Clock, delay: float, until: "asyncio.Future[Any] | None" = None) -> bool:
     """Wait `delay` seconds, or until the future is done if that is sooner; True if it is done.
 

@@ -1,80 +1,209 @@
-"""From what the operator wrote about a credential to the keeper that keeps it fresh."""
+"""From what the operator wrote about a credential to the keeper that keeps it fresh.
+
+Each kind has a key, a recipe and a function that makes the keeper; `Keepers.keep` says what becomes of them.
+"""
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from proxy.clock import Clock
-from proxy.config.model import Basic, Bearer, CredentialConfig, OAuth2, SecretRef
+from proxy.config.model import (
+    Basic,
+    Bearer,
+    CredentialConfig,
+    HttpProxy,
+    OAuth2,
+    SecretRef,
+    Session,
+    Tls,
+    Upstream,
+)
+from proxy.credentials.as_session import BasicAsSession
+from proxy.credentials.assertion import can_sign
 from proxy.credentials.credential import CredentialSource
 from proxy.credentials.fixed import AT_ONCE, BasicLogin, NoCredential, SharedToken
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of, token_session
+from proxy.credentials.keepers import Keepers
+from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
+from proxy.credentials.outbound import Outbound, Via
 from proxy.credentials.report import CredentialStatus
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
+from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
-from proxy.errors import FetchOutcome
+from proxy.errors import FetchOutcome, StartError
 from proxy.trust import Trust
 
 log = logging.getLogger("proxy")
 
 
 class CredentialDesk:
-    """Makes keepers; equal keys share one."""
+    """Knows how to make the keeper of each kind; what outlives a configuration lies here and in `keepers`.
 
-    def __init__(self, clock: Clock, trust: Trust, stack: AsyncExitStack) -> None:
+    Attributes:
+        secrets: of the settled configuration.
+    """
+
+    def __init__(self, clock: Clock, trust: Trust, keepers: Keepers) -> None:
+        self.keepers = keepers
         self._clock = clock
         self._trust = trust
-        self._stack = stack
         self._store: TokenStore = token_store(clock)
         self._throttles: dict[str, HostThrottle] = {}
-        self._keepers: dict[Hashable, Keeper] = {}
-        self.secrets: list[Secret] = []
+        self.secrets: tuple[Secret, ...] = ()
+        self._asked: dict[tuple[SecretRef, int], Secret] = {}
 
-    @property
-    def keepers(self) -> Sequence[Keeper]:
-        return tuple(self._keepers.values())
+    def begin(self) -> None:
+        """Another configuration is tried; `settle` once all it asks for could be had."""
+        self._asked = {}
+        self.keepers.begin()
 
-    def keeper(self, config: CredentialConfig, audience: str | None) -> Keeper:
-        """The keeper of a credential for an audience."""
+    def settle(self) -> None:
+        self.secrets = tuple(self._asked.values())
+        self.keepers.settle()
+
+    def keeper(self, config: CredentialConfig, upstream: Upstream) -> Keeper:
+        """The keeper of a credential for an upstream.
+
+        Raises:
+            StartError: a file makes no sense, or a package is missing.
+        """
         if isinstance(config, OAuth2):
-            return self._oauth2(config, audience)
+            return self._oauth2(config, upstream.audience)
         if isinstance(config, Bearer):
             token = self.secret(config.token)
-            source: CredentialSource = SharedToken(token, self._clock)
-            return self._kept(("bearer", token), config.name, source, token)
+            return self._read(("bearer", token), config.name, SharedToken(token, self._clock), token)
+        if isinstance(config, Session):
+            base = config.login_url or upstream.url
+            settings = LoginSettings(str(base), config.username, self.secret(config.password), config.dialect)
+            return self._session(replace(config, wait=0.0), settings, config.max_idle, upstream)
+        if isinstance(config, Basic) and config.as_session:
+            settings = LoginSettings(str(upstream.url), config.username, self.secret(config.password))
+            return self._session(replace(config, wait=0.0), settings, MAX_IDLE, upstream)
         if isinstance(config, Basic):
             password = self.secret(config.password)
             source = BasicLogin(config.username, password, self._clock)
-            return self._kept(("basic", config.username, password), config.name, source, password)
-        return self._kept(("none",), config.name, NoCredential(self._clock), None)
+            return self._read(("basic", config.username, password), config.name, source, password)
+        return self._read(("none",), config.name, NoCredential(self._clock), None)
 
-    def _kept(self, key: Hashable, name: str, source: CredentialSource, secret: Secret | None) -> Keeper:
-        if key not in self._keepers:
-            self._keepers[key] = Keeper(
-                name, source, clock=self._clock, policy=AT_ONCE, observer=Narrator(), secret=secret
+    def _read(self, key: Hashable, name: str, source: CredentialSource, secret: Secret | None) -> Keeper:
+        """What is read from a file or the configuration; the name is all that the key lacks."""
+
+        def make(_: AsyncExitStack) -> Keeper:
+            return Keeper(
+                name,
+                source,
+                clock=self._clock,
+                policy=AT_ONCE,
+                observer=Narrator(),
+                secret=secret,
+                tally=self.keepers.tally(name, ""),
             )
-        return self._keepers[key]
+
+        return self.keepers.keep(key, name, make)
+
+    def _session(
+        self, config: Session | Basic, settings: LoginSettings, max_idle: float, upstream: Upstream
+    ) -> Keeper:
+        """Logged in at an upstream, or where `login_url` says, the way to which is the same."""
+        tls = upstream.tls
+        if settings.base_url != str(upstream.url):
+            tls = replace(tls, server_name=None)
+        key = ("session", type(config), settings, max_idle, tls, upstream.http_proxy)
+
+        def make(stack: AsyncExitStack) -> Keeper:
+            outbound = self.outbound(stack, f"upstreams.{upstream.name}", tls, upstream.http_proxy)
+            login = LoginSource(settings, outbound, self._clock)
+            source: CredentialSource = login
+            if isinstance(config, Basic):
+                basic = BasicLogin(config.username, settings.password, self._clock)
+                source = BasicAsSession(config.name, login, basic)
+            return Keeper(
+                config.name,
+                source,
+                clock=self._clock,
+                target=settings.base_url,
+                sessions=login,
+                policy=pace(max_idle),
+                observer=Narrator(),
+                secret=settings.password,
+                tally=self.keepers.tally(config.name, settings.base_url),
+            )
+
+        return self.keepers.keep(key, config, make)
 
     def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
-        """A secret that the log masks from now on; see `FileSecret` for `shortest`."""
-        secret = FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
-        self.secrets.append(secret)
-        return secret
+        """A secret that the log masks once this configuration is settled; see `FileSecret` for `shortest`."""
+        asked = ref, shortest
+        if asked not in self._asked:
+            self._asked[asked] = _secret(ref, shortest)
+        return self._asked[asked]
+
+    def outbound(
+        self, stack: AsyncExitStack, setting: str, tls: Tls, http_proxy: HttpProxy | None
+    ) -> Outbound:
+        """The way to a server that lets us in.
+
+        Args:
+            stack: the keeper's, which closes it.
+            setting: where `tls` was written, as messages name it: `credentials.saas`.
+
+        Raises:
+            StartError: a file of `tls` makes no sense.
+        """
+        via = Via(http_proxy.host, http_proxy.port, http_proxy.user) if http_proxy is not None else None
+        outbound = Outbound(tls=self._trust.context(tls, setting), server_name=tls.server_name, via=via)
+        stack.push_async_callback(outbound.close)
+        return outbound
 
     def _oauth2(self, config: OAuth2, audience: str | None) -> Keeper:
-        assert config.client_secret is not None  # noqa: S101
-        assert config.token_url is not None  # noqa: S101
-        assert config.auth_method in ("client_secret_post", "client_secret_basic")  # noqa: S101
-        secret = self.secret(config.client_secret)
-        settings = OAuth2Settings(
+        if config.auth_method == "private_key_jwt" and not can_sign():
+            raise StartError(
+                f"credentials.{config.name}: auth_method private_key_jwt needs what signs:"
+                " pip install camunda-auth-proxy[jwt]"
+            )
+        settings = self._settings(config, audience)
+        key = ("oauth2", key_of(settings), config.tls, config.http_proxy)
+
+        def make(stack: AsyncExitStack) -> Keeper:
+            outbound = self.outbound(stack, f"credentials.{config.name}", config.tls, config.http_proxy)
+            return Keeper(
+                config.name,
+                OAuth2Source(settings, outbound, self._clock),
+                clock=self._clock,
+                target=audience or "",
+                policy=Policy(),
+                observer=Narrator(),
+                secret=settings.secret or _certificate(config.tls),
+                throttle=self._throttle(config.token_url or config.issuer_url or ""),
+                store=self._store,
+                key=key,
+                tally=self.keepers.tally(config.name, audience or ""),
+            )
+
+        return self.keepers.keep(key, (replace(config, wait=0.0), audience), make)
+
+    def _throttle(self, url: str) -> HostThrottle:
+        host = urlsplit(url).hostname or ""
+        if host not in self._throttles:
+            self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
+        return self._throttles[host]
+
+    def _settings(self, config: OAuth2, audience: str | None) -> OAuth2Settings:
+        secret = config.private_key if config.auth_method == "private_key_jwt" else config.client_secret
+        certificate = config.certificate_file
+        return OAuth2Settings(
             token_url=config.token_url,
+            issuer_url=config.issuer_url,
             client_id=config.client_id,
-            secret=secret,
+            secret=self.secret(secret) if secret is not None else None,
             auth_method=config.auth_method,
+            key_id=config.key_id,
+            certificate=FileSecret(certificate) if certificate is not None else None,
             request_format=config.request_format,
             audience=audience,
             scope=config.scope,
@@ -82,27 +211,15 @@ class CredentialDesk:
             parameters=tuple(config.parameters.items()),
             timeout=config.timeout,
         )
-        key = key_of(settings)
-        if key not in self._keepers:
-            context = self._trust.context(config.tls, f"credentials.{config.name}")
-            session = token_session(context)
-            self._stack.push_async_callback(session.close)
-            host = urlsplit(config.token_url).hostname or ""
-            if host not in self._throttles:
-                self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
-            self._keepers[key] = Keeper(
-                config.name,
-                OAuth2Source(settings, session, self._clock, server_name=config.tls.server_name),
-                clock=self._clock,
-                target=audience or "",
-                policy=Policy(),
-                observer=Narrator(),
-                secret=secret,
-                throttle=self._throttles[host],
-                store=self._store,
-                key=key,
-            )
-        return self._keepers[key]
+
+
+def _secret(ref: SecretRef, shortest: int) -> Secret:
+    return FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
+
+
+def _certificate(tls: Tls) -> Secret | None:
+    """What takes a secret's place with `tls_client_auth`: no secret, but a new one cuts a refusal short."""
+    return FileSecret(tls.cert_file) if tls.cert_file is not None else None
 
 
 class Narrator:

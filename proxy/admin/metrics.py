@@ -26,6 +26,7 @@ from proxy.histogram import Histogram
 
 OPENMETRICS: Final = "application/openmetrics-text"
 PREFIX: Final = "camunda_auth_proxy_"
+RELOADS: Final = ("ok", "refused")
 REPAIRS: Final = ("ok", "refused_again", "same_credential", "no_credential", "not_replayable", "too_soon")
 
 _Labels = tuple[str, ...]
@@ -71,6 +72,12 @@ class _Counts(Collector):
         yield from _request_times(tallies)
         yield from _fetches(upstream.keeper for upstream in self._state.upstreams)
         yield from _credentials(snapshot, self._wall() - now)
+        yield _counter(
+            "config_reloads",
+            "Times that the configuration was read again, and whether it was taken or refused.",
+            ("outcome",),
+            {(outcome,): self._state.reloads[outcome] for outcome in RELOADS},
+        )
         yield _gauge("ready", "Whether every upstream has a usable credential.", (), {(): snapshot.ready})
         yield InfoMetricFamily(
             PREFIX + "build",

@@ -14,8 +14,7 @@ ask for the pod's address.
 import json
 import logging
 import secrets
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
-from proxy.gateway.listener import Call, Listener, Tap
+from proxy.gateway.listener import Call, Service, Tap
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relayed
 
@@ -65,10 +64,9 @@ Room = Callable[[RequestHead], Document]
 
 
 class Admin:
-    """The ports that people and machines look at.
+    """What people and machines look at.
 
     Args:
-        guard: of `admin.listen`.
         version: of the proxy.
         wall: seconds since 1970.
     """
@@ -77,7 +75,6 @@ class Admin:
         self,
         state: State,
         clock: Clock,
-        guard: Guard,
         version: str,
         wall: Callable[[], float] = wall_time,
     ) -> None:
@@ -86,27 +83,20 @@ class Admin:
         self._version = version
         self._metrics = Metrics(state, clock, version, wall)
         self._began = clock.now()
-        probes: dict[bytes, Room] = {
+        self._probes: dict[bytes, Room] = {
             b"/health/startup": self._startup,
             b"/health/live": self._live,
             b"/health/ready": self._ready,
             b"/metrics": self._exposition,
         }
-        rooms = {**probes, b"/status.json": self._overview}
-        self._listener = Listener(_Door(rooms, state, guard), clock)
-        self._probe_listener = Listener(_Door(probes, state, None), clock)
 
-    async def start(
-        self, sockets: Sequence[socket.socket], probe_sockets: Sequence[socket.socket] = ()
-    ) -> None:
-        """Answer on bound sockets: before everything else, so that probes see the start."""
-        await self._listener.start(sockets)
-        await self._probe_listener.start(probe_sockets)
+    def door(self, guard: Guard) -> Service:
+        """What `admin.listen` is for."""
+        return _Door({**self._probes, b"/status.json": self._overview}, self._state, guard)
 
-    async def close(self) -> None:
-        """Cut what is left: after everything else, so that probes see the end."""
-        await self._listener.close()
-        await self._probe_listener.close()
+    def probe_door(self) -> Service:
+        """What `admin.probe_listen` is for."""
+        return _Door(self._probes, self._state, None)
 
     def _startup(self, _: RequestHead) -> Document:
         snapshot = self._state.snapshot(self._clock.now())
@@ -138,6 +128,7 @@ class _Door:
     replay_buffer = 0
 
     def __init__(self, rooms: Mapping[bytes, Room], state: State, guard: Guard | None) -> None:
+        self.ending = False
         self._rooms = rooms
         self._state = state
         self._guard = guard
@@ -145,7 +136,8 @@ class _Door:
     async def forward(self, call: Call) -> Relayed:
         """Answer one request."""
         head, tap = call.head, call.tap
-        keep_alive = head.keep_alive and not call.unread and not self._state.draining
+        ending = self.ending or self._state.draining
+        keep_alive = head.keep_alive and not call.unread and not ending
         with_body = head.method != b"HEAD"
         answer = self._answer(head)
         if isinstance(answer, Document):

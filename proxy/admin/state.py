@@ -1,6 +1,8 @@
 """What runs, for those who look: the app writes it, admin only reads."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
 
 from proxy.admin.status import Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
@@ -36,11 +38,13 @@ class State:
         upstreams: in the order of the configuration.
         bound: whether all their listeners are.
         draining: whether the proxy is shutting down.
+        reloads: of the configuration, by outcome.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
     bound: bool = False
     draining: bool = False
+    reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
 
     def snapshot(self, now: float) -> Snapshot:
         """How it stands at `now`, seconds on the Clock."""

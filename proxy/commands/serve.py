@@ -1,20 +1,24 @@
-"""The `run` command: start, tell, wait for a signal, stop."""
+"""The `run` command: start, tell, read the configuration again when asked to, stop."""
 
 import asyncio
 import gc
 import logging
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from proxy import __version__, log
 from proxy.app import Proxy, running
 from proxy.clock import SystemClock
+from proxy.commands import notify
 from proxy.commands.tables import running as running_table
+from proxy.errors import ConfigError, StartError
 from proxy.loop import run_loop
 
 if TYPE_CHECKING:
     from proxy.config.model import Config
+    from proxy.upstreams import Served
 
 FIRST_FETCHES = 3.0
 """Seconds that the table waits for first fetches, so that it can say how they went."""
@@ -22,35 +26,74 @@ FIRST_FETCHES = 3.0
 logger = logging.getLogger("proxy")
 
 
-def serve(config: "Config") -> int:
+def serve(read: "Callable[[], Config]") -> int:
     """Run until a signal ends it; the exit code.
 
+    Args:
+        read: the configuration as it is now.
+
     Raises:
+        ConfigError: it cannot be used.
         StartError: a port is taken, or a file makes no sense.
     """
+    config = read()
     redact = log.Redactor()
     log.set_up(config.log.level, config.log.format, redact)
-    return run_loop(_serve(config, redact))
+    return run_loop(_serve(config, read, redact))
 
 
-async def _serve(config: "Config", redact: log.Redactor) -> int:
-    clock = SystemClock()
-    stop, hurry = _signals()
-    async with running(config, clock) as proxy:
+async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Redactor) -> int:
+    signals = _Signals()
+    async with running(config, SystemClock()) as proxy:
         redact.known = proxy.known_secrets
         logger.info("started", extra={"version": __version__, "configuration": config.source})
-        for notice in config.notices:
-            logger.warning(notice)
-        await _tell(proxy, config, stop)
+        _give_notice(config)
+        notify.ready()
+        await _tell(proxy, config, signals.stop)
         _spare_the_collector()
-        await stop
+        while await signals.reload_wanted():
+            notify.reloading()
+            await reload(proxy, read, redact)
+            notify.ready()
+        notify.stopping()
         logger.info("stopping", extra={"requests": proxy.busy})
-        ended = await proxy.drain(hurry)
+        ended = await proxy.drain(signals.hurry)
     if not ended:
         logger.warning("stopped: requests that still ran were cut")
         return 1
     logger.info("stopped")
     return 0
+
+
+async def reload(proxy: Proxy, read: "Callable[[], Config]", redact: log.Redactor) -> None:
+    """Read the configuration and apply it, wholly or not at all; say which."""
+    admin_before, refused = proxy.admin_address, ""
+    try:
+        config = read()
+        change = await proxy.apply(config)
+    except (ConfigError, StartError) as error:
+        refused = str(error)
+    if refused:
+        proxy.state.reloads["refused"] += 1
+        for problem in refused.splitlines():
+            logger.error("configuration refused: %s", problem)
+        logger.error("everything stays as it was")
+        return
+    proxy.state.reloads["ok"] += 1
+    if not change.anything:
+        logger.info("configuration read again: nothing changed", extra={"configuration": config.source})
+        return
+    log.set_up(config.log.level, config.log.format, redact)
+    names = {"added": change.added, "changed": change.changed, "removed": change.removed}
+    logger.info(
+        "configuration applied",
+        extra={"configuration": config.source, **{how: list(which) for how, which in names.items() if which}},
+    )
+    _give_notice(config)
+    new = {*change.added, *change.changed}
+    _tell_listeners([served for served in proxy.served if served.upstream.name in new])
+    if proxy.admin_address != admin_before:
+        _tell_admin(proxy)
 
 
 def _spare_the_collector() -> None:
@@ -62,44 +105,58 @@ def _spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-def _signals() -> "tuple[asyncio.Future[None], asyncio.Future[None]]":
-    """Done at the first signal, and at the second."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[None] = loop.create_future()
-    hurry: asyncio.Future[None] = loop.create_future()
+class _Signals:
+    """What the process is asked for.
 
-    def asked() -> None:
-        for future in (stop, hurry):
+    Attributes:
+        stop, hurry: done at the first signal to end, and at the second.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.stop: asyncio.Future[None] = loop.create_future()
+        self.hurry: asyncio.Future[None] = loop.create_future()
+        self._news = asyncio.Event()
+        self._on_terminal = sys.stderr.isatty()
+        if sys.platform == "win32":
+            signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
+            return
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+
+    async def reload_wanted(self) -> bool:
+        """Wait until the configuration is to be read again, once for all who asked meanwhile; False: stop."""
+        await self._news.wait()
+        self._news.clear()
+        return not self.stop.done()
+
+    def _asked_to_stop(self) -> None:
+        self._news.set()
+        for future in (self.stop, self.hurry):
             if not future.done():
                 future.set_result(None)
                 return
 
-    def reload() -> None:
-        logger.warning("SIGHUP: the configuration cannot be read again yet; restart to apply a change")
+    def _asked_to_reload(self) -> None:
+        if self._on_terminal and not sys.stderr.isatty():  # it was closed: nobody is there who asks
+            self._asked_to_stop()
+        elif self.stop.done():
+            logger.warning("SIGHUP while stopping: the configuration is not read again")
+        else:
+            self._news.set()
 
-    if sys.platform == "win32":
-        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(asked))
-    else:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, asked)
-        loop.add_signal_handler(signal.SIGHUP, reload)
-    return stop, hurry
+
+def _give_notice(config: "Config") -> None:
+    for notice in config.notices:
+        logger.warning(notice)
 
 
 async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") -> None:
     """One table on a terminal, else one event per listener."""
     if not sys.stderr.isatty() or config.log.format == "json":
-        for served in proxy.served:
-            logger.info(
-                "listening",
-                extra={
-                    "upstream": served.upstream.name,
-                    "listen": list(served.bound.addresses),
-                    "url": str(served.upstream.url),
-                    "credential": served.upstream.credential,
-                },
-            )
-        logger.info("admin listening", extra={"listen": proxy.admin_address})
+        _tell_listeners(proxy.served)
+        _tell_admin(proxy)
         return
     try:
         async with asyncio.timeout(FIRST_FETCHES):
@@ -107,3 +164,20 @@ async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") ->
     except TimeoutError:
         pass
     print(running_table(proxy), file=sys.stderr)  # noqa: T201
+
+
+def _tell_listeners(listeners: "Sequence[Served]") -> None:
+    for served in listeners:
+        logger.info(
+            "listening",
+            extra={
+                "upstream": served.upstream.name,
+                "listen": list(served.bound.addresses),
+                "url": str(served.upstream.url),
+                "credential": served.upstream.credential,
+            },
+        )
+
+
+def _tell_admin(proxy: Proxy) -> None:
+    logger.info("admin listening", extra={"listen": proxy.admin_address})

@@ -14,6 +14,7 @@ from proxy.admin.state import State, UpstreamView
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.gateway.guard import Guard
+from proxy.gateway.listener import Listener
 from proxy.gateway.tally import Tally
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource, running
@@ -121,12 +122,14 @@ def reply(octets: bytes) -> Reply:
 async def open_house() -> AsyncIterator[House]:
     """Both ports, listening."""
     house = House()
-    admin = Admin(house.state, house.clock, Guard(), "9.8.7", house.wall)
+    admin = Admin(house.state, house.clock, "9.8.7", house.wall)
     sock, probe_sock = _bound(), _bound()
     house.port, house.probe_port = sock.getsockname()[1], probe_sock.getsockname()[1]
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(admin.close)
-        await admin.start([sock], [probe_sock])
+        for bound, door in ((sock, admin.door(Guard())), (probe_sock, admin.probe_door())):
+            listener = Listener(door, house.clock)
+            stack.push_async_callback(listener.close)
+            await listener.start([bound])
         yield house
 
 

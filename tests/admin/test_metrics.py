@@ -43,7 +43,7 @@ async def busy(house: House) -> None:
     tally.received, tally.sent, tally.in_flight = 100, 2000, 2
     tally.problems["wrong_host"] = 3
     tally.repairs["ok"] = 4
-    tally.connections = lambda: {"idle": 1, "busy": 2}
+    tally.pools.append(lambda: {"idle": 1, "busy": 2})
     for seconds in (0.004, 0.005, 0.02, 1000.0):
         tally.request_seconds.observe(seconds)
     tally.response_seconds.observe(0.3)

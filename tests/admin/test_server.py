@@ -291,7 +291,7 @@ async def test_a_fault_is_answered_with_500_and_logged(
     def broken() -> dict[str, int]:
         raise ZeroDivisionError(CANARY)
 
-    house.tally.connections = broken
+    house.tally.pools.append(broken)
     with caplog.at_level(logging.ERROR):
         answer = await house.get("/metrics")
     assert answer.status == 500

@@ -1,0 +1,152 @@
+"""Local ports over many configurations: taken together or not at all, given up one by one."""
+
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from proxy.clock import Clock, pause
+from proxy.config.model import Listen
+from proxy.errors import StartError
+from proxy.gateway.listener import Listener, Room, Service
+from proxy.gateway.sockets import Bound, bind, bind_unix
+
+log = logging.getLogger("proxy")
+
+LOOK = 0.05
+"""Seconds between two looks at what has started, or still runs while we stop."""
+
+Held = Mapping[tuple[str, int], socket.socket]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Port:
+    """Bound sockets, and who listens there."""
+
+    bound: Bound
+    listener: Listener
+
+    async def close(self) -> None:
+        """Cut what is left, and give the sockets back."""
+        await self.listener.close()
+        self.bound.close()
+
+
+class Ports:
+    """The ports of one kind. Where the address stays the same, the sockets and their callers stay.
+
+    Settings are named as in the configuration: `upstreams.zeebe.listen`.
+
+    Args:
+        room: for callers; None: nobody counts them.
+    """
+
+    def __init__(self, clock: Clock, room: Room | None = None) -> None:
+        self._clock = clock
+        self._room = room
+        self._open: dict[str | Listen, Port] = {}
+        self._idle: list[Port] = []
+        self._leaving: list[Port] = []
+
+    @property
+    def held(self) -> Held:
+        """TCP sockets by address and port."""
+        sockets = [sock for port in self._open.values() if not port.bound.path for sock in port.bound.sockets]
+        return {sock.getsockname()[:2]: sock for sock in sockets}
+
+    @property
+    def busy(self) -> int:
+        """Requests that are being answered."""
+        return sum(port.listener.busy for port in (*self._open.values(), *self._leaving))
+
+    def take(
+        self,
+        listens: Mapping[str, Listen],
+        held: Held,
+        stack: ExitStack,
+        note: Callable[[StartError], object],
+    ) -> dict[str, Bound]:
+        """What `switch` needs: the sockets of each setting, those that are there or new ones.
+
+        Args:
+            held: sockets of ours; where a setting wants an address of theirs, they are shared.
+            stack: gives the new ones back.
+            note: is told of each that cannot be had.
+        """
+        taken: dict[str, Bound] = {}
+        for setting, listen in listens.items():
+            port = self._open.get(_place(setting, listen))
+            try:
+                bound = port.bound if port is not None else _bound(listen, setting, held)
+            except StartError as error:
+                note(error)
+                continue
+            taken[setting] = bound
+            if port is None:
+                stack.callback(bound.close)
+                if bound.notice:
+                    log.warning(bound.notice)
+        return taken
+
+    def switch(
+        self, listens: Mapping[str, Listen], taken: Mapping[str, Bound], services: Mapping[str, Service]
+    ) -> Sequence[Port]:
+        """From now on each setting's service answers at its sockets, after `start` at new ones, and nobody
+        elsewhere.
+
+        Returns:
+            The ports that are given up: they accept no longer, and are to be seen off.
+        """
+        before, self._open = self._open, {}
+        for setting, listen in listens.items():
+            place, service = _place(setting, listen), services[setting]
+            port = before.pop(place, None)
+            if port is None:
+                port = Port(taken[setting], Listener(service, self._clock, self._room))
+                self._idle.append(port)
+            port.listener.service = service
+            self._open[place] = port
+        given_up = tuple(before.values())
+        self._leaving += given_up
+        for port in given_up:
+            port.listener.service.ending = True
+            port.listener.stop_accepting()
+            port.listener.wind_down()
+        return given_up
+
+    async def start(self) -> None:
+        """Accept callers at the ports that are new."""
+        while self._idle:
+            port = self._idle.pop()
+            await port.listener.start(port.bound.sockets)
+
+    async def see_off(self, port: Port, grace: float) -> None:
+        """Close a port that was given up, when nothing runs there any more, or after `grace` seconds."""
+        give_up = self._clock.now() + grace
+        while port.listener.busy and self._clock.now() < give_up:
+            await pause(self._clock, LOOK)
+        await port.close()
+        self._leaving.remove(port)
+
+    def wind_down(self) -> None:
+        """Accept nobody, and close the connections on which nothing is under way."""
+        for port in self._open.values():
+            port.listener.stop_accepting()
+            port.listener.wind_down()
+
+    async def close(self) -> None:
+        """Cut what is left, everywhere."""
+        for port in (*self._open.values(), *self._leaving):
+            await port.close()
+
+
+def _place(setting: str, listen: Listen) -> str | Listen:
+    """Equal ones are the same port; one that may be any free one is its setting's own."""
+    return listen if listen.port or listen.path else f"{setting} {listen.host}"
+
+
+def _bound(listen: Listen, setting: str, held: Held) -> Bound:
+    if listen.path:
+        return bind_unix(listen.path, setting)
+    return bind(listen.addresses, listen.port, setting, held)

@@ -1,0 +1,195 @@
+"""From one upstream as it was written to what serves it."""
+
+import logging
+import secrets
+from dataclasses import dataclass, field, replace
+
+from proxy.admin.state import UpstreamView
+from proxy.clock import Clock
+from proxy.config.model import Config, Listen, NoCredential, Upstream
+from proxy.credentials.keeper import Keeper
+from proxy.credentials.secret import Secret
+from proxy.errors import CredentialUnavailable
+from proxy.gateway.dial import Endpoint, Tunnel
+from proxy.gateway.fields import Address
+from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
+from proxy.gateway.guard import LOOPBACK_NAMES, Guard
+from proxy.gateway.pool import Pool, Timeouts
+from proxy.gateway.sockets import Bound
+from proxy.gateway.tally import Tally
+from proxy.trust import Trust
+
+log = logging.getLogger("proxy")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """What goes on under an upstream's name, whatever else about it is exchanged.
+
+    Attributes:
+        tally: its counts.
+        via: in the Via field; random, so that only our own loops are seen as loops.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    via: bytes = field(default_factory=lambda: f"camunda-auth-proxy-{secrets.token_hex(4)}".encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True)
+class CallerToken:
+    """What callers must show, as it is now; empty where its file has gone before it was ever read."""
+
+    secret: Secret
+
+    def __call__(self) -> bytes:
+        try:
+            return self.secret.read().encode()
+        except CredentialUnavailable:
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that an upstream is served by; equal plans need no exchange.
+
+    Attributes:
+        upstream: as it was configured, less where each value came from.
+        logged: whether its requests are.
+    """
+
+    upstream: Upstream
+    endpoint: Endpoint
+    address: Address
+    rules: Rules
+    guard: Guard
+    keeper: Keeper
+    logged: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """One upstream, as it runs.
+
+    Attributes:
+        bound: its port.
+        pool, forwarder: who serves it.
+    """
+
+    plan: Plan
+    bound: Bound
+    pool: Pool
+    forwarder: Forwarder
+
+    @property
+    def upstream(self) -> Upstream:
+        return self.plan.upstream
+
+    @property
+    def keeper(self) -> Keeper:
+        return self.plan.keeper
+
+
+def plan(
+    config: Config, upstream: Upstream, keeper: Keeper, trust: Trust, token: CallerToken | None, via: bytes
+) -> Plan:
+    """How to serve an upstream.
+
+    Raises:
+        StartError: a file of its `tls` makes no sense.
+    """
+    credential, url = config.credentials[upstream.credential], upstream.url
+    injects = not isinstance(credential, NoCredential)
+    return Plan(
+        upstream=replace(upstream, origins={}),
+        endpoint=_endpoint(upstream, trust),
+        address=Address(
+            origin=f"{url.scheme}://{url.authority}".encode("ascii"),
+            authority=url.authority.encode("ascii"),
+            prefix=url.path.encode("ascii"),
+            via=via,
+            injects=injects,
+        ),
+        rules=Rules(
+            upstream=upstream.name,
+            credential=upstream.credential,
+            wait=0.0 if isinstance(credential, NoCredential) else credential.wait,
+            open_paths=tuple(path.encode("ascii") for path in upstream.open_paths),
+            replay_buffer=upstream.replay_buffer,
+        ),
+        guard=Guard(
+            names(config, upstream.listen),
+            origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
+            browsers=not upstream.listen.path,
+            token=token,
+        ),
+        keeper=keeper,
+        logged=config.log.requests,
+    )
+
+
+def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock) -> Served:
+    """What serves an upstream by that plan, once its port is given the forwarder."""
+    upstream = plan.upstream
+    timeouts = Timeouts(upstream.connect_timeout, upstream.response_timeout, upstream.idle_timeout)
+    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally)
+    forwarder = Forwarder(
+        plan.rules,
+        plan.address,
+        plan.guard,
+        pool,
+        plan.keeper,
+        clock,
+        tally,
+        observer=RequestLog() if plan.logged else None,
+    )
+    return Served(plan, bound, pool, forwarder)
+
+
+def view(served: Served) -> UpstreamView:
+    """What admin shows of it."""
+    upstream = served.upstream
+    return UpstreamView(
+        name=upstream.name,
+        api=upstream.api,
+        url=str(upstream.url),
+        listen=served.bound.addresses,
+        credential=upstream.credential,
+        keeper=served.keeper,
+        tally=served.forwarder.tally,
+    )
+
+
+def names(config: Config, listen: Listen) -> frozenset[str]:
+    """Host names that a listener answers to: localhost's, its own address, and what the operator allowed."""
+    wildcard = listen.host in ("0.0.0.0", "::")  # noqa: S104 -- these reach loopback too, so they are no names
+    more = config.guard.allowed_hosts if wildcard else (*config.guard.allowed_hosts, listen.host)
+    return LOOPBACK_NAMES | {f"[{host}]" if ":" in host else host for host in more}
+
+
+def _endpoint(upstream: Upstream, trust: Trust) -> Endpoint:
+    url, way = upstream.url, upstream.http_proxy
+    tls = trust.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
+    tunnel = Tunnel(way.host, way.port, way.user) if way is not None else None
+    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, tunnel)
+
+
+class RequestLog:
+    """A line per request (`log.requests`)."""
+
+    def forwarded(self, details: Forwarded) -> None:
+        log.info(
+            "request",
+            extra={
+                "request_id": details.request_id,
+                "upstream": details.upstream,
+                "method": details.method,
+                "path": details.path,
+                "status": details.status,
+                "received": details.received,
+                "sent": details.sent,
+                "seconds": round(details.seconds, 6),
+                "waited": round(details.waited, 6),
+                "repaired": details.repaired,
+                "problem": details.problem,
+            },
+        )
