@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from proxy import __version__, log
@@ -163,7 +164,8 @@ async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") ->
             await proxy.first_fetches(stop)
     except TimeoutError:
         pass
-    print(running_table(proxy), file=sys.stderr)  # noqa: T201
+    with suppress(OSError):  # a terminal that has just been closed
+        print(running_table(proxy), file=sys.stderr)  # noqa: T201
 
 
 def _tell_listeners(listeners: "Sequence[Served]") -> None:
