@@ -1,42 +1,31 @@
-"""The servers that every test here shares; each test starts the proxies it needs."""
+"""The servers that the tests here share, each started when the first test needs it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from tests.real.servers import Engine, Keycloak, Server
+from tests.real.servers import Engine, Keycloak, started
 from tests.real.sidecar import Sidecar, sidecar
 
 Start = Callable[..., AbstractAsyncContextManager[Sidecar]]
 
 
-S = TypeVar("S", bound=Server)
-
-
-def started(server: S) -> Iterator[S]:
-    server.ask("stop")  # what a run that was killed has left
-    try:
-        server.ask("start")
-        yield server
-    finally:
-        server.ask("stop")
-
-
 @pytest.fixture(scope="session")
 def keycloak() -> Iterator[Keycloak]:
-    yield from started(Keycloak())
+    with started(Keycloak()) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def engine(keycloak: Keycloak) -> Iterator[Engine]:
-    yield from started(Engine())
+    with started(Engine()) as server:
+        yield server
 
 
 @pytest.fixture
 def start(keycloak: Keycloak, engine: Engine, tmp_path: Path) -> Start:
     """`start(client_id=..., client_secret=...)`: a proxy with this OAuth credential, before the engine."""
-    return partial(sidecar, tmp_path, keycloak, engine)
+    return partial(sidecar, tmp_path, engine.url, type="oauth2", token_url=keycloak.token_url)

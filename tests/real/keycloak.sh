@@ -2,6 +2,7 @@
 # A real Keycloak on loopback, realm.json in it:
 #   keycloak.sh fetch | start | stop
 #   keycloak.sh url               the realm's
+#   keycloak.sh folder            with signing.key and signing.crt, which the client `signed` signs with
 #   keycloak.sh logins CLIENT     token requests of that client since the start: "granted refused"
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -14,6 +15,7 @@ RUN="$REAL_DIR/run/keycloak"
 # Java itself and not bin/kc.sh: one process, whose id is the one in pid.
 fetch() {
   need curl curl
+  need openssl openssl
   local home
   home="$(java_home)"
   dist="$(unpacked "org.keycloak:keycloak-quarkus-dist:$KEYCLOAK_VERSION:zip")/keycloak-$KEYCLOAK_VERSION"
@@ -32,7 +34,12 @@ start() {
   ! running keycloak || die "keycloak runs already (process $(cat "$RUN/pid"))"
   import="$dist/data/import/camunda-platform.json"
   mkdir -p "$RUN" "${import%/*}"
-  cp "$HERE/realm.json" "$import"
+  if [ ! -e "$RUN/signing.crt" ]; then
+    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=signed \
+      -keyout "$RUN/signing.key" -out "$RUN/signing.new" 2>/dev/null
+    mv "$RUN/signing.new" "$RUN/signing.crt"
+  fi
+  sed "s#@CERTIFICATE@#$(grep -v -- ----- "$RUN/signing.crt" | tr -d '\n')#" "$HERE/realm.json" >"$import"
 
   # One build, kept, saves the re-augmentation of every start-dev.
   if [ ! -e "$dist/.built" ]; then
@@ -52,6 +59,7 @@ start() {
   fi
   cp -r "$fresh" "$dist/data/h2"
   serve
+  keep
 }
 
 # Launches the server and awaits it. Its log tells every token request.
@@ -74,6 +82,7 @@ case "${1:-}" in
   start) start ;;
   stop) stop keycloak ;;
   url) echo "$REALM_URL" ;;
+  folder) echo "$RUN" ;;
   logins) logins "$2" ;;
-  *) die "usage: keycloak.sh fetch | start | stop | url | logins CLIENT" ;;
+  *) die "usage: keycloak.sh fetch | start | stop | url | folder | logins CLIENT" ;;
 esac

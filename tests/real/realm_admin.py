@@ -1,0 +1,47 @@
+"""What an operator does to the realm while the proxy runs, by Keycloak's admin REST API (26.7)."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from tests.real.servers import Keycloak
+
+KEY_PROVIDER = "org.keycloak.keys.KeyProvider"
+
+
+class RealmAdmin:
+    """The operator, logged in at one realm."""
+
+    def __init__(self, session: aiohttp.ClientSession, realm: str) -> None:
+        self._session = session
+        self._realm = realm
+
+    async def set_secret(self, client: str, secret: str) -> None:
+        """From now on no other secret counts; tokens that are out stay good."""
+        async with self._session.get(f"{self._realm}/clients", params={"clientId": client}) as answer:
+            (found,) = await answer.json()
+        await self._session.put(f"{self._realm}/clients/{found['id']}", json=found | {"secret": secret})
+
+    async def rotate_keys(self) -> None:
+        """A new RSA key signs, and the ones before it are no longer published."""
+        async with self._session.get(f"{self._realm}/components", params={"type": KEY_PROVIDER}) as answer:
+            old = [each for each in await answer.json() if each["providerId"] == "rsa-generated"]
+        settings = {"priority": ["200"], "keySize": ["2048"], "algorithm": ["RS256"]}
+        new = old[0] | {"name": "rotated", "config": settings}
+        del new["id"]
+        await self._session.post(f"{self._realm}/components", json=new)
+        for each in old:
+            await self._session.delete(f"{self._realm}/components/{each['id']}")
+
+
+@asynccontextmanager
+async def realm_admin(keycloak: Keycloak) -> AsyncIterator[RealmAdmin]:
+    """Raises aiohttp.ClientResponseError where Keycloak refuses."""
+    root, realm = keycloak.url.split("/realms/")
+    form = {"grant_type": "password", "client_id": "admin-cli", "username": "admin", "password": "admin"}
+    async with aiohttp.ClientSession(raise_for_status=True) as session:
+        async with session.post(f"{root}/realms/master/protocol/openid-connect/token", data=form) as answer:
+            token = (await answer.json())["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+        yield RealmAdmin(session, f"{root}/admin/realms/{realm}")
