@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shared by the scripts beside it: a .venv in the clone. Sourced, never run.
 
 # find_python: the newest interpreter that will do.
