@@ -24,7 +24,7 @@ class Answers:
     """What came of a load.
 
     Attributes:
-        requests: answered as they should be.
+        requests: answered, rightly or not.
         lost: without an answer.
         wrong: with another answer.
     """

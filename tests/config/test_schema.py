@@ -62,7 +62,7 @@ for tag, pattern, first in (
 def documents() -> list[str]:
     example = (ROOT / "config.example.yaml").read_text(encoding="utf-8")
     whole = re.sub(r"^( +)# (?=( *)[a-z_]+:(?: |$))", r"\1", example, flags=re.MULTILINE)
-    pod = list(yaml.safe_load_all((ROOT / "deploy/pod.yaml").read_text(encoding="utf-8")))
+    deployed = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "deploy").rglob("config.yaml"))]
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     snippets = [
         text
@@ -70,7 +70,7 @@ def documents() -> list[str]:
         for text in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
         if "upstreams:" in text
     ]
-    return [example, whole, pod[0]["data"]["config.yaml"], *snippets]
+    return [example, whole, *deployed, *snippets]
 
 
 def mistakes(text: str) -> list[str]:
