@@ -1,7 +1,7 @@
 """One request and its answer on one connection to the upstream.
 
-llhttp reads the heads and the chunks; what it lets through is judged here and in `framing.answer_end`. A body
-with a Content-Length goes past it. Anything that is not exactly one good answer means that the connection is
+Almost all heads are read by `answers.usual_head`; what it leaves alone, and chunks, llhttp reads, and what that
+lets through is judged here and in `framing.answer_end`. A body with a Content-Length goes past it. Anything that is not exactly one good answer means that the connection is
 never used again.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import httptools
 
 from proxy.errors import ProxyError, RequestRefused, UpstreamProtocol, UpstreamTimeout
-from proxy.gateway.fields import AnswerFields
+from proxy.gateway.answers import MAX_USUAL_HEAD, AnswerFields, usual_head
 from proxy.gateway.framing import AnswerEnd, answer_end
 from proxy.gateway.relay import Relay
 from proxy.gateway.upload import Upload
@@ -73,6 +73,8 @@ class Exchange(asyncio.Protocol):
         self._pool = pool
         self._over: asyncio.Future[None] | None = None
         self._upload: Upload | None = None
+        self._fault: ProxyError | None = None
+        self._left = 0
         self.deadline = 0.0
         self.sent_at = 0.0
         self.used = 0
@@ -103,13 +105,8 @@ class Exchange(asyncio.Protocol):
         self._upload = upload
         self._answer = relay
         self._to_head = to_head
-        self._fields = AnswerFields()
-        self.on_header = self._fields.add  # the parser calls it for each field, without a detour
-        self._parser = httptools.HttpResponseParser(self)
-        self._end: AnswerEnd | None = None
-        self._fault: ProxyError | None = None
-        self._begun = self._complete = self._keep = False
-        self._left = self._heard = self._interim = 0
+        self._begun = self._complete = False
+        self._heard = 0
         self.used += 1
         pool = self._pool
         self.sent_at = now = pool.clock.now()
@@ -202,7 +199,7 @@ class Exchange(asyncio.Protocol):
             return
         if self._left:
             self._counted(data)
-        else:
+        elif self._heard or not self._usual(data):
             self._parse(data)
         if self._fault is not None and not self._complete:
             self.fail(self._fault)
@@ -220,7 +217,7 @@ class Exchange(asyncio.Protocol):
             self._over.set_result(None)
 
     def eof_received(self) -> None:
-        if self._over is not None and self._begun and self._end is not None and self._end.kind == "close":
+        if self._over is not None and self._begun and self._end.kind == "close":
             self._complete = True
             self._keep = False
             self._answer.end()
@@ -238,8 +235,34 @@ class Exchange(asyncio.Protocol):
 
     # -- reading the answer --
 
+    def _usual(self, data: bytes) -> bool:
+        """Read the head that a first read begins with; False: nothing has been read, llhttp is to."""
+        body_at = data.find(b"\r\n\r\n", 0, MAX_USUAL_HEAD) + 4
+        answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
+        if answer is None:
+            return False
+        status, fields = answer
+        end = answer_end(status, fields.notable, to_head=self._to_head)
+        if end is None or end.kind == "close":
+            return False
+        self._heard = len(data)
+        self._modern = True
+        self._begin(status, fields, end)
+        body = data[body_at:]
+        if not self._complete:
+            self._left = self._missing
+            if body:
+                self._counted(body)
+        elif body:  # where none may be
+            self._keep = False
+        return True
+
     def _parse(self, data: bytes) -> None:
         if not self._heard:
+            self._fields = AnswerFields()
+            self.on_header = self._fields.add  # the parser calls it for each field, without a detour
+            self._parser = httptools.HttpResponseParser(self)
+            self._interim = 0
             self._modern = data.startswith(b"HTTP/1.1 ")
             if not self._modern and not b"HTTP/1.".startswith(data[:7]):
                 self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
@@ -247,12 +270,12 @@ class Exchange(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fault = UpstreamProtocol("it switched protocols, which nobody had asked for.")
+            self._broken("it switched protocols, which nobody had asked for.")
         except httptools.HttpParserError:
             self._broken("what it answered is not valid HTTP/1.1.")
         if not self._begun and self._heard > MAX_ANSWER_HEAD:
             self._broken("the head of its answer is too large.")
-        if self._begun and self._end is not None and self._end.kind == "length":
+        if self._begun and self._end.kind == "length":
             self._left = self._missing
 
     def _broken(self, message: str) -> None:
@@ -292,30 +315,30 @@ class Exchange(asyncio.Protocol):
                 self._fields.clear()
                 self._modern = False
         else:
-            self._begin(status)
+            end = answer_end(status, self._fields.notable, to_head=self._to_head)
+            # Chunks in HTTP/1.0 are faulty framing, RFC 9112 section 6.1.
+            if end is None or (end.kind == "chunked" and not self._modern):
+                self._broken("it is not clear where its answer ends.")
+            else:
+                self._begin(status, self._fields, end)
+                self._fields.closed = True
 
-    def _begin(self, status: int) -> None:
-        end = answer_end(status, self._fields.notable, to_head=self._to_head)
-        # Chunks in HTTP/1.0 are faulty framing, RFC 9112 section 6.1.
-        if end is None or (end.kind == "chunked" and not self._modern):
-            self._broken("it is not clear where its answer ends.")
-            return
+    def _begin(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         self._end = end
         self._begun = True
         self._missing = end.length or 0
-        self._fields.closed = True
-        self._keep = self._modern and b"close" not in self._fields.options and end.kind != "close"
-        self._pool.tally.response_seconds.observe(self._pool.clock.now() - self.sent_at)
-        self._answer.begin(self, status, self._fields, end, more=self._uploading)
-        if end.kind == "none" or (end.kind == "length" and not end.length):
-            self._complete = True
+        self._keep = self._modern and b"close" not in fields.options and end.kind != "close"
+        pool = self._pool
+        pool.tally.response_seconds.observe(pool.clock.now() - self.sent_at)
+        self._answer.begin(self, status, fields, end, more=self._uploading)
+        self._complete = end.kind == "none" or (end.kind == "length" and not end.length)
 
     def on_body(self, octets: bytes) -> None:
         if self._complete or not self._begun:  # a body where none may be
             self._keep = False
             return
         self._answer.body(octets)
-        if self._end is not None and self._end.kind == "length":
+        if self._end.kind == "length":
             self._missing -= len(octets)
             self._complete = not self._missing
 

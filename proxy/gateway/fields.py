@@ -9,7 +9,8 @@ from http import HTTPStatus
 from itertools import product
 from typing import Final
 
-from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, connection_options
+from proxy.gateway.answers import CSRF, OF_SESSION, PASSED, AnswerFields
+from proxy.gateway.framing import AnswerEnd, Field, RequestHead
 
 Fields = tuple[Field, ...]
 
@@ -20,85 +21,16 @@ _PASSED: Final = frozenset(
     b"expect via origin sec-fetch-site sec-purpose purpose access-control-request-method".split()
 )
 _OWN_CREDENTIALS: Final = frozenset((b"authorization", b"cookie"))
-# An upstream's word on who may read its answers is meant for its own address, not for ours.
-_OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
-_ANSWER_PASSED: Final = frozenset(
-    b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
-)
-_ANSWER_NOTABLE: Final = HOP_BY_HOP | _ANSWER_PASSED | {b"content-length"}
 _HARDENING: Final = {
     b"cross-origin-resource-policy": b"Cross-Origin-Resource-Policy: same-origin\r\n",
     b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
-_judged: dict[bytes, bytes] = {}
-
-CSRF: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
-"""Camunda's names, 8.5 to 8.10."""
-
-OF_SESSION: Final = CSRF | {b"set-cookie"}
-"""What an answer tells a session of ours, and not the caller."""
-
 # Behind servers that make variables of names they are one: CVE-2025-64484.
 _CSRF_LOOKALIKES: Final = frozenset(
     b"".join(pair[0] + pair[1] for pair in zip(name.split(b"-"), (*marks, b""), strict=True))
     for name in CSRF
     for marks in product((b"-", b"_"), repeat=name.count(b"-"))
 )
-_TELLING: Final = OF_SESSION | {b"content-type"}
-
-
-class AnswerFields:
-    """Fields of an upstream's answer, sorted as they come.
-
-    Attributes:
-        plain: what is passed on unread, ready to be sent: name, `: `, value, CRLF, ...
-        notable: the rest, names in lower case.
-        options: of Connection, in lower case.
-        closed: whether what still comes is dropped: trailers.
-    """
-
-    __slots__ = ("closed", "notable", "options", "plain")
-
-    def __init__(self) -> None:
-        self.plain: list[bytes] = []
-        self.notable: list[Field] = []
-        self.options: tuple[bytes, ...] = ()
-        self.closed = False
-
-    def add(self, name: bytes, value: bytes) -> None:
-        """Take a field as the parser gives it."""
-        if self.closed:
-            return
-        lower = _judged.get(name)
-        if lower is None:
-            lower = _judge(name)
-        if value and value[-1] <= 32:
-            value = value.rstrip(b" \t")
-        if not lower:
-            self.plain += (name, b": ", value, b"\r\n")
-            return
-        self.notable.append((lower, value))
-        if lower == b"connection":
-            self.options += connection_options(value)
-
-    def noted(self) -> list[Field]:
-        """Those by which an answer under a session is judged, names in lower case: a look at each field."""
-        plain = self.plain
-        named = [(plain[index].lower(), plain[index + 2]) for index in range(0, len(plain), 4)]
-        return self.notable + [each for each in named if each[0] in _TELLING]
-
-    def clear(self) -> None:
-        """Forget an interim answer's."""
-        self.plain, self.notable, self.options = [], [], ()
-
-
-def _judge(name: bytes) -> bytes:
-    """`b""` to pass it on unread, else its name in lower case."""
-    lower = name.lower()
-    verdict = lower if lower in _ANSWER_NOTABLE or lower.startswith(_OPENING) else b""
-    if len(_judged) < 4096 and len(name) <= 64:
-        _judged[name] = verdict
-    return verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +127,7 @@ class Address:
         out += _unnamed(plain, fields.options) if fields.options else plain
         answer_end = self._answer_end
         for name, value in fields.notable:
-            if name not in _ANSWER_PASSED:
+            if name not in PASSED:
                 continue
             if name == b"location":
                 value = self.local(value)
@@ -238,14 +170,10 @@ _ABOUT_CONNECTION: Final = frozenset((b"keep-alive", b"close", b""))
 
 
 def _unnamed(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
-    """The plain fields without those of these names, in lower case."""
+    """The plain lines without those of fields with these names, in lower case."""
     if _ABOUT_CONNECTION.issuperset(options):
         return plain
-    out: list[bytes] = []
-    for index in range(0, len(plain), 4):
-        if plain[index].lower() not in options:
-            out += plain[index : index + 4]
-    return out
+    return [line for line in plain if line.split(b":", 1)[0].lower() not in options]
 
 
 def _body_fields(status: int, end: AnswerEnd, minor: int) -> bytes:

@@ -5,6 +5,7 @@ smuggling, RFC 9112 section 11.2). Every check works on octets; limits hold acro
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from proxy.errors import RequestRefused
@@ -63,6 +64,7 @@ def notable(name: bytes) -> bytes:
     return verdict
 
 
+@lru_cache(maxsize=64)
 def connection_options(value: bytes) -> tuple[bytes, ...]:
     """Options of a Connection field, in lower case."""
     return tuple([option.strip(b" \t").lower() for option in value.split(b",")])
@@ -76,7 +78,7 @@ class RequestHead(NamedTuple):
         target: origin-form, or `*`. An absolute-form target has become origin-form.
         minor: 0 or 1, of HTTP/1.
         fields: every field in order, values without surrounding white space.
-        plain: those that mean nothing to an intermediary, ready to be sent on: name, `: `, value, CRLF, ...
+        plain: those that mean nothing to an intermediary, in lines ready to be sent on.
         notable: the others, names in lower case.
         host: value of Host, or the authority of an absolute-form target.
         length: Content-Length; None where there was none.
@@ -135,7 +137,7 @@ def parse_head(octets: bytes) -> RequestHead:
         if lower:
             noted.append((lower, value))
         else:
-            plain += (name, b": ", value, b"\r\n")
+            plain.append(b"%b: %b\r\n" % (name, value))
         fields.append((name, value))
     if len(fields) > MAX_FIELDS:
         raise _too_large("The request has too many fields.")
@@ -472,4 +474,12 @@ def answer_end(status: int, notable: list[Field], *, to_head: bool) -> AnswerEnd
         return AnswerEnd("none", length)
     if chunked:
         return AnswerEnd("chunked", None)
-    return AnswerEnd("close" if length is None else "length", length)
+    return _AT_CLOSE if length is None else _after(length)
+
+
+_AT_CLOSE: Final = AnswerEnd("close", None)
+
+
+@lru_cache(maxsize=256)
+def _after(length: int) -> AnswerEnd:
+    return AnswerEnd("length", length)

@@ -6,7 +6,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from proxy.credentials.credential import Credential
-from proxy.gateway.fields import OF_SESSION, Address, AnswerFields
+from proxy.gateway.answers import OF_SESSION, AnswerFields
+from proxy.gateway.fields import Address
 from proxy.gateway.framing import AnswerEnd, RequestHead
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gateway.fields import Address, AnswerFields
+from proxy.gateway.answers import AnswerFields
+from proxy.gateway.fields import Address
 from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, parse_head
 
 OURS = (b"Authorization", b"Bearer ours")

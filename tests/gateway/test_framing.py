@@ -191,7 +191,7 @@ def test_a_head_says_what_was_sent() -> None:
     assert result.connection == (b"close", b"x-a", b"keep-alive")
     assert not result.keep_alive
     assert result.has_body
-    assert result.plain == [b"X-A", b": ", b"b", b"\r\n", b"X-A", b": ", b"c", b"\r\n"]
+    assert result.plain == [b"X-A: b\r\n", b"X-A: c\r\n"]
     assert result.fields[1] == (b"X-A", b"b")
     assert (b"host", b"Localhost:1") in result.notable
 

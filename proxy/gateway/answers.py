@@ -1,0 +1,150 @@
+"""Pure: the head of an upstream's answer, as almost all are.
+
+Servers send the same lines again and again, so a line is judged once and remembered. Whatever is not as usual
+is left to llhttp, which reads it from its first octet: this reader may be as strict as it likes.
+"""
+
+import re
+from typing import Final
+
+from proxy.gateway.framing import HOP_BY_HOP, Field, connection_options
+
+PASSED: Final = frozenset(
+    b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
+)
+"""Notable fields that go on to the caller nevertheless."""
+
+CSRF: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
+"""Camunda's names, 8.5 to 8.10."""
+
+OF_SESSION: Final = CSRF | {b"set-cookie"}
+"""What an answer tells a session of ours, and not the caller."""
+
+MAX_USUAL_HEAD: Final = 16 * 1024
+
+_NOTABLE: Final = HOP_BY_HOP | PASSED | {b"content-length"}
+# An upstream's word on who may read its answers is meant for its own address, not for ours.
+_OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
+_TELLING: Final = OF_SESSION | {b"content-type"}
+_UNUSUAL: Final = frozenset((b"transfer-encoding", b"upgrade"))
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + _TEXT + rb"*+")
+_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+(" + _TEXT + rb"*+)")
+
+_judged: dict[bytes, bytes] = {}
+_statuses: dict[bytes, int] = {}
+_lines: dict[bytes, Field] = {}  # (b"", the line to send) or (name in lower case, value)
+MAX_LINES_KEPT: Final = 1024
+MAX_LINE_KEPT: Final = 128
+
+
+class AnswerFields:
+    """Fields of an upstream's answer, sorted as they come.
+
+    Attributes:
+        plain: what is passed on unread, in lines ready to be sent.
+        notable: the rest, names in lower case.
+        options: of Connection, in lower case.
+        closed: whether what still comes is dropped: trailers.
+    """
+
+    __slots__ = ("closed", "notable", "options", "plain")
+
+    def __init__(self) -> None:
+        self.plain: list[bytes] = []
+        self.notable: list[Field] = []
+        self.options: tuple[bytes, ...] = ()
+        self.closed = False
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Take a field as the parser gives it."""
+        if self.closed:
+            return
+        if value and value[-1] <= 32:
+            value = value.rstrip(b" \t")
+        lower = _judged.get(name)
+        if lower is None:
+            lower = _judge(name)
+        if not lower:
+            self.plain.append(b"%b: %b\r\n" % (name, value))
+            return
+        self.notable.append((lower, value))
+        if lower == b"connection":
+            self.options += connection_options(value)
+
+    def noted(self) -> list[Field]:
+        """Those by which an answer under a session is judged, names in lower case: a look at each field."""
+        named = [line.split(b": ", 1) for line in self.plain]
+        told = [(name.lower(), value[:-2]) for name, value in named if name.lower() in _TELLING]
+        return self.notable + told
+
+    def clear(self) -> None:
+        """Forget an interim answer's."""
+        self.plain, self.notable, self.options = [], [], ()
+
+
+def _judge(name: bytes) -> bytes:
+    """`b""` to pass it on unread, else its name in lower case."""
+    lower = name.lower()
+    verdict = lower if lower in _NOTABLE or lower.startswith(_OPENING) else b""
+    if len(_judged) < 4096 and len(name) <= 64:
+        _judged[name] = verdict
+    return verdict
+
+
+def usual_head(octets: bytes) -> tuple[int, AnswerFields] | None:
+    """Status and fields of a final answer in HTTP/1.1 that ends with a Content-Length, or at once.
+
+    Args:
+        octets: a head without its empty line.
+
+    Returns:
+        None where it is something else, or nothing that can be trusted.
+    """
+    lines = octets.split(b"\r\n")
+    status = _statuses.get(lines[0]) or _status(lines[0])
+    if not status:
+        return None
+    fields = AnswerFields()
+    plain, notable = fields.plain, fields.notable
+    del lines[0]
+    for line in lines:
+        field = _lines.get(line) or _field(line)
+        if field is None:
+            return None
+        name, value = field
+        if not name:
+            plain.append(value)
+            continue
+        notable.append(field)
+        if name == b"connection":
+            fields.options += connection_options(value)
+    return status, fields
+
+
+def _status(line: bytes) -> int:
+    """0: it is not of a final answer in HTTP/1.1."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        return 0
+    status = int(match[1])
+    if len(_statuses) < 256 and len(line) <= MAX_LINE_KEPT:
+        _statuses[line] = status
+    return status
+
+
+def _field(line: bytes) -> Field | None:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    name, value = match.groups()
+    value = value.rstrip(b" \t")
+    lower = _judge(name)
+    if lower in _UNUSUAL:
+        return None
+    field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
+    if len(line) <= MAX_LINE_KEPT and name.lower() not in OF_SESSION:  # nobody's secrets are kept
+        if len(_lines) >= MAX_LINES_KEPT:
+            _lines.clear()
+        _lines[line] = field
+    return field
