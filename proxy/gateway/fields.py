@@ -69,6 +69,13 @@ class Address:
             credential: fields to stamp, already known to be free of control octets.
             session: whether they are a session's: a CSRF token of the caller's belongs to another one.
         """
+        ready, maker, for_session = head.ready
+        if maker is not self or for_session is not session:
+            ready = self._without_credential(head, session=session)
+            head.ready = (ready, self, session)
+        return b"%b%b\r\n" % (ready, _lines(credential))
+
+    def _without_credential(self, head: RequestHead, *, session: bool) -> bytes:
         out = [head.method, b" ", self.prefix, head.target, self._line_end]
         plain = _unnamed(head.plain, _CSRF_LOOKALIKES) if session else head.plain
         out += _unnamed(plain, head.connection) if head.connection else plain
@@ -79,9 +86,6 @@ class Address:
             out.append(b"Transfer-Encoding: chunked\r\n")
         elif head.length is not None:
             out.append(b"Content-Length: %d\r\n" % head.length)
-        for name, value in credential:
-            out += (name, b": ", value, b"\r\n")
-        out.append(b"\r\n")
         return b"".join(out)
 
     def _add_notable(self, head: RequestHead, out: list[bytes]) -> None:
@@ -158,6 +162,10 @@ class Address:
         if rest[:1] == b"/" and rest[1:2] in (b"/", b"\\"):  # would name another host to whoever follows it
             return location
         return rest if rest[:1] == b"/" else b"/" + rest
+
+
+def _lines(fields: Fields) -> bytes:
+    return b"".join([b"%b: %b\r\n" % each for each in fields])
 
 
 def _status_line(status: int) -> bytes:

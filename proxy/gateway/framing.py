@@ -5,6 +5,7 @@ smuggling, RFC 9112 section 11.2). Every check works on octets; limits hold acro
 """
 
 import re
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -70,7 +71,8 @@ def connection_options(value: bytes) -> tuple[bytes, ...]:
     return tuple([option.strip(b" \t").lower() for option in value.split(b",")])
 
 
-class RequestHead(NamedTuple):
+@dataclass(slots=True, eq=False)
+class RequestHead:
     """A request line and its fields, all octets as they came. Never changed: requests may share it.
 
     Attributes:
@@ -85,6 +87,8 @@ class RequestHead(NamedTuple):
         chunked: whether the body is sent in chunks.
         connection: options of Connection, in lower case.
         keep_alive: whether the caller wants another request on this connection.
+        ready: what was last made of it to be sent on, by whom, and whether under a session: for requests
+            that share it.
     """
 
     method: bytes
@@ -98,6 +102,7 @@ class RequestHead(NamedTuple):
     chunked: bool
     connection: tuple[bytes, ...]
     keep_alive: bool
+    ready: tuple[bytes, object, bool] = field(default=(b"", None, False), init=False, repr=False)
 
     @property
     def has_body(self) -> bool:

@@ -8,7 +8,7 @@ token keeps everybody out who does not show it.
 import re
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 from typing import Final
 
@@ -124,7 +124,7 @@ class Guard:
             )
         # Where nothing is injected, the caller's own Authorization goes on: not the one that was for us.
         ours = {place for place, right in shown if right}
-        return head._replace(notable=[each for place, each in enumerate(head.notable) if place not in ours])
+        return replace(head, notable=[each for place, each in enumerate(head.notable) if place not in ours])
 
 
 def _shown(name: bytes, value: bytes) -> bytes:
