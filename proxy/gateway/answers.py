@@ -1,13 +1,13 @@
 """Pure: the head of an upstream's answer, as almost all are.
 
-Servers send the same lines again and again, so a line is judged once and remembered. Whatever is not as usual
-is left to llhttp, which reads it from its first octet: this reader may be as strict as it likes.
+Servers send the same lines again and again, and the same heads until the second of their Date is over: what
+was judged is remembered. Whatever is not as usual is left to llhttp, which reads it from its first octet: this reader may be as strict as it likes.
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
-from proxy.gateway.framing import HOP_BY_HOP, Field, connection_options
+from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, answer_end, connection_options
 
 PASSED: Final = frozenset(
     b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
@@ -36,6 +36,8 @@ _statuses: dict[bytes, int] = {}
 _lines: dict[bytes, Field] = {}  # (b"", the line to send) or (name in lower case, value)
 MAX_LINES_KEPT: Final = 1024
 MAX_LINE_KEPT: Final = 128
+MAX_HEADS_KEPT: Final = 256
+MAX_HEAD_KEPT: Final = 1024
 
 
 class AnswerFields:
@@ -46,15 +48,17 @@ class AnswerFields:
         notable: the rest, names in lower case.
         options: of Connection, in lower case.
         closed: whether what still comes is dropped: trailers.
+        ready: the head that was last made of them for a caller, and how: answers may share them.
     """
 
-    __slots__ = ("closed", "notable", "options", "plain")
+    __slots__ = ("closed", "notable", "options", "plain", "ready")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
         self.notable: list[Field] = []
         self.options: tuple[bytes, ...] = ()
         self.closed = False
+        self.ready: tuple[bytes, object] = (b"", None)
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take a field as the parser gives it."""
@@ -92,8 +96,24 @@ def _judge(name: bytes) -> bytes:
     return verdict
 
 
-def usual_head(octets: bytes) -> tuple[int, AnswerFields] | None:
-    """Status and fields of a final answer in HTTP/1.1 that ends with a Content-Length, or at once.
+class Answer(NamedTuple):
+    """A head as it came; never changed, answers may share it.
+
+    Attributes:
+        status: 200 to 999.
+        end: of its body, where it does not answer HEAD.
+    """
+
+    status: int
+    fields: AnswerFields
+    end: AnswerEnd
+
+
+_heads: dict[bytes, Answer] = {}
+
+
+def usual_head(octets: bytes) -> Answer | None:
+    """A final answer in HTTP/1.1 that ends with a Content-Length, or at once.
 
     Args:
         octets: a head without its empty line.
@@ -101,13 +121,14 @@ def usual_head(octets: bytes) -> tuple[int, AnswerFields] | None:
     Returns:
         None where it is something else, or nothing that can be trusted.
     """
-    lines = octets.split(b"\r\n")
-    status = _statuses.get(lines[0]) or _status(lines[0])
-    if not status:
-        return None
+    return _heads.get(octets) or _read(octets)
+
+
+def _read(octets: bytes) -> Answer | None:
+    first, *lines = octets.split(b"\r\n")
+    status = _statuses.get(first) or _status(first)
     fields = AnswerFields()
     plain, notable = fields.plain, fields.notable
-    del lines[0]
     for line in lines:
         field = _lines.get(line) or _field(line)
         if field is None:
@@ -119,7 +140,21 @@ def usual_head(octets: bytes) -> tuple[int, AnswerFields] | None:
         notable.append(field)
         if name == b"connection":
             fields.options += connection_options(value)
-    return status, fields
+    end = answer_end(status, notable, to_head=False)
+    if not status or end is None or end.kind == "close":
+        return None
+    answer = Answer(status, fields, end)
+    if len(octets) <= MAX_HEAD_KEPT and not _secret(octets):
+        if len(_heads) >= MAX_HEADS_KEPT:
+            _heads.clear()
+        _heads[octets] = answer
+    return answer
+
+
+def _secret(octets: bytes) -> bool:
+    """Whether they may tell a session's: nothing of that is kept."""
+    lower = octets.lower()
+    return b"cookie" in lower or b"csrf" in lower
 
 
 def _status(line: bytes) -> int:
@@ -143,7 +178,7 @@ def _field(line: bytes) -> Field | None:
     if lower in _UNUSUAL:
         return None
     field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
-    if len(line) <= MAX_LINE_KEPT and name.lower() not in OF_SESSION:  # nobody's secrets are kept
+    if len(line) <= MAX_LINE_KEPT and not _secret(line):
         if len(_lines) >= MAX_LINES_KEPT:
             _lines.clear()
         _lines[line] = field

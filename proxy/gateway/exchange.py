@@ -241,10 +241,9 @@ class Exchange(asyncio.Protocol):
         answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
         if answer is None:
             return False
-        status, fields = answer
-        end = answer_end(status, fields.notable, to_head=self._to_head)
-        if end is None or end.kind == "close":
-            return False
+        status, fields, end = answer
+        if self._to_head:
+            end = AnswerEnd("none", end.length)
         self._heard = len(data)
         self._modern = True
         self._begin(status, fields, end)

@@ -126,6 +126,23 @@ class Address:
             opening: fields of ours that let a page read it, ready to be sent.
             session: whether it was asked under a session of ours.
         """
+        ready, how = fields.ready
+        wanted = (self, end, minor, keep_alive, opening, session)
+        if how != wanted:
+            ready = self._response_head(status, fields, end, minor, keep_alive, opening, session)
+            fields.ready = (ready, wanted)
+        return ready
+
+    def _response_head(
+        self,
+        status: int,
+        fields: AnswerFields,
+        end: AnswerEnd,
+        minor: int,
+        keep_alive: bool,  # noqa: FBT001 -- as they came to the one above
+        opening: bytes,
+        session: bool,  # noqa: FBT001
+    ) -> bytes:
         out = [_status_lines.get(status) or _status_line(status)]
         plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
         out += _unnamed(plain, fields.options) if fields.options else plain

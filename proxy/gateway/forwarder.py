@@ -204,10 +204,11 @@ class Forwarder:
             raise RequestRefused("draining", "The proxy is shutting down.")
         if call.opening and is_preflight(head):  # no browser shows a caller token with it
             return self._no_content(call, call.opening + allowing(head))
-        call.head = self._guard.admit(head)
+        if self._guard.token is not None:
+            call.head = self._guard.admit(head)
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
-        return ends_here(head) and self._no_content(call, call.opening)
+        return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.opening)
 
     def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
@@ -295,7 +296,6 @@ class Forwarder:
     def _count(self, call: Call) -> None:
         relay = call.relay
         status = call.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
-        sent = call.sent + (relay.sent if relay is not None else 0)
         seconds = self._clock.now() - call.started
         tally = self._tally
         method = _METHODS.get(call.head.method, OTHER)
@@ -304,6 +304,7 @@ class Forwarder:
         if relay is not None:
             tally.sent += relay.sent
         if self._observer is not None:
+            sent = call.sent + (relay.sent if relay is not None else 0)
             self._observer.forwarded(
                 Forwarded(
                     request_id=call.request_id or self._new_id(),

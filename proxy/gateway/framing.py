@@ -71,7 +71,7 @@ def connection_options(value: bytes) -> tuple[bytes, ...]:
     return tuple([option.strip(b" \t").lower() for option in value.split(b",")])
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class RequestHead:
     """A request line and its fields, all octets as they came. Never changed: requests may share it.
 
@@ -87,6 +87,7 @@ class RequestHead:
         chunked: whether the body is sent in chunks.
         connection: options of Connection, in lower case.
         keep_alive: whether the caller wants another request on this connection.
+        has_body: whether octets of a body are to come; a Content-Length of 0 brings none.
         ready: what was last made of it to be sent on, by whom, and whether under a session: for requests
             that share it.
     """
@@ -102,12 +103,11 @@ class RequestHead:
     chunked: bool
     connection: tuple[bytes, ...]
     keep_alive: bool
-    ready: tuple[bytes, object, bool] = field(default=(b"", None, False), init=False, repr=False)
+    has_body: bool = field(init=False)
+    ready: tuple[bytes, object, bool] = field(default=(b"", None, False), init=False, repr=False, compare=False)
 
-    @property
-    def has_body(self) -> bool:
-        """Whether octets of a body are to come; a Content-Length of 0 brings none."""
-        return self.chunked or bool(self.length)
+    def __post_init__(self) -> None:
+        self.has_body = self.chunked or bool(self.length)
 
 
 def _bad(detail: str, status: int | None = None) -> RequestRefused:
@@ -290,6 +290,10 @@ class RequestReader:
             RequestRefused: the octets so far can never become a good head.
         """
         buffer = self._buffer
+        head = _heads.get(buffer) if len(buffer) <= MAX_HEAD_KEPT else None
+        if head is not None:
+            self._buffer = b""
+            return self._begin(head)
         if buffer[:1] in b"\r\n" and not self._scanned:
             buffer = self._skip_empty_lines(buffer)
         if not buffer:
@@ -305,6 +309,9 @@ class RequestReader:
             raise _too_large("The request's fields are too large.")
         head = _read_before(buffer if end == len(buffer) else buffer[:end])
         self._buffer = buffer[end:]
+        return self._begin(head)
+
+    def _begin(self, head: RequestHead) -> RequestHead:
         self._scanned = self._empty_lines = 0
         if head.chunked:
             self._state = "size"

@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused
@@ -57,38 +59,23 @@ class Call:
         keep_alive: whether its connection takes another request.
     """
 
-    __slots__ = (
-        "connection",
-        "head",
-        "keep_alive",
-        "opening",
-        "problem",
-        "relay",
-        "repaired",
-        "request_id",
-        "sent",
-        "started",
-        "status",
-        "tap",
-        "upload",
-        "waited",
-    )
+    # No slots: nearly all of these stay what they are here, and are not set for each request.
+    opening = b""
+    relay: Relay | None = None
+    connection: Exchange | None = None
+    status = 0
+    problem: str | None = None
+    request_id = ""
+    sent = 0
+    waited = 0.0
+    repaired = False
+    keep_alive = False
 
     def __init__(self, head: RequestHead, upload: Upload | None, tap: "Tap", started: float) -> None:
         self.head = head
         self.upload = upload
         self.tap = tap
         self.started = started
-        self.opening = b""
-        self.relay: Relay | None = None
-        self.connection: Exchange | None = None
-        self.status = 0
-        self.problem: str | None = None
-        self.request_id = ""
-        self.sent = 0
-        self.waited = 0.0
-        self.repaired = False
-        self.keep_alive = False
 
     @property
     def unread(self) -> bool:
@@ -146,6 +133,7 @@ class Tap(asyncio.Protocol):
         "_timer",
         "_uploading",
         "call",
+        "request",
         "transport",
     )
 
@@ -159,6 +147,7 @@ class Tap(asyncio.Protocol):
         self._fault: RequestRefused | None = None
         self._lingering: asyncio.Future[None] | None = None
         self.call: Call | None = None
+        self.request: web.BaseRequest | None = None  # what aiohttp makes of the constant head
         self._paused = False  # the caller reads too slowly: its next request waits
 
     # -- what the connection says --
@@ -235,7 +224,8 @@ class Tap(asyncio.Protocol):
             if self._timer is None and not self._reader.between_messages:
                 self._timer = self._listener.clock.call_later(HEAD_TIME, self._too_slow)
             return
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         upload = None
         if head.has_body:
             keep = self._listener.service.replay_buffer
@@ -309,7 +299,7 @@ class Tap(asyncio.Protocol):
         self.call = None
         if self._reader.padded:
             self.transport.close()
-        elif keep_alive and not self._paused:
+        elif keep_alive and not self._paused and (self._ended or self._reader.buffered):
             self._next()
 
     def _next(self) -> None:
@@ -347,6 +337,13 @@ def _is_unix(sock: socket.socket) -> bool:
     return sock.family == getattr(socket, "AF_UNIX", None)
 
 
+def _tap_of(handler: web.RequestHandler) -> Tap:
+    transport = handler.transport
+    if transport is None:
+        raise ConnectionResetError
+    return cast(Tap, transport.get_protocol())
+
+
 class Listener:
     """One upstream's port.
 
@@ -362,7 +359,11 @@ class Listener:
         self.taps: set[Tap] = set()
         self._servers: list[asyncio.Server] = []
         self._factory = web.Server(
-            self._handle, handler_cancellation=True, access_log=None, keepalive_timeout=IDLE_TIME
+            self._handle,
+            request_factory=self._request,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=IDLE_TIME,
         )
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -375,12 +376,23 @@ class Listener:
     def _tap(self) -> Tap:
         return Tap(self, self._factory())
 
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.BaseRequest:
+        """aiohttp's request object. They would all be alike, so a connection makes one."""
+        tap = _tap_of(protocol)
+        if tap.request is None:
+            loop = asyncio.get_running_loop()
+            tap.request = web.BaseRequest(message, payload, protocol, writer, task, loop)
+        return tap.request
+
     def _handle(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError
-        tap = cast(Tap, transport.get_protocol())
-        call = tap.call
+        call = _tap_of(request.protocol).call
         if call is None:
             raise ConnectionResetError
         return self.service.forward(call)

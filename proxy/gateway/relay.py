@@ -1,5 +1,6 @@
 """An upstream's answer on its way to the caller: octets passed on as they come, back-pressure both ways."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from aiohttp import web
@@ -8,7 +9,7 @@ from aiohttp.abc import AbstractStreamWriter
 from proxy.credentials.credential import Credential
 from proxy.gateway.answers import OF_SESSION, AnswerFields
 from proxy.gateway.fields import Address
-from proxy.gateway.framing import AnswerEnd, RequestHead
+from proxy.gateway.framing import AnswerEnd, Field, RequestHead
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
 
 
@@ -78,47 +79,27 @@ class Relay:
         sent: octets written to the caller.
     """
 
-    __slots__ = (
-        "_address",
-        "_asked",
-        "_caller",
-        "_chunked",
-        "_head",
-        "_noted",
-        "_opening",
-        "_out",
-        "_peeked",
-        "_source",
-        "_wanted",
-        "begun",
-        "held",
-        "keep_alive",
-        "may_hold",
-        "paused",
-        "sent",
-        "session",
-        "status",
-        "told",
-        "verdict",
-    )
+    # No slots: nearly all of these stay what they are here, and are not set for each request.
+    _source: Source | None = None
+    _chunked = False
+    _peeked: bytes | None = None  # None: it is not looked at
+    paused = False
+    status = 0
+    begun = False
+    held = False
+    may_hold = False
+    session: Credential | None = None
+    keep_alive = False
+    sent = 0
+    verdict = _PASSES
+    told: Sequence[Field] = ()
 
     def __init__(self, caller: Caller, head: RequestHead, address: Address, opening: bytes = b"") -> None:
         self._caller = caller
         self._head = head
         self._address = address
         self._opening = opening
-        self._source: Source | None = None
         self._out: list[bytes] = []
-        self._chunked = False
-        self._peeked: bytes | None = None  # None: it is not looked at
-        self.paused = False
-        self.status = 0
-        self.begun = False
-        self.held = False
-        self.may_hold = False
-        self.session: Credential | None = None
-        self.keep_alive = False
-        self.sent = 0
 
     def interim(self, status: int, fields: AnswerFields) -> None:
         """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
