@@ -16,12 +16,17 @@ class Credential:
         fetched_at: seconds on the Clock, taken before the source was asked.
         expires_at: seconds on the Clock; None: never.
         session: whether it is a session's: cookies, and a CSRF token. More answers are refusals then.
+        lines: the fields as they are sent, made once.
     """
 
     fields: Fields = field(repr=False)
     fetched_at: float
     expires_at: float | None = None
     session: bool = False
+    lines: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lines", b"".join([b"%b: %b\r\n" % each for each in self.fields]))
 
     def usable(self, now: float) -> bool:
         """Whether it may still be stamped at `now`, seconds on the Clock."""

@@ -1,7 +1,8 @@
 """Pure: the head of an upstream's answer, as almost all are.
 
 Servers send the same lines again and again, and the same heads until the second of their Date is over: what
-was judged is remembered. Whatever is not as usual is left to llhttp, which reads it from its first octet: this reader may be as strict as it likes.
+was judged is remembered. Whatever is not as usual is left to llhttp, which reads it from its first octet: so
+this reader may be as strict as it likes.
 """
 
 import re

@@ -1,8 +1,8 @@
 """One request and its answer on one connection to the upstream.
 
-Almost all heads are read by `answers.usual_head`; what it leaves alone, and chunks, llhttp reads, and what that
-lets through is judged here and in `framing.answer_end`. A body with a Content-Length goes past it. Anything that is not exactly one good answer means that the connection is
-never used again.
+Almost all heads are read by `answers.usual_head`; llhttp reads what that leaves alone, and chunks, and what
+it lets through is judged here and in `framing.answer_end`. A body with a Content-Length goes past it. Anything
+that is not exactly one good answer means that the connection is never used again.
 """
 
 import asyncio

@@ -10,9 +10,7 @@ from itertools import product
 from typing import Final
 
 from proxy.gateway.answers import CSRF, OF_SESSION, PASSED, AnswerFields
-from proxy.gateway.framing import AnswerEnd, Field, RequestHead
-
-Fields = tuple[Field, ...]
+from proxy.gateway.framing import AnswerEnd, RequestHead
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 # Of the notable fields of a request, these go on as they came; the caller's own credentials only where
@@ -61,19 +59,19 @@ class Address:
         object.__setattr__(self, "_via_line", via_line)
         object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + via_line)
 
-    def request_head(self, head: RequestHead, credential: Fields, *, session: bool = False) -> bytes:
+    def request_head(self, head: RequestHead, credential: bytes, *, session: bool = False) -> bytes:
         """The head to send upstream, the credential last.
 
         Args:
             head: what the caller sent.
-            credential: fields to stamp, already known to be free of control octets.
+            credential: its lines, already known to be free of other control octets.
             session: whether they are a session's: a CSRF token of the caller's belongs to another one.
         """
         ready, maker, for_session = head.ready
         if maker is not self or for_session is not session:
             ready = self._without_credential(head, session=session)
             head.ready = (ready, self, session)
-        return b"%b%b\r\n" % (ready, _lines(credential))
+        return b"%b%b\r\n" % (ready, credential)
 
     def _without_credential(self, head: RequestHead, *, session: bool) -> bytes:
         out = [head.method, b" ", self.prefix, head.target, self._line_end]
@@ -139,9 +137,9 @@ class Address:
         fields: AnswerFields,
         end: AnswerEnd,
         minor: int,
-        keep_alive: bool,  # noqa: FBT001 -- as they came to the one above
+        keep_alive: bool,
         opening: bytes,
-        session: bool,  # noqa: FBT001
+        session: bool,
     ) -> bytes:
         out = [_status_lines.get(status) or _status_line(status)]
         plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
@@ -179,10 +177,6 @@ class Address:
         if rest[:1] == b"/" and rest[1:2] in (b"/", b"\\"):  # would name another host to whoever follows it
             return location
         return rest if rest[:1] == b"/" else b"/" + rest
-
-
-def _lines(fields: Fields) -> bytes:
-    return b"".join([b"%b: %b\r\n" % each for each in fields])
 
 
 def _status_line(status: int) -> bytes:

@@ -163,12 +163,12 @@ class Forwarder:
                 connection, credential = await self._connection(call, fresh=lost_once)
             relay.keep_alive = head.keep_alive and not self.ending
             relay.may_hold = self._address.injects and credential is not None and not call.repaired
-            fields = credential.fields if credential is not None else ()
+            stamp = credential.lines if credential is not None else b""
             relay.session = credential if credential is not None and credential.session else None
             call.connection = connection
             try:
                 await connection.send_request(
-                    self._address.request_head(head, fields, session=relay.session is not None),
+                    self._address.request_head(head, stamp, session=relay.session is not None),
                     relay,
                     call.upload,
                     to_head=head.method == b"HEAD",

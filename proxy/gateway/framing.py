@@ -104,7 +104,7 @@ class RequestHead:
     connection: tuple[bytes, ...]
     keep_alive: bool
     has_body: bool = field(init=False)
-    ready: tuple[bytes, object, bool] = field(default=(b"", None, False), init=False, repr=False, compare=False)
+    ready: tuple[bytes, object, bool] = field(default=(b"", None, False), init=False, compare=False)
 
     def __post_init__(self) -> None:
         self.has_body = self.chunked or bool(self.length)

@@ -339,7 +339,7 @@ def test_a_head_that_came_before_is_what_it_was_and_a_bad_one_stays_refused() ->
         reader.feed(good)
         head = reader.head()
         assert head == parse_head(good)
-        sent.append(address.request_head(head, ((b"Authorization", b"Bearer t"),)))
+        sent.append(address.request_head(head, b"Authorization: Bearer t\r\n"))
         reader.feed(good.replace(b"localhost", b"local\x00host"))
         with pytest.raises(RequestRefused):
             reader.head()
