@@ -26,6 +26,7 @@ PURE = (
     "proxy.credentials.login",
     "proxy.credentials.schedule",
     "proxy.credentials.token_answer",
+    "proxy.gateway.answers",
     "proxy.gateway.framing",
     "proxy.gateway.guard",
     "proxy.gateway.fields",

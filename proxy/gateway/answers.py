@@ -27,7 +27,6 @@ _NOTABLE: Final = HOP_BY_HOP | PASSED | {b"content-length"}
 # An upstream's word on who may read its answers is meant for its own address, not for ours.
 _OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
 _TELLING: Final = OF_SESSION | {b"content-type"}
-_UNUSUAL: Final = frozenset((b"transfer-encoding", b"upgrade"))
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + _TEXT + rb"*+")
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+(" + _TEXT + rb"*+)")
@@ -48,23 +47,19 @@ class AnswerFields:
         plain: what is passed on unread, in lines ready to be sent.
         notable: the rest, names in lower case.
         options: of Connection, in lower case.
-        closed: whether what still comes is dropped: trailers.
         ready: the head that was last made of them for a caller, and how: answers may share them.
     """
 
-    __slots__ = ("closed", "notable", "options", "plain", "ready")
+    __slots__ = ("notable", "options", "plain", "ready")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
         self.notable: list[Field] = []
         self.options: tuple[bytes, ...] = ()
-        self.closed = False
         self.ready: tuple[bytes, object] = (b"", None)
 
     def add(self, name: bytes, value: bytes) -> None:
         """Take a field as the parser gives it."""
-        if self.closed:
-            return
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
         lower = _judged.get(name)
@@ -114,7 +109,7 @@ _heads: dict[bytes, Answer] = {}
 
 
 def usual_head(octets: bytes) -> Answer | None:
-    """A final answer in HTTP/1.1 that ends with a Content-Length, or at once.
+    """A final answer in HTTP/1.1 whose end does not take the connection's.
 
     Args:
         octets: a head without its empty line.
@@ -176,7 +171,7 @@ def _field(line: bytes) -> Field | None:
     name, value = match.groups()
     value = value.rstrip(b" \t")
     lower = _judge(name)
-    if lower in _UNUSUAL:
+    if lower == b"upgrade":
         return None
     field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
     if len(line) <= MAX_LINE_KEPT and not _secret(line):

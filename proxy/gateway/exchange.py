@@ -1,8 +1,8 @@
 """One request and its answer on one connection to the upstream.
 
 Almost all heads are read by `answers.usual_head`; llhttp reads what that leaves alone, and chunks, and what
-it lets through is judged here and in `framing.answer_end`. A body with a Content-Length goes past it. Anything
-that is not exactly one good answer means that the connection is never used again.
+it lets through is judged here and in `framing.answer_end`. A body with a Content-Length goes past it.
+Anything that is not exactly one good answer means that the connection is never used again.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_HEAD: Final = 256 * 1024
 MAX_INTERIM: Final = 16
+_CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class ConnectionLost(UpstreamProtocol):
@@ -64,7 +65,6 @@ class Exchange(asyncio.Protocol):
         "_transport",
         "_upload",
         "deadline",
-        "on_header",
         "sent_at",
         "used",
     )
@@ -248,7 +248,11 @@ class Exchange(asyncio.Protocol):
         self._modern = True
         self._begin(status, fields, end)
         body = data[body_at:]
-        if not self._complete:
+        if end.kind == "chunked":
+            self._parser = httptools.HttpResponseParser(self)
+            self._parser.feed_data(_CHUNKS_FOLLOW)
+            self._parse(body)
+        elif not self._complete:
             self._left = self._missing
             if body:
                 self._counted(body)
@@ -259,7 +263,6 @@ class Exchange(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         if not self._heard:
             self._fields = AnswerFields()
-            self.on_header = self._fields.add  # the parser calls it for each field, without a detour
             self._parser = httptools.HttpResponseParser(self)
             self._interim = 0
             self._modern = data.startswith(b"HTTP/1.1 ")
@@ -291,12 +294,16 @@ class Exchange(asyncio.Protocol):
         if not self._left:
             self._complete = True
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._begun:  # no trailers
+            self._fields.add(name, value)
+
     def on_message_begin(self) -> None:
         if self._complete:  # a second answer, to no request
             self._keep = False
 
     def on_headers_complete(self) -> None:
-        if self._complete or self._fault is not None:
+        if self._begun or self._fault is not None:
             return
         parser = self._parser
         status = parser.get_status_code()
@@ -320,7 +327,6 @@ class Exchange(asyncio.Protocol):
                 self._broken("it is not clear where its answer ends.")
             else:
                 self._begin(status, self._fields, end)
-                self._fields.closed = True
 
     def _begin(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         self._end = end

@@ -1,0 +1,146 @@
+"""The usual head of an answer: never taken for something that llhttp would not take it for."""
+
+import httptools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.gateway import answers
+from proxy.gateway.answers import AnswerFields, usual_head
+from proxy.gateway.framing import AnswerEnd
+
+
+class Strict:
+    """What llhttp reads of a head."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.fields = AnswerFields()
+        self.status = 0
+        self.on_header = self.fields.add
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.feed_data(octets)
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+
+
+def head(*lines: bytes, first: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    return b"\r\n".join((first, *lines))
+
+
+UNUSUAL = {
+    "nothing": b"",
+    "no length": head(b"Server: a"),
+    "two lengths": head(b"Content-Length: 1", b"Content-Length: 1"),
+    "a signed length": head(b"Content-Length: +1"),
+    "chunks and a length": head(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
+    "an upgrade": head(b"Content-Length: 0", b"Upgrade: h2c"),
+    "an interim answer": head(first=b"HTTP/1.1 100 Continue"),
+    "101": head(first=b"HTTP/1.1 101 Switching Protocols"),
+    "HTTP/1.0": head(b"Content-Length: 0", first=b"HTTP/1.0 200 OK"),
+    "RTSP": head(b"Content-Length: 0", first=b"RTSP/1.0 200 OK"),
+    "no reason, and no space before it": head(b"Content-Length: 0", first=b"HTTP/1.1 200"),
+    "four digits": head(b"Content-Length: 0", first=b"HTTP/1.1 2000 OK"),
+    "a folded line": head(b"A: b", b" c", b"Content-Length: 0"),
+    "a bare LF": head(b"A: b\nTransfer-Encoding: chunked", b"Content-Length: 0"),
+    "a bare CR": head(b"A: b\rc", b"Content-Length: 0"),
+    "NUL": head(b"A: \x00", b"Content-Length: 0"),
+    "no colon": head(b"A", b"Content-Length: 0"),
+    "no name": head(b": a", b"Content-Length: 0"),
+    "a space before the colon": head(b"Content-Length : 0"),
+    "an empty line": head(b"Content-Length: 0", b"", b"A: b"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSUAL)
+def test_what_is_not_as_usual_is_left_to_llhttp(case: str) -> None:
+    assert usual_head(UNUSUAL[case]) is None
+    assert usual_head(UNUSUAL[case]) is None  # nor is it remembered
+
+
+def test_chunks_are_as_usual() -> None:
+    answer = usual_head(head(b"transfer-encoding: Chunked"))
+    assert answer is not None
+    assert answer.end == AnswerEnd("chunked", None)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_a_body_needs_no_length(status: int) -> None:
+    answer = usual_head(head(first=b"HTTP/1.1 %d " % status))
+    assert answer is not None
+    assert (answer.status, answer.end) == (status, AnswerEnd("none", None))
+
+
+@pytest.mark.parametrize("line", [b"Set-Cookie: SESSION=s3cr3t", b"X-CSRF-TOKEN: s3cr3t", b"X-Csrf: s3cr3t"])
+def test_what_tells_a_session_is_not_remembered(line: bytes) -> None:
+    octets = head(line, b"Content-Length: 0")
+    first, second = usual_head(octets), usual_head(octets)
+    assert first is not None
+    assert first is not second
+    assert not any(b"s3cr3t" in key for key in (*answers._lines, *answers._heads))
+
+
+def test_no_more_is_remembered_than_there_is_room_for() -> None:
+    for number in range(3000):
+        assert usual_head(head(b"X-Id: %d" % number, b"Content-Length: 0")) is not None
+    assert len(answers._lines) <= answers.MAX_LINES_KEPT
+    assert len(answers._heads) <= answers.MAX_HEADS_KEPT
+    long = head(*(b"X-%d: %s" % (number, b"x" * 200) for number in range(50)), b"Content-Length: 0")
+    assert usual_head(long) is not None
+    assert max(map(len, answers._lines)) <= answers.MAX_LINE_KEPT
+    assert max(map(len, answers._heads)) <= answers.MAX_HEAD_KEPT
+
+
+pieces = st.sampled_from(
+    [
+        *(b"Content-Length: 5", b"content-length:5 ", b"Content-Length: 05", b"Content-Length: 5, 5"),
+        *(
+            b"Transfer-Encoding: chunked",
+            b"Connection: keep-alive",
+            b"Connection: close, X-A",
+            b"X-A:",
+            b"X-A:\t b \t",
+        ),
+        *(
+            b"Upgrade: x",
+            b"Location: /a",
+            b"Access-Control-Allow-Origin: *",
+            b"X-\xe9: a",
+            b"X: \xe9\xff",
+            b" fold",
+        ),
+        *(
+            b"Set-Cookie: a=b",
+            b"WWW-Authenticate: Bearer",
+            b"a\x00: b",
+            b"a: \x7f",
+            b"a : b",
+            b"Trailer: x",
+            b"",
+        ),
+    ]
+)
+first_lines = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 204 ",
+        b"HTTP/1.1 404 a\x80",
+        b"HTTP/1.1 999 x",
+        b"HTTP/1.1  200 OK",
+        b"HTTP/1.1 2 0",
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(first_lines, st.lists(pieces | st.binary(max_size=12), max_size=5))
+def test_what_is_read_here_llhttp_reads_alike(first: bytes, lines: list[bytes]) -> None:
+    octets = head(*lines, first=first)
+    for _ in range(2):  # once judged, once remembered
+        answer = usual_head(octets)
+        if answer is not None:
+            strict = Strict(octets + b"\r\n\r\n")
+            assert strict.status == answer.status
+            assert strict.fields.plain == answer.fields.plain
+            assert strict.fields.notable == answer.fields.notable
+            assert strict.fields.options == answer.fields.options
