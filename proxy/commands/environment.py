@@ -5,6 +5,7 @@ clients and c8ctl (8.2 to 8.10). Each adds the API's own path (`/v2`, `/v1`, `/a
 """
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ ALWAYS = {
     "CAMUNDA_CLIENT_AUTH_METHOD": "none",
 }
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
-    "shell": lambda found: "\n".join(f"export {name}={_quoted(value)}" for name, value in found.items()),
+    "shell": lambda found: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()),
     "dotenv": lambda found: "\n".join(f"{name}={value}" for name, value in found.items()),
     "json": lambda found: json.dumps(dict(found), indent=2),
 }
@@ -130,8 +131,3 @@ def _reachable(listen: "Listen") -> str:
     """The host to ask for where a listener is on every interface: this machine's own."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
     return f"[{host}]" if ":" in host else host
-
-
-def _quoted(value: str) -> str:
-    """One word of a shell's line, whatever it holds."""
-    return "'" + value.replace("'", "'\\''") + "'"

@@ -171,7 +171,7 @@ async def test_env_points_every_client_at_the_proxy(form: str, tmp_path: Path) -
     assert code == 0, err
     match form:
         case "shell":
-            assert "export CAMUNDA_REST_ADDRESS='http://localhost:19380'\n" in out
+            assert "export CAMUNDA_REST_ADDRESS=http://localhost:19380\n" in out
             found = await evaluated(out)
         case "dotenv":
             found = parse_env_file(out, "out")
@@ -189,7 +189,7 @@ async def test_env_says_how_clients_show_the_callers_token(tmp_path: Path) -> No
     text = GOOD + f"guard: {{caller_token: {SECRET}}}\n"
     (tmp_path / "camunda-auth-proxy.yaml").write_text(text, encoding="utf-8")
     code, out, err = await command("env", folder=tmp_path)
-    assert (code, "CAMUNDA_REST_ADDRESS='http://localhost:19080'" in out) == (0, True)
+    assert (code, "CAMUNDA_REST_ADDRESS=http://localhost:19080\n" in out) == (0, True)
     assert "guard.caller_token is set, and clients must show it" in err
     assert "CAMUNDA_OAUTH_DISABLED" not in out
     assert SECRET not in out + err

@@ -9,7 +9,6 @@ import pytest
 
 from proxy.config.presets import PRESETS, api_named
 from proxy.demo import DIALECTS, Fault, Rules, SimulatedCamunda, simulated_camunda
-from proxy.demo.assertions import AVAILABLE
 from proxy.demo.webapps import TASK
 from tests.mission.house import house
 
@@ -195,7 +194,6 @@ async def test_self_managed(row: Row, camunda: SimulatedCamunda, tmp_path: Path)
     )
 
 
-@pytest.mark.skipif(not AVAILABLE, reason="needs cryptography")
 async def test_self_managed_by_private_key(camunda: SimulatedCamunda, tmp_path: Path) -> None:
     await walk(SIGNED, camunda, tmp_path)
     assert [asked.client for asked in camunda.keycloak.requests] == ["signed"]

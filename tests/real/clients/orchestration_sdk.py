@@ -7,9 +7,8 @@ beside what it says itself, the status that came over the wire is told, and the 
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,8 @@ def serve_one(poll_seconds: int, silence: int) -> int:
     """Polls for the one job that comes after `silence` seconds, and completes it: the instance's key."""
     with ThreadPoolExecutor(1) as pool:
         poll = pool.submit(activate, "activate", JOB_TYPE, poll_seconds)
-        time.sleep(silence)
+        if wait([poll], timeout=silence).done:
+            raise RuntimeError("the poll ended before there was a job")
         instance = create()
         (job,) = poll.result()
     complete(job["key"])
