@@ -14,9 +14,15 @@ from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
+
+# Not by way of `aiohttp.web`, which brings routes, files, WebSockets and argparse: 1.4 MiB nobody here needs.
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+from aiohttp.web_server import Server
 
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused
@@ -137,7 +143,7 @@ class Tap(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, listener: "Listener", inner: web.RequestHandler) -> None:
+    def __init__(self, listener: "Listener", inner: RequestHandler) -> None:
         self._listener = listener
         self._inner = inner
         self._reader = RequestReader()
@@ -147,7 +153,7 @@ class Tap(asyncio.Protocol):
         self._fault: RequestRefused | None = None
         self._lingering: asyncio.Future[None] | None = None
         self.call: Call | None = None
-        self.request: web.BaseRequest | None = None  # what aiohttp makes of the constant head
+        self.request: BaseRequest | None = None  # what aiohttp makes of the constant head
         self._paused = False  # the caller reads too slowly: its next request waits
 
     # -- what the connection says --
@@ -337,7 +343,7 @@ def _is_unix(sock: socket.socket) -> bool:
     return sock.family == getattr(socket, "AF_UNIX", None)
 
 
-def _tap_of(handler: web.RequestHandler) -> Tap:
+def _tap_of(handler: RequestHandler) -> Tap:
     transport = handler.transport
     if transport is None:
         raise ConnectionResetError
@@ -358,7 +364,7 @@ class Listener:
         self.clock = clock
         self.taps: set[Tap] = set()
         self._servers: list[asyncio.Server] = []
-        self._factory = web.Server(
+        self._factory = Server(
             self._handle,
             request_factory=self._request,
             handler_cancellation=True,
@@ -380,18 +386,18 @@ class Listener:
         self,
         message: RawRequestMessage,
         payload: StreamReader,
-        protocol: web.RequestHandler,
+        protocol: RequestHandler,
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
-    ) -> web.BaseRequest:
+    ) -> BaseRequest:
         """aiohttp's request object. They would all be alike, so a connection makes one."""
         tap = _tap_of(protocol)
         if tap.request is None:
             loop = asyncio.get_running_loop()
-            tap.request = web.BaseRequest(message, payload, protocol, writer, task, loop)
+            tap.request = BaseRequest(message, payload, protocol, writer, task, loop)
         return tap.request
 
-    def _handle(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+    def _handle(self, request: BaseRequest) -> Awaitable[StreamResponse]:
         call = _tap_of(request.protocol).call
         if call is None:
             raise ConnectionResetError

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
 
 from proxy.credentials.credential import Credential
 from proxy.gateway.answers import OF_SESSION, AnswerFields
@@ -13,7 +14,7 @@ from proxy.gateway.framing import AnswerEnd, Field, RequestHead
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
 
 
-class Relayed(web.StreamResponse):
+class Relayed(StreamResponse):
     """Tells aiohttp that the answer has been written already.
 
     Shared by all requests and never changed: making a response of aiohttp's own costs more than forwarding
@@ -24,7 +25,7 @@ class Relayed(web.StreamResponse):
         super().__init__()
         self._keep = keep_alive
 
-    async def prepare(self, _request: web.BaseRequest) -> AbstractStreamWriter | None:
+    async def prepare(self, _request: BaseRequest) -> AbstractStreamWriter | None:
         return None
 
     async def write_eof(self, _data: bytes = b"") -> None:
