@@ -43,6 +43,7 @@ class Exchange(asyncio.Protocol):
     Attributes:
         deadline: seconds on the Clock after which what is awaited is too late; the pool looks at it.
         used: how many exchanges it has served.
+        closing: tells whether it is closed, or about to be. The transport's own, without a frame of Python's.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Exchange(asyncio.Protocol):
         "_to_head",
         "_transport",
         "_upload",
+        "closing",
         "deadline",
         "sent_at",
         "used",
@@ -81,12 +83,8 @@ class Exchange(asyncio.Protocol):
 
     # -- what the forwarder asks for --
 
-    @property
-    def open(self) -> bool:
-        return not self._transport.is_closing()
-
     def send_request(
-        self, head: bytes, relay: Relay, upload: Upload | None, *, to_head: bool
+        self, head: bytes, relay: Relay, upload: Upload | None, to_head: bool
     ) -> "asyncio.Future[None]":
         """Send a request; its answer goes to the relay.
 
@@ -97,22 +95,26 @@ class Exchange(asyncio.Protocol):
         Raises:
             RequestRefused: as above, found before anything was sent.
         """
-        try:
-            before = b"" if upload is None else upload.attach(self)
-        except RequestRefused:
-            self._pool.release(self)
-            raise
+        pool = self._pool
+        limit = pool.timeouts.response
+        if upload is not None:
+            try:
+                head += upload.attach(self)
+            except RequestRefused:
+                pool.release(self)
+                raise
+            if not upload.ended:
+                limit = pool.timeouts.idle
         self._upload = upload
         self._answer = relay
         self._to_head = to_head
         self._begun = self._complete = False
         self._heard = 0
         self.used += 1
-        pool = self._pool
         self.sent_at = now = pool.clock.now()
-        self.deadline = now + (pool.timeouts.idle if self._uploading else pool.timeouts.response)
+        self.deadline = now + limit
         self._over = over = pool.loop.create_future()
-        self._transport.write(head + before if before else head)
+        self._transport.write(head)
         return over
 
     def send(self, octets: bytes, *, last: bool) -> None:
@@ -173,17 +175,18 @@ class Exchange(asyncio.Protocol):
             self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
 
     def pause_reading(self) -> None:
-        if self.open:
+        if not self.closing():
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self.open:
+        if not self.closing():
             self._transport.resume_reading()
 
     # -- what the connection says --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self.closing = transport.is_closing
 
     def pause_writing(self) -> None:
         if self._upload is not None:
@@ -252,10 +255,12 @@ class Exchange(asyncio.Protocol):
             self._parser = httptools.HttpResponseParser(self)
             self._parser.feed_data(_CHUNKS_FOLLOW)
             self._parse(body)
+        elif len(body) == self._missing and not self._complete:
+            self._answer.body(body)
+            self._complete = True
         elif not self._complete:
             self._left = self._missing
-            if body:
-                self._counted(body)
+            self._counted(body)
         elif body:  # where none may be
             self._keep = False
         return True
@@ -331,12 +336,14 @@ class Exchange(asyncio.Protocol):
     def _begin(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         self._end = end
         self._begun = True
-        self._missing = end.length or 0
-        self._keep = self._modern and b"close" not in fields.options and end.kind != "close"
+        kind = end.kind
+        self._missing = missing = end.length or 0
+        self._complete = kind == "none" or (kind == "length" and not missing)
+        self._keep = self._modern and kind != "close" and b"close" not in fields.options
         pool = self._pool
         pool.tally.response_seconds.observe(pool.clock.now() - self.sent_at)
-        self._answer.begin(self, status, fields, end, more=self._uploading)
-        self._complete = end.kind == "none" or (end.kind == "length" and not end.length)
+        more = self._upload is not None and not self._upload.ended
+        self._answer.begin(self, status, fields, end, more=more)
 
     def on_body(self, octets: bytes) -> None:
         if self._complete or not self._begun:  # a body where none may be
@@ -360,7 +367,7 @@ class Exchange(asyncio.Protocol):
 
     def _finish(self) -> None:
         over, self._over = self._over, None
-        keep = self._keep and self.open
+        keep = self._keep and not self.closing()
         if self._upload is not None:
             keep = keep and self._upload.ended and not self._transport.get_write_buffer_size()
             self._let_go()
@@ -375,7 +382,7 @@ class Exchange(asyncio.Protocol):
 
     def _close(self) -> None:
         """Politely, if nothing is left to be sent that an upstream may never read."""
-        if self.open and not self._transport.get_write_buffer_size():
+        if not self.closing() and not self._transport.get_write_buffer_size():
             self._transport.close()
         else:
             self._transport.abort()

@@ -158,20 +158,25 @@ class Forwarder:
         call.relay = relay = Relay(call.tap, head, self._address, call.opening)
         lost_once = False
         while True:
-            connection, credential = (None, None) if lost_once else self._at_once(head)
+            credential = self._keeper.current
+            at_once = not lost_once and (credential is not None or self._is_open(head))
+            connection = self._pool.take() if at_once else None
             if connection is None:
                 connection, credential = await self._connection(call, fresh=lost_once)
             relay.keep_alive = head.keep_alive and not self.ending
-            relay.may_hold = self._address.injects and credential is not None and not call.repaired
-            stamp = credential.lines if credential is not None else b""
-            relay.session = credential if credential is not None and credential.session else None
+            if credential is None:
+                stamp, relay.may_hold, relay.session = b"", False, None
+            else:
+                stamp = credential.lines
+                relay.may_hold = self._address.injects and not call.repaired
+                relay.session = credential if credential.session else None
             call.connection = connection
             try:
                 await connection.send_request(
                     self._address.request_head(head, stamp, session=relay.session is not None),
                     relay,
                     call.upload,
-                    to_head=head.method == b"HEAD",
+                    head.method == b"HEAD",
                 )
                 if relay.held:
                     if credential is not None and await self._repair.replaced(call, relay, credential):
@@ -216,15 +221,9 @@ class Forwarder:
         self._say(call, no_content(fields, http_date(), keep_alive=call.keep_alive))
         return True
 
-    def _at_once(self, head: RequestHead) -> tuple[Exchange | None, Credential | None]:
-        """As `_connection`, where nothing must be waited for."""
-        credential = self._keeper.current
-        if credential is None and not self._is_open(head):
-            return None, None
-        return self._pool.take(), credential
-
     async def _connection(self, call: Call, *, fresh: bool) -> tuple[Exchange, Credential | None]:
-        """A connection and the credential that is good now: it is waited for while no connection is held."""
+        """A connection and the credential that is good now, where either must be waited for: no connection is
+        held while a credential is."""
         while True:
             if self._keeper.current is None and not self._is_open(call.head):
                 begun = self._clock.now()

@@ -270,6 +270,20 @@ class RequestReader:
         self._empty_lines = 0  # since the last message
         self.padded = False
 
+    def repeated(self, octets: bytes) -> RequestHead | None:
+        """The head that these octets are, if they were read before, have no body, and nothing else waits.
+
+        Returns:
+            None: they have not been taken, and are to be fed.
+        """
+        if self._buffer or self._state != "head" or len(octets) > MAX_HEAD_KEPT:
+            return None
+        head = _heads.get(octets)
+        if head is None or head.has_body:
+            return None
+        self._empty_lines = 0
+        return head
+
     def feed(self, octets: bytes) -> None:
         self._buffer = self._buffer + octets if self._buffer else octets
 
@@ -290,10 +304,6 @@ class RequestReader:
             RequestRefused: the octets so far can never become a good head.
         """
         buffer = self._buffer
-        head = _heads.get(buffer) if len(buffer) <= MAX_HEAD_KEPT else None
-        if head is not None:
-            self._buffer = b""
-            return self._begin(head)
         if buffer[:1] in b"\r\n" and not self._scanned:
             buffer = self._skip_empty_lines(buffer)
         if not buffer:

@@ -43,7 +43,8 @@ LINGER_TIME: Final = 2.0
 MAX_PIPELINED: Final = 64 * 1024
 """Octets of requests to come that wait for the answer to the present one."""
 
-_NEXT_REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_NEXT_REQUEST: Final = b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
+"""What aiohttp is told: a whole request without a body, and the one that its parser makes least of."""
 
 
 class Call:
@@ -153,7 +154,7 @@ class Tap(asyncio.Protocol):
         self._fault: RequestRefused | None = None
         self._lingering: asyncio.Future[None] | None = None
         self.call: Call | None = None
-        self.request: BaseRequest | None = None  # what aiohttp makes of the constant head
+        self.request: _Request | None = None
         self._paused = False  # the caller reads too slowly: its next request waits
 
     # -- what the connection says --
@@ -170,6 +171,7 @@ class Tap(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._listener.taps.discard(self)
+        self.request = None  # they know each other, and no collector is to look for them
         self._listener.room.free += 1
         self._stop_timer()
         self._end_linger()
@@ -207,8 +209,12 @@ class Tap(asyncio.Protocol):
         self._listener.service.received(len(data))
         if self._lingering is not None or self._fault is not None:
             return
+        at_rest = self.call is None and self._uploading is None and not self._paused
+        if at_rest and (head := self._reader.repeated(data)) is not None:
+            self._begin(head)
+            return
         self._reader.feed(data)
-        if self._uploading is not None or (self.call is None and not self._paused):
+        if at_rest or self._uploading is not None:
             self._read()
         elif self._reader.buffered > MAX_PIPELINED:
             self.transport.pause_reading()
@@ -230,6 +236,9 @@ class Tap(asyncio.Protocol):
             if self._timer is None and not self._reader.between_messages:
                 self._timer = self._listener.clock.call_later(HEAD_TIME, self._too_slow)
             return
+        self._begin(head)
+
+    def _begin(self, head: RequestHead) -> None:
         if self._timer is not None:
             self._stop_timer()
         upload = None
@@ -343,11 +352,15 @@ def _is_unix(sock: socket.socket) -> bool:
     return sock.family == getattr(socket, "AF_UNIX", None)
 
 
-def _tap_of(handler: RequestHandler) -> Tap:
-    transport = handler.transport
-    if transport is None:
-        raise ConnectionResetError
-    return cast(Tap, transport.get_protocol())
+class _Request(BaseRequest):
+    """What aiohttp makes of the constant head: all would be alike, so a connection makes one.
+
+    Attributes:
+        tap: the connection.
+    """
+
+    ATTRS = BaseRequest.ATTRS | {"tap"}
+    tap: Tap
 
 
 class Listener:
@@ -390,18 +403,18 @@ class Listener:
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> BaseRequest:
-        """aiohttp's request object. They would all be alike, so a connection makes one."""
-        tap = _tap_of(protocol)
+        tap = protocol.transport.get_protocol() if protocol.transport is not None else None
+        if not isinstance(tap, Tap):
+            raise ConnectionResetError
         if tap.request is None:
-            loop = asyncio.get_running_loop()
-            tap.request = BaseRequest(message, payload, protocol, writer, task, loop)
+            tap.request = _Request(message, payload, protocol, writer, task, asyncio.get_running_loop())
+            tap.request.tap = tap
         return tap.request
 
     def _handle(self, request: BaseRequest) -> Awaitable[StreamResponse]:
-        call = _tap_of(request.protocol).call
-        if call is None:
+        if not isinstance(request, _Request) or request.tap.call is None:
             raise ConnectionResetError
-        return self.service.forward(call)
+        return self.service.forward(request.tap.call)
 
     def stop_accepting(self) -> None:
         for server in self._servers:

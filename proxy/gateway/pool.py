@@ -57,7 +57,7 @@ class Pool:
         while idle:
             connection = idle.pop()
             # A suspended machine's timers stop: look at the time, not only at the sweeper's work.
-            if connection.open and self.clock.now() < connection.deadline:
+            if not connection.closing() and self.clock.now() < connection.deadline:
                 return connection
             connection.expire()
         return None
@@ -83,7 +83,7 @@ class Pool:
                 return await self._dial()
             handed = await self._place(give_up, first=waited)
             waited = True
-            if handed is not None and handed.open and not fresh:
+            if handed is not None and not handed.closing() and not fresh:
                 return handed
             if handed is not None:
                 handed.expire()
@@ -117,7 +117,7 @@ class Pool:
 
     def _max_reached_by_closing(self) -> None:
         """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
-        self._all = {connection for connection in self._all if connection.open}
+        self._all = {connection for connection in self._all if not connection.closing()}
 
     async def _place(self, give_up: float, *, first: bool) -> Exchange | None:
         """Wait for a connection, or (None) for room to dial one; who has waited before goes first.

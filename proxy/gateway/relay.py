@@ -119,16 +119,15 @@ class Relay:
         """
         self._source = source
         self.status = status
-        if end.kind == "close" and not self._caller.resets:
-            end = _IN_CHUNKS  # the missing last one is then all that shows that it was cut
         if self.session is not None:
             self._judge_session(self.session, status, fields, end)
-        else:
-            self.verdict = verdict = judge(status, fields.notable) if status >= 400 else _PASSES
+        elif status >= 400:
+            self.verdict = verdict = judge(status, fields.notable)
             self.held = verdict is not _PASSES and self.may_hold
-        self._chunked = end.kind == "chunked" and self._head.minor == 1
-        ends_with_connection = end.kind == "close" or (end.kind == "chunked" and not self._chunked)
-        self.keep_alive = self.keep_alive and not more and not ends_with_connection
+        if end.length is None:
+            end = self._without_length(end)
+        if more:
+            self.keep_alive = False
         head = self._address.response_head(
             status,
             fields,
@@ -141,6 +140,15 @@ class Relay:
         self._out = [head]
         if self.paused and not self.held:
             source.pause_reading()
+
+    def _without_length(self, end: AnswerEnd) -> AnswerEnd:
+        """How the answer ends for the caller."""
+        if end.kind == "close" and not self._caller.resets:
+            end = _IN_CHUNKS  # the missing last one is then all that shows that it was cut
+        self._chunked = end.kind == "chunked" and self._head.minor == 1
+        if end.kind == "close" or (end.kind == "chunked" and not self._chunked):
+            self.keep_alive = False
+        return end
 
     def _judge_session(self, session: Credential, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         head = self._head
@@ -205,7 +213,8 @@ class Relay:
 
     def forget(self) -> None:
         """A refusal that was kept back is dropped: the request is sent again."""
-        self.held = False
+        self.held = self._chunked = False
+        self.verdict = _PASSES
         self._source = None
         self._out = []
 

@@ -10,6 +10,8 @@ from proxy.errors import RequestRefused
 from proxy.gateway import framing
 from proxy.gateway.fields import Address
 from proxy.gateway.framing import (
+    MAX_EMPTY_LINES,
+    MAX_HEAD_KEPT,
     MAX_HEADS_KEPT,
     AnswerEnd,
     RequestHead,
@@ -345,6 +347,44 @@ def test_a_head_that_came_before_is_what_it_was_and_a_bad_one_stays_refused() ->
             reader.head()
     assert sent[0] == sent[1] == sent[2]
     assert b"X-Hop" not in sent[2]
+
+
+def test_what_repeats_is_taken_as_a_whole_and_only_where_nothing_else_waits() -> None:
+    bodiless = b"GET /again HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with_body = b"POST /again HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n"
+    long = b"GET /again HTTP/1.1\r\nHost: localhost\r\nX-Long: %b\r\n\r\n" % (b"x" * MAX_HEAD_KEPT)
+
+    def reading(octets: bytes = b"") -> RequestReader:
+        reader = RequestReader()
+        reader.feed(octets)
+        reader.head()
+        return reader
+
+    reader = reading()
+    assert reader.repeated(bodiless) is None  # never read before
+    reader.feed(bodiless)
+    head = reader.head()
+    assert head is not None
+    assert reader.repeated(bodiless) is head
+    assert reader.between_messages
+    for good in (with_body, long):
+        reading(good + b"{}")
+        assert reader.repeated(good) is None
+    assert reader.repeated(bodiless + bodiless) is None
+    assert reader.repeated(bodiless[:-1]) is None
+    assert reading(bodiless[:9]).repeated(bodiless) is None  # in the middle of a head
+    assert reading(with_body).repeated(bodiless) is None  # in the middle of a body
+
+
+def test_after_what_repeats_as_many_empty_lines_may_come_as_after_any_message() -> None:
+    octets = b"GET /lines HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    reader = RequestReader()
+    reader.feed(octets)
+    assert reader.head() is not None
+    for _ in range(2):
+        reader.feed(b"\r\n" * MAX_EMPTY_LINES)
+        assert reader.head() is None
+        assert reader.repeated(octets) is not None
 
 
 def test_heads_of_all_kinds_do_not_pile_up() -> None:
