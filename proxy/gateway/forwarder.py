@@ -222,8 +222,7 @@ class Forwarder:
         return True
 
     async def _connection(self, call: Call, *, fresh: bool) -> tuple[Exchange, Credential | None]:
-        """A connection and the credential that is good now, where either must be waited for: no connection is
-        held while a credential is."""
+        """A connection and the credential that is good now: it is waited for while no connection is held."""
         while True:
             if self._keeper.current is None and not self._is_open(call.head):
                 begun = self._clock.now()
