@@ -359,7 +359,6 @@ class _Request(BaseRequest):
         tap: the connection.
     """
 
-    ATTRS = BaseRequest.ATTRS | {"tap"}
     tap: Tap
 
 
