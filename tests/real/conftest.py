@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.servers import Engine, Keycloak, started
+from tests.real.servers import Keycloak, TokenChecker, started
 from tests.real.sidecar import Sidecar, sidecar
 
 Start = Callable[..., AbstractAsyncContextManager[Sidecar]]
@@ -20,12 +20,12 @@ def keycloak() -> Iterator[Keycloak]:
 
 
 @pytest.fixture(scope="session")
-def engine(keycloak: Keycloak) -> Iterator[Engine]:
-    with started(Engine()) as server:
+def engine(keycloak: Keycloak) -> Iterator[TokenChecker]:
+    with started(TokenChecker()) as server:
         yield server
 
 
 @pytest.fixture
-def start(keycloak: Keycloak, engine: Engine, tmp_path: Path) -> Start:
+def start(keycloak: Keycloak, engine: TokenChecker, tmp_path: Path) -> Start:
     """`start(client_id=..., client_secret=...)`: a proxy with this OAuth credential, before the engine."""
     return partial(sidecar, tmp_path, engine.url, type="oauth2", token_url=keycloak.token_url)

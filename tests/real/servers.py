@@ -84,6 +84,16 @@ class Keycloak(Server):
             await self.start()
 
 
+class TokenChecker(Server):
+    """A resource server that wants Keycloak's tokens, audience `zeebe-api` (token_checker.py)."""
+
+    def __init__(self) -> None:
+        super().__init__("checker.sh")
+
+
+# Nothing fetches or starts the vendor's server: the tests on it wait for open servers and do not run.
+
+
 class Engine(Server):
     """Camunda 8.6 that wants Keycloak's tokens, audience `zeebe-api`."""
 

@@ -7,7 +7,7 @@ import pytest
 from proxy.clock import pause
 from tests.real.conftest import Start
 from tests.real.realm_admin import realm_admin
-from tests.real.servers import Engine, Keycloak
+from tests.real.servers import Keycloak, TokenChecker
 from tests.real.sidecar import sidecar
 from tests.real.traffic import CLOCK, GOOD, eventually, kind_of, tally, traffic
 
@@ -48,7 +48,7 @@ async def test_a_client_that_signs_its_own_assertions_is_let_in(start: Start, ke
 
 
 async def test_an_issuer_tells_where_its_tokens_are_had(
-    keycloak: Keycloak, engine: Engine, tmp_path: Path
+    keycloak: Keycloak, engine: TokenChecker, tmp_path: Path
 ) -> None:
     client = {"client_id": "orchestration", "client_secret": "secret"}
     async with sidecar(tmp_path, engine.url, type="oauth2", issuer_url=keycloak.url, **client) as proxy:
@@ -104,7 +104,7 @@ async def test_realm_keys_rotated_while_requests_run_are_healed(start: Start, ke
 
 
 async def test_a_token_of_a_key_that_the_engine_no_longer_knows_is_replaced(
-    start: Start, keycloak: Keycloak, engine: Engine
+    start: Start, keycloak: Keycloak, engine: TokenChecker
 ) -> None:
     async with (
         realm_admin(keycloak) as admin,
