@@ -6,6 +6,7 @@ for the order of starting, `drain` and `close` for the order of stopping.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from proxy.gateway.sockets import Bound, room_for_callers
 from proxy.ports import LOOK, Ports
 from proxy.trust import Trust
 from proxy.upstreams import CallerToken, Name, Plan, Served, names, plan, serve, view
+
+log = logging.getLogger("proxy")
 
 ADMIN = "admin.listen"
 PROBES = "admin.probe_listen"
@@ -119,7 +122,7 @@ class Proxy:
         with ExitStack() as fresh:
             try:
                 order = self._order(config, fresh)
-            except StartError:
+            except Exception:
                 await self._keepers.dismiss(self._in_use)
                 raise
             fresh.pop_all()
@@ -188,7 +191,7 @@ class Proxy:
         return serve(plan, bound[_setting(plan.upstream)], self._names[name].tally, self._clock)
 
     def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
-        task = self._tasks.create_task(leaving)
+        task = self._tasks.create_task(_seen_off(leaving))
         self._seeing_off.add(task)
         task.add_done_callback(self._seeing_off.discard)
 
@@ -295,6 +298,14 @@ class _Problems:
     def check(self) -> None:
         if self._said:
             raise StartError("\n".join(self._said))
+
+
+async def _seen_off(leaving: Coroutine[None, None, None]) -> None:
+    """Close what is no longer used. A fault meanwhile must not end the process."""
+    try:
+        await leaving
+    except Exception:
+        log.exception("a fault in the proxy while it closed what the new configuration no longer uses")
 
 
 def _setting(upstream: Upstream) -> str:

@@ -1,7 +1,6 @@
 """Local ports over many configurations: taken together or not at all, given up one by one."""
 
 import logging
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,14 +9,14 @@ from proxy.clock import Clock, pause
 from proxy.config.model import Listen
 from proxy.errors import StartError
 from proxy.gateway.listener import Listener, Room, Service
-from proxy.gateway.sockets import Bound, bind, bind_unix
+from proxy.gateway.sockets import Bound, HeldSocket, bind, bind_unix
 
 log = logging.getLogger("proxy")
 
 LOOK = 0.05
 """Seconds between two looks at what has started, or still runs while we stop."""
 
-Held = Mapping[tuple[str, int], socket.socket]
+Held = Mapping[tuple[str, int], HeldSocket]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +50,10 @@ class Ports:
 
     @property
     def held(self) -> Held:
-        """TCP sockets by address and port."""
-        sockets = [sock for port in self._open.values() if not port.bound.path for sock in port.bound.sockets]
+        """TCP sockets on which we accept, by address and port."""
+        sockets = [
+            sock for port in self._open.values() if not port.bound.path for sock in port.listener.sockets
+        ]
         return {sock.getsockname()[:2]: sock for sock in sockets}
 
     @property

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+from tests.accepting import accepting
+
 
 class ConnectProxy:
     """Lets through, unless told otherwise.
@@ -31,14 +33,6 @@ class ConnectProxy:
         return [head.partition(b"\r\n")[0] for head in self.asked]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         self.asked.append(head)
         if self.silent:
@@ -57,9 +51,12 @@ class ConnectProxy:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             site_writer.write(head)
-        async with asyncio.TaskGroup() as both:
-            both.create_task(_pipe(reader, site_writer))
-            both.create_task(_pipe(site_reader, writer))
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pipe(reader, site_writer))
+                both.create_task(_pipe(site_reader, writer))
+        finally:
+            site_writer.transport.abort()
 
     def _known(self, head: bytes) -> bool:
         return (
@@ -82,7 +79,5 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @asynccontextmanager
 async def connect_proxy() -> AsyncIterator[ConnectProxy]:
     proxy = ConnectProxy()
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with accepting(proxy.serve) as proxy.port:
         yield proxy

@@ -74,6 +74,9 @@ async def reload(proxy: Proxy, read: "Callable[[], Config]", redact: log.Redacto
         change = await proxy.apply(config)
     except (ConfigError, StartError) as error:
         refused = str(error)
+    except Exception:  # of a library, or of ours: the reload has failed, what runs goes on
+        logger.exception("a fault in the proxy while it read the configuration")
+        refused = "the proxy itself failed while it read the configuration"
     if refused:
         proxy.state.reloads["refused"] += 1
         for problem in refused.splitlines():

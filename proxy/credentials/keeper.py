@@ -5,6 +5,7 @@ states a wish, wakes the loop and waits for the end of an attempt; who goes away
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
@@ -14,12 +15,21 @@ from typing import NoReturn
 from proxy.clock import Clock, pause
 from proxy.credentials import schedule
 from proxy.credentials.credential import Credential, CredentialSource, Sessions
-from proxy.credentials.report import UNOBSERVED, Condition, CredentialStatus, FetchObserver, FetchTally
+from proxy.credentials.report import (
+    UNOBSERVED,
+    Condition,
+    CredentialStatus,
+    Failure,
+    FetchObserver,
+    FetchTally,
+)
 from proxy.credentials.schedule import PACE, Policy, RefreshState
 from proxy.credentials.secret import Secret
 from proxy.credentials.store import TokenStore
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined
+
+log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 30.0
 """Seconds; timers stop while the machine is suspended, so that a woken laptop decides again soon."""
@@ -29,6 +39,8 @@ SECRET_WATCH = 5.0
 
 HALF_WRITTEN = 1.0
 """Seconds that a writer gets to finish a secret's file which was refused."""
+
+FAULT = "the proxy itself failed while it fetched the credential; its log has the reason"
 
 
 class Keeper:
@@ -78,7 +90,7 @@ class Keeper:
         self._credential: Credential | None = None
         self._good_until = -inf
         self._succeeded_at: float | None = None
-        self._failure: CredentialError | None = None
+        self._failure: Failure | None = None
         self._secret_version: int | None = None
         self._blamed: Credential | None = None
         self._told: tuple[Condition, bool] = ("starting", False)
@@ -173,7 +185,7 @@ class Keeper:
             )
 
     async def run(self) -> NoReturn:
-        """Refresh ahead until cancelled. An exception that is not a CredentialError is a bug, and rises."""
+        """Refresh ahead until cancelled. An attempt that fails, in whatever way, is followed by another."""
         self.adopt()
         while True:
             self._look_at_secret()
@@ -271,15 +283,16 @@ class Keeper:
         return await pause(self._clock, deadline - self._clock.now(), self._ended)
 
     def _error(self) -> CredentialError:
-        """A fresh copy of what failed last: one exception raised by many would grow a traceback for each."""
+        """The last failure as an exception of the caller's own."""
         due = schedule.due_at(self._state, self._policy) - self._clock.now()
         retry_after = max(due, 1.0) if isfinite(due) else 1.0
-        failure = self._failure
-        if isinstance(failure, CredentialRejected):
-            return CredentialRejected(str(failure), retry_after=retry_after)
-        outcome = failure.outcome if isinstance(failure, CredentialUnavailable) else "unavailable"
         message = self._reason() or "no other credential came in time"
-        return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
+        outcome = self._failure.outcome if self._failure is not None else "unavailable"
+        if outcome == "rejected":
+            return CredentialRejected(message, retry_after=retry_after)
+        if outcome in ("limited", "invalid"):
+            return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
+        return CredentialUnavailable(message, retry_after=retry_after)
 
     # -- the loop's side --
 
@@ -305,11 +318,13 @@ class Keeper:
         self._look_at_secret()
         begun = self._clock.now()
         try:
-            credential = await self._source.fetch()
+            self._keep(await self._source.fetch())
         except CredentialError as error:
             self._note_failure(error)
-        else:
-            self._keep(credential)
+        except Exception:
+            # A fault of a library, or of ours: an attempt that failed, never the end of the process.
+            log.exception("a fault in the proxy while it fetched credentials.%s", self.name)
+            self._note_failure(CredentialUnavailable(FAULT, outcome="invalid"))
         outcome = self._state.outcome or "ok"
         seconds = self._clock.now() - begun
         self.tally.outcomes[outcome] += 1
@@ -345,7 +360,7 @@ class Keeper:
 
     def _note_failure(self, error: CredentialError) -> None:
         now = self._clock.now()
-        self._failure = error.with_traceback(None)
+        self._failure = Failure(now, error.outcome, str(error))
         if isinstance(error, CredentialRejected):
             self._state = schedule.refused(self._state, self._policy, now, error.retry_after)
         else:
@@ -397,7 +412,7 @@ class Keeper:
 
     def _reason(self) -> str:
         if self._failure is not None:
-            return str(self._failure)
+            return self._failure.message
         if self._usable(self._clock.now()):
             return ""
         if self._succeeded_at is None:

@@ -1,12 +1,15 @@
 """The keepers that live, from their start to their end, over many configurations."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Container, Hashable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.report import FetchTally
+
+log = logging.getLogger(__name__)
 
 Make = Callable[[AsyncExitStack], Keeper]
 
@@ -34,7 +37,7 @@ class Keepers:
     be had, then `dismiss`.
 
     Args:
-        tasks: where they run; one that dies of a bug ends everything there.
+        tasks: where they run.
     """
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
@@ -95,12 +98,20 @@ class Keepers:
         self._alive = [kept for kept in self._alive if kept not in leaving]
         async with asyncio.TaskGroup() as closing:
             for kept in leaving:
-                closing.create_task(kept.stack.aclose())
+                closing.create_task(_closed(kept))
 
     async def close(self) -> None:
         """Close them all."""
         self._settled = {}
         await self.dismiss(())
+
+
+async def _closed(kept: _Kept) -> None:
+    """Close a keeper. A fault meanwhile, in its logout for example, must not end the process."""
+    try:
+        await kept.stack.aclose()
+    except Exception:
+        log.exception("a fault in the proxy while it closed credentials.%s", kept.keeper.name)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

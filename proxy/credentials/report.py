@@ -42,6 +42,24 @@ class CredentialStatus:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt brought no credential.
+
+    A value and not the exception: an exception keeps its traceback, the traceback keeps its frames, and these
+    keep sockets alive (see `proxy.loop`).
+
+    Attributes:
+        at: end of the attempt, in seconds on the Clock.
+        outcome: its kind.
+        message: a sentence for people, without a secret.
+    """
+
+    at: float
+    outcome: FetchOutcome
+    message: str
+
+
 class FetchObserver(Protocol):
     """Who wants to know. Called from the loop, must not raise."""
 

@@ -29,7 +29,9 @@ CALLER_GONE: Final = 499
 log = logging.getLogger(__name__)
 
 _METHODS: Final = {method.encode(): method for method in METHODS}
-_LAST: Final = frozenset(("draining", "bad_request", "unsupported"))  # after these the connection ends
+_LAST: Final = frozenset(
+    ("draining", "bad_request", "unsupported", "request_timeout")
+)  # after these the connection ends
 _KEEP = Relayed(keep_alive=True)
 _CLOSE = Relayed(keep_alive=False)
 
@@ -250,7 +252,7 @@ class Forwarder:
     # -- answers of our own --
 
     def _keeps(self, call: Call) -> bool:
-        return call.head.keep_alive and not call.unread and not self.ending
+        return call.may_keep and not self.ending
 
     def _answer(self, call: Call, answer: Answer) -> None:
         """Ours, unless the upstream's has begun: then the caller must see that it is not whole."""

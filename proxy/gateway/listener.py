@@ -40,11 +40,18 @@ IDLE_TIME: Final = 75.0
 LINGER_TIME: Final = 2.0
 """Seconds for a caller to read our answer before octets it still sends meet a closed socket."""
 
+MAX_DISCARDED: Final = 1024 * 1024
+"""Bytes of a body that are read and dropped after an answer of ours, so that its connection can be kept."""
+
 MAX_PIPELINED: Final = 64 * 1024
 """Octets of requests to come that wait for the answer to the present one."""
 
 _NEXT_REQUEST: Final = b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
 """What aiohttp is told: a whole request without a body, and the one that its parser makes least of."""
+
+
+MAX_REFUSED: Final = 24
+"""Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
 
 
 class Call:
@@ -88,6 +95,20 @@ class Call:
     def unread(self) -> bool:
         """Whether octets of its body are still to come."""
         return self.upload is not None and not self.upload.ended
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether its connection can take another request after an answer of ours.
+
+        Where a body is still to come, it has to be read first (RFC 9112 section 9.3): only a short one whose
+        length is known is worth that. After `Expect` a caller may leave the body out.
+        """
+        if not self.head.keep_alive or self.upload is None or self.upload.ended:
+            return self.head.keep_alive
+        length = self.head.length
+        if length is None or length - self.upload.size > MAX_DISCARDED:
+            return False
+        return not any(name == b"expect" for name, _ in self.head.notable)
 
 
 class Service(Protocol):
@@ -166,8 +187,9 @@ class Tap(asyncio.Protocol):
         self._listener.room.free -= 1
         if self._listener.room.free < 0:
             self._fault = RequestRefused("too_many_callers", "The proxy has no room for another connection.")
-            self._listener.service.refuse(self, self._fault)
-            self.transport.close()
+            self._answer_fault(self._fault)
+            if self._listener.room.free < -MAX_REFUSED:
+                self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._listener.taps.discard(self)
@@ -225,7 +247,7 @@ class Tap(asyncio.Protocol):
         try:
             if self._uploading is not None:
                 self._read_body(self._uploading)
-            if self.call is None:
+            if self.call is None and self._uploading is None and not self._paused:
                 self._read_head()
         except RequestRefused as error:
             self._refuse(error)
@@ -261,7 +283,7 @@ class Tap(asyncio.Protocol):
     def _refuse(self, error: RequestRefused) -> None:
         """What cannot be read ends the connection; a request before it still gets its answer."""
         self._stop_timer()
-        self._fault = error
+        self._fault = error.with_traceback(None)
         if self._uploading is not None:
             self._uploading.fail(error)
         if self.call is None:
@@ -305,12 +327,14 @@ class Tap(asyncio.Protocol):
         """Cut the connection so that nobody takes the answer for whole: RST, not FIN."""
         if self.resets:
             sock = self.transport.get_extra_info("socket")
-            with suppress(OSError):  # closed already
+            with suppress(OSError, ValueError):  # it is closed already
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def done(self, keep_alive: bool) -> None:
         """The call is answered; on with the next, if there is to be one."""
+        if self.call is not None and self.call.upload is not None:
+            self.call.upload.discard()
         self.call = None
         if self._reader.padded:
             self.transport.close()
@@ -385,11 +409,16 @@ class Listener:
         )
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept callers on bound sockets."""
+        """Accept callers on bound sockets; from now on the event loop owns these."""
         loop = asyncio.get_running_loop()
         for sock in sockets:
             create = loop.create_unix_server if _is_unix(sock) else loop.create_server
             self._servers.append(await create(self._tap, sock=sock, backlog=1024))
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Where callers are accepted."""
+        return [sock for server in self._servers for sock in server.sockets]
 
     def _tap(self) -> Tap:
         return Tap(self, self._factory())

@@ -168,7 +168,8 @@ class Pool:
 
     def _sweep(self) -> None:
         now = self.clock.now()
+        # Set before anything can fail: without it no time-out would ever be noticed again.
+        self._sweeper = self.clock.call_later(self._tick, self._sweep) if self._all else None
         for connection in tuple(self._all):
             if connection.deadline and now >= connection.deadline:
                 connection.expire()
-        self._sweeper = self.clock.call_later(self._tick, self._sweep) if self._all else None

@@ -10,14 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISSOCK
 from types import MappingProxyType
+from typing import Protocol
 
 from proxy.errors import StartError
 
-SPARE_FILES = 32
-"""Open files for all but callers and their upstream connections: listeners, token fetches, secrets, logs."""
+SPARE_FILES = 64
+"""Open files for all but callers and their upstream connections: listeners, token fetches, secrets, logs, and
+callers who read that there is no room for them (`MAX_REFUSED`)."""
 
 ATTEMPTS = 20
 """Tries to find a port that is free on every address, where any free one will do."""
+
+
+class HeldSocket(Protocol):
+    """A listening socket of this process, whichever object owns its file."""
+
+    def dup(self) -> socket.socket: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +33,23 @@ class Bound:
     """Sockets of one listener.
 
     Attributes:
-        sockets: bound and listening, so that nobody else is; nobody accepts yet.
+        sockets: bound and listening, but nothing accepts yet. The event loop owns them from the moment that a
+            server is made of them (see `proxy.loop`).
         port: the same for all; 0: a Unix socket.
+        addresses: `127.0.0.1:19080`, `[::1]:19080`; or `unix:/run/zeebe.sock`.
         notice: a sentence for the operator; empty: nothing to say.
         path: of the Unix socket.
     """
 
     sockets: tuple[socket.socket, ...]
     port: int
+    addresses: tuple[str, ...]
     notice: str = ""
     path: str = ""
     _file: tuple[int, int] = (0, 0)
 
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """`127.0.0.1:19080`, `[::1]:19080`; or `unix:/run/zeebe.sock`."""
-        if self.path:
-            return (f"unix:{self.path}",)
-        hosts = (sock.getsockname()[0] for sock in self.sockets)
-        return tuple(f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}" for host in hosts)
-
     def close(self) -> None:
-        """Give them back; the file of a Unix socket goes too, unless it is another's by now."""
+        """Close what no server owns yet; remove the path of a Unix socket, unless it is another's by now."""
         for sock in self.sockets:
             sock.close()
         if self.path:
@@ -77,7 +80,7 @@ def bind(
     addresses: Sequence[str],
     port: int,
     setting: str,
-    held: Mapping[tuple[str, int], socket.socket] = MappingProxyType({}),
+    held: Mapping[tuple[str, int], HeldSocket] = MappingProxyType({}),
 ) -> Bound:
     """Bind the port on every address; on one alone somebody else could own the other.
 
@@ -87,8 +90,8 @@ def bind(
         addresses: IP addresses, IPv6 without brackets.
         port: 0 takes one that is free on all of them.
         setting: name of the setting, for the error.
-        held: sockets of ours by address and port: these are shared, for who gives them up goes on accepting
-            until then.
+        held: sockets that this process holds already, by address and port; they are duplicated, because their
+            present owner accepts until the switch.
 
     Raises:
         StartError: the port is taken, or an address is not this machine's.
@@ -107,7 +110,7 @@ def bind(
 
 
 def _bind_once(
-    addresses: Sequence[str], port: int, setting: str, held: Mapping[tuple[str, int], socket.socket]
+    addresses: Sequence[str], port: int, setting: str, held: Mapping[tuple[str, int], HeldSocket]
 ) -> Bound:
     sockets: list[socket.socket] = []
     notice = ""
@@ -127,7 +130,12 @@ def _bind_once(
         for sock in sockets:
             sock.close()
         raise
-    return Bound(tuple(sockets), port, notice)
+    return Bound(tuple(sockets), port, tuple(map(_address, sockets)), notice)
+
+
+def _address(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _bound(address: str, port: int) -> socket.socket:
@@ -241,7 +249,7 @@ def _bound_unix(path: str) -> Bound:
             os.umask(before)
         sock.listen(1024)
         sock.setblocking(False)
-        return Bound((sock,), 0, path=path, _file=_identity(Path(path).lstat()))
+        return Bound((sock,), 0, (f"unix:{path}",), path=path, _file=_identity(Path(path).lstat()))
     except BaseException:
         sock.close()
         raise

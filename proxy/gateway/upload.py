@@ -34,7 +34,18 @@ class Upload:
         size: octets that have come so far.
     """
 
-    __slots__ = ("_chunked", "_flow", "_keep", "_kept", "_sink", "ended", "fault", "held", "size")
+    __slots__ = (
+        "_chunked",
+        "_discarded",
+        "_flow",
+        "_keep",
+        "_kept",
+        "_sink",
+        "ended",
+        "fault",
+        "held",
+        "size",
+    )
 
     def __init__(self, flow: Flow, *, chunked: bool, keep: int) -> None:
         self._flow = flow
@@ -43,6 +54,7 @@ class Upload:
         self._kept: list[bytes] | None = []
         self.size = 0
         self._sink: Sink | None = None
+        self._discarded = False
         self.ended = False
         self.fault: RequestRefused | None = None
         self.held = False
@@ -64,7 +76,7 @@ class Upload:
                 self._kept.append(wire)
         if self._sink is not None:
             self._sink.send(wire, last=last)
-        elif self.size > UNSENT_LIMIT:
+        elif self.size > UNSENT_LIMIT and not self._discarded:
             self._flow.hold_upload()
 
     def _framed(self, octets: bytes, *, last: bool) -> bytes:
@@ -93,6 +105,12 @@ class Upload:
     def detach(self) -> None:
         """The sink is gone; what comes is kept, or dropped where the beginning is gone already."""
         self._sink = None
+        self.resume()
+
+    def discard(self) -> None:
+        """The request is answered: drop what has come and what still comes, and let the caller send on."""
+        self._kept = None
+        self._discarded = True
         self.resume()
 
     def fail(self, error: RequestRefused) -> None:

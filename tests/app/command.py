@@ -115,15 +115,25 @@ class Running:
 
 @asynccontextmanager
 async def proxy(
-    folder: Path, config: Mapping[str, Any] | str, environ: Mapping[str, str] | None = None, *arguments: str
+    folder: Path,
+    config: Mapping[str, Any] | str,
+    environ: Mapping[str, str] | None = None,
+    *arguments: str,
+    files: int | None = None,
 ) -> AsyncIterator[Running]:
-    """`run` with this configuration (JSON is YAML) until the block ends; then SIGTERM, and exit code 0."""
+    """`run` with this configuration (JSON is YAML) until the block ends; then SIGTERM, and exit code 0.
+
+    Args:
+        files: limit of its open files; None: the limit of the tests.
+    """
     options = list(arguments)
     if config:
         path = folder / "camunda-auth-proxy.yaml"
         path.write_text(config if isinstance(config, str) else json.dumps(config), encoding="utf-8")
         options += ["--config", str(path)]
+    limit = ("prlimit", f"--nofile={files}") if files is not None else ()
     process = await asyncio.create_subprocess_exec(
+        *limit,
         sys.executable,
         "-m",
         "proxy",

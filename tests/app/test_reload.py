@@ -10,7 +10,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from proxy.commands.serve import reload
+from proxy.config.model import Config
 from proxy.errors import StartError
+from proxy.log import Redactor
 from tests.app.house import Document, House, ask, house, send
 from tests.gateway.wire import Wire
 
@@ -257,6 +260,21 @@ async def test_the_same_once_more_changes_nothing(tmp_path: Path) -> None:
 
 
 # -- all or nothing --
+
+
+async def test_a_fault_while_the_configuration_is_read_is_a_refused_reload(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> Config:
+        raise RuntimeError("a library that fails")
+
+    async with house(tmp_path) as it:
+        served = it.proxy.served
+        await reload(it.proxy, broken, Redactor())
+        assert it.proxy.state.reloads == {"refused": 1}
+        assert it.proxy.served == served
+        assert await it.says() == "a"
+    assert "a library that fails" in caplog.text
 
 
 async def test_what_cannot_be_had_leaves_everything_as_it_was(tmp_path: Path) -> None:

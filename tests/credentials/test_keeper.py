@@ -1,5 +1,6 @@
 """One credential kept fresh: what requests see, and what the token endpoint sees."""
 
+import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -230,12 +231,48 @@ async def test_a_woken_laptop_decides_again_within_30_seconds_by_itself() -> Non
         assert keeper.current is not None
 
 
-async def test_a_bug_in_a_source_rises() -> None:
+async def test_a_fault_in_a_source_is_one_failed_attempt_with_its_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = FakeClock()
     source = ScriptedSource(clock)
     source.script.append(ZeroDivisionError())
-    with pytest.raises(ZeroDivisionError):
-        await keeper_of(source, clock).run()
+    keeper = keeper_of(source, clock)
+    async with running(keeper, clock):
+        assert keeper.snapshot().outcome == "invalid"
+        with pytest.raises(CredentialUnavailable, match="the proxy itself failed"):
+            await keeper.get(0)
+        (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+        assert record.exc_info is not None
+        assert record.exc_info[0] is ZeroDivisionError
+        await clock.advance(30.0)
+        assert keeper.current is not None
+    assert keeper.tally.outcomes == {"invalid": 1, "ok": 1}
+
+
+class Socket:
+    """What an attempt holds while it runs."""
+
+
+class FailingWithASocket(ScriptedSource):
+    """Attributes:
+    sockets: of its attempts, as far as they are alive.
+    """
+
+    sockets: ClassVar[list[weakref.ref[Socket]]] = []
+
+    async def fetch(self) -> Credential:
+        mine = Socket()
+        self.sockets.append(weakref.ref(mine))
+        raise CredentialUnavailable("the connection broke") from ConnectionResetError()
+
+
+async def test_a_failure_that_is_kept_keeps_nothing_of_its_attempt_alive() -> None:
+    clock = FakeClock()
+    keeper = keeper_of(FailingWithASocket(clock), clock)
+    async with running(keeper, clock):
+        assert keeper.snapshot().reason == "the connection broke"
+        assert [alive() for alive in FailingWithASocket.sockets] == [None]
 
 
 # -- the same token back --

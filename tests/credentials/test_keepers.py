@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
+
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers, Make
@@ -130,3 +132,22 @@ async def test_a_session_is_logged_out_before_its_way_out_is_closed() -> None:
 async def test_counts_go_on_under_a_name() -> None:
     async with diary() as it:
         assert it.keepers.tally("a", "x") is it.keepers.tally("a", "x") is not it.keepers.tally("a", "y")
+
+
+async def test_a_fault_while_a_keeper_is_closed_is_logged_and_stops_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with diary() as it:
+
+        class BrokenLogin(ScriptedLogin):
+            async def leave(self, session: Credential) -> None:
+                raise RuntimeError("File descriptor 97 is used by transport")
+
+        def make(_: AsyncExitStack) -> Keeper:
+            login = BrokenLogin(it.clock)
+            return Keeper("broken", login, clock=it.clock, sessions=login)
+
+        await it.settled(("a", "", make), ("b", "", it.logging_in("b")))
+        await it.settled()
+        assert it.lines == ["b logs out", "b ends"]
+        assert "File descriptor 97" in caplog.text

@@ -5,11 +5,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
-import uvloop
+
+from proxy.loop import new_loop
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, "uvloop": new_loop}
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -258,3 +259,23 @@ async def test_what_a_proxy_sends_in_pieces_is_read_as_one() -> None:
             assert (await peer.head()).line == b"GET /through HTTP/1.1"
             peer.send(OK)
             assert (await wire.message()).body == b"ok"
+
+
+async def test_a_fault_of_a_library_while_it_connects_fails_one_request_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faults = [RuntimeError("File descriptor 97 is used by transport")]
+
+    def context() -> ssl.SSLContext:
+        if faults:
+            raise faults.pop()
+        raise ssl.SSLError("no TLS today")
+
+    async with gateway(1, endpoint=Endpoint("127.0.0.1", 1, tls=context)) as rig:
+        wire = await rig.call(get())
+        assert problem(await wire.message())[:2] == (500, "internal")
+        assert "File descriptor 97" in caplog.text
+        caplog.clear()
+        wire.send(get())
+        assert problem(await wire.message())[:2] == (502, "upstream_tls")
+    assert rig.tally.problems == {"internal": 1, "upstream_tls": 1}

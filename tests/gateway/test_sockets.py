@@ -170,7 +170,7 @@ def test_another_users_directory_and_socket_are_refused(path: Path) -> None:
 
 
 def test_there_is_room_for_half_of_the_files_that_may_be_open() -> None:
-    code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (64, 64));"
+    code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (128, 128));"
     code += "from proxy.gateway.sockets import room_for_callers as room; print(room())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "16\n"
+    assert done.stdout == "32\n"

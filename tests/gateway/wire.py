@@ -104,7 +104,8 @@ class Wire:
 
     def cut(self) -> None:
         """At the end of a test, whatever state it is in."""
-        self.writer.transport.abort()
+        if not self.writer.transport.is_closing():  # asyncio's abort() fails on a transport that has drained
+            self.writer.transport.abort()
 
     def reset(self) -> None:
         sock = self.writer.get_extra_info("socket")
