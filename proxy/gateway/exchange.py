@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_HEAD: Final = 256 * 1024
 MAX_INTERIM: Final = 16
+SLICE: Final = 16 * 1024
+"""Bytes that llhttp reads at once. In the smallest chunks that is about 4 ms."""
+
+MAX_PIECES: Final = 512
+"""Pieces of a body after which the rest of a read waits for the next turn of the event loop."""
+
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -61,7 +67,9 @@ class Exchange(asyncio.Protocol):
         "_modern",
         "_over",
         "_parser",
+        "_pieces",
         "_pool",
+        "_rest",
         "_to_head",
         "_transport",
         "_upload",
@@ -77,6 +85,8 @@ class Exchange(asyncio.Protocol):
         self._upload: Upload | None = None
         self._fault: ProxyError | None = None
         self._left = 0
+        self._pieces = 0
+        self._rest = b""
         self.deadline = 0.0
         self.sent_at = 0.0
         self.used = 0
@@ -148,6 +158,7 @@ class Exchange(asyncio.Protocol):
     def abort(self) -> None:
         """Stop at once, whatever is under way: the upstream must not take it for whole."""
         self._over = None
+        self._rest = b""
         self._let_go()
         self._transport.abort()
 
@@ -179,7 +190,7 @@ class Exchange(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.closing():
+        if not self._rest and not self.closing():
             self._transport.resume_reading()
 
     # -- what the connection says --
@@ -200,6 +211,12 @@ class Exchange(asyncio.Protocol):
         if self._over is None:  # nobody asked: no answer to anything (RFC 9112 section 9.2)
             self._transport.abort()
             return
+        if self._rest:  # reading was resumed by others, before its turn
+            self._rest += data
+            return
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         if self._left:
             self._counted(data)
         elif self._heard or not self._usual(data):
@@ -215,11 +232,13 @@ class Exchange(asyncio.Protocol):
             self._finish()
             return
         self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
-        if relay.held and not relay.undecided and not self._over.done():
+        over = self._over
+        if relay.held and not relay.undecided and over is not None and not over.done():
             self._transport.pause_reading()
-            self._over.set_result(None)
+            over.set_result(None)
 
     def eof_received(self) -> None:
+        self._read_rest()
         if self._over is not None and self._begun and self._end.kind == "close":
             self._complete = True
             self._keep = False
@@ -228,6 +247,7 @@ class Exchange(asyncio.Protocol):
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._read_rest()
         self._pool.lost(self)
         over, self._over = self._over, None
         self._let_go()
@@ -275,7 +295,10 @@ class Exchange(asyncio.Protocol):
                 self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
         self._heard += len(data)
         try:
-            self._parser.feed_data(data)
+            if len(data) <= SLICE:
+                self._parser.feed_data(data)
+            else:
+                self._parse_fairly(data)
         except httptools.HttpParserUpgrade:
             self._broken("it switched protocols, which nobody had asked for.")
         except httptools.HttpParserError:
@@ -284,6 +307,32 @@ class Exchange(asyncio.Protocol):
             self._broken("the head of its answer is too large.")
         if self._begun and self._end.kind == "length":
             self._left = self._missing
+
+    def _parse_fairly(self, data: bytes) -> None:
+        """Leave the rest for the next turn of the loop where the body comes in very small chunks."""
+        self._pieces = 0
+        for at in range(0, len(data), SLICE):
+            self._parser.feed_data(data[at : at + SLICE])
+            rest = data[at + SLICE :] if self._pieces > MAX_PIECES else b""
+            if rest:
+                self._heard -= len(rest)
+                self._rest = rest
+                self._transport.pause_reading()
+                self._pool.loop.call_soon(self._rested)
+                return
+
+    def _rested(self) -> None:
+        if self._rest and not self.closing():
+            rest, self._rest = self._rest, b""
+            if not self._answer.paused:
+                self._transport.resume_reading()
+            self._read(rest)
+
+    def _read_rest(self) -> None:
+        """The connection ends: what has come counts as it would have in its turn."""
+        while self._rest and self._over is not None:
+            rest, self._rest = self._rest, b""
+            self._read(rest)
 
     def _broken(self, message: str) -> None:
         self._keep = False
@@ -349,6 +398,7 @@ class Exchange(asyncio.Protocol):
         if self._complete or not self._begun:  # a body where none may be
             self._keep = False
             return
+        self._pieces += 1
         self._answer.body(octets)
         if self._end.kind == "length":
             self._missing -= len(octets)
@@ -367,7 +417,7 @@ class Exchange(asyncio.Protocol):
 
     def _finish(self) -> None:
         over, self._over = self._over, None
-        keep = self._keep and not self.closing()
+        keep = self._keep and not self.closing() and not self._rest  # an answer to no request would follow
         if self._upload is not None:
             keep = keep and self._upload.ended and not self._transport.get_write_buffer_size()
             self._let_go()

@@ -21,6 +21,7 @@ MAX_EMPTY_LINES: Final = 4
 MAX_CHUNK_LINE: Final = 4 * 1024
 MAX_EXTENSIONS: Final = 16 * 1024  # of a whole body: they are dropped, so nobody needs more
 MAX_TRAILERS: Final = 8 * 1024
+MAX_STEPS: Final = 1536  # size, data and end of 512 chunks: what is read in one turn of the event loop
 MAX_LENGTH: Final = 2**63 - 1
 MAX_DIGITS: Final = 32
 
@@ -256,9 +257,20 @@ class RequestReader:
 
     Attributes:
         padded: whether the size of a chunk had leading zeros: the connection ends with this message.
+        interrupted: whether `body` stopped at its limit, so that there is more to read in the buffer.
     """
 
-    __slots__ = ("_at", "_buffer", "_empty_lines", "_extensions", "_left", "_scanned", "_state", "padded")
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_empty_lines",
+        "_extensions",
+        "_left",
+        "_scanned",
+        "_state",
+        "interrupted",
+        "padded",
+    )
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -269,6 +281,7 @@ class RequestReader:
         self._extensions = 0
         self._empty_lines = 0  # since the last message
         self.padded = False
+        self.interrupted = False
 
     def repeated(self, octets: bytes) -> RequestHead | None:
         """The head that these octets are, if they were read before, have no body, and nothing else waits.
@@ -357,6 +370,8 @@ class RequestReader:
     def body(self) -> tuple[bytes, bool]:
         """What has come of the body, decoded, and whether that was its end.
 
+        At most `MAX_STEPS` at once: chunks of one byte are dear, and others have to get their turn.
+
         Raises:
             RequestRefused: the chunks are not what RFC 9112 section 7.1 asks for.
         """
@@ -365,12 +380,14 @@ class RequestReader:
         if self._state == "head":
             return b"", True
         pieces: list[bytes] = []
-        while self._state != "head":
-            piece = self._chunk_step()
-            if piece is None:
+        self.interrupted = False
+        for _ in range(MAX_STEPS):
+            if self._state == "head" or (piece := self._chunk_step()) is None:
                 break
             if piece:
                 pieces.append(piece)
+        else:
+            self.interrupted = self._state != "head"
         self._buffer = self._buffer[self._at :]  # once a read, not once a chunk
         self._at = 0
         return b"".join(pieces), self._state == "head"

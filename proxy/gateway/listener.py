@@ -158,6 +158,7 @@ class Tap(asyncio.Protocol):
         "_listener",
         "_paused",
         "_reader",
+        "_resting",
         "_timer",
         "_uploading",
         "call",
@@ -177,6 +178,7 @@ class Tap(asyncio.Protocol):
         self.call: Call | None = None
         self.request: _Request | None = None
         self._paused = False  # the caller reads too slowly: its next request waits
+        self._resting = False  # the rest of what has come is read in the next turn of the loop
 
     # -- what the connection says --
 
@@ -236,7 +238,9 @@ class Tap(asyncio.Protocol):
             self._begin(head)
             return
         self._reader.feed(data)
-        if at_rest or self._uploading is not None:
+        if self._resting:
+            self.transport.pause_reading()
+        elif at_rest or self._uploading is not None:
             self._read()
         elif self._reader.buffered > MAX_PIPELINED:
             self.transport.pause_reading()
@@ -278,7 +282,24 @@ class Tap(asyncio.Protocol):
         octets, ended = self._reader.body()
         if ended:
             self._uploading = None
+        elif self._reader.interrupted:
+            self._rest()
         upload.feed(octets, last=ended)  # without octets too: a trailer that drips is no silence
+
+    def _rest(self) -> None:
+        """Let the other connections have their turn: libuv would read a ready stream 32 times in one."""
+        self._resting = True
+        self.transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        upload = self._uploading
+        if upload is None or self.transport.is_closing() or self._lingering is not None:
+            return
+        if not upload.held:
+            self.transport.resume_reading()
+        self._read()
 
     def _refuse(self, error: RequestRefused) -> None:
         """What cannot be read ends the connection; a request before it still gets its answer."""
@@ -314,7 +335,7 @@ class Tap(asyncio.Protocol):
             self.transport.pause_reading()
 
     def release_upload(self) -> None:
-        if not self.transport.is_closing():
+        if not self._resting and not self.transport.is_closing():
             self.transport.resume_reading()
 
     @property
