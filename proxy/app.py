@@ -20,8 +20,8 @@ from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.desk import CredentialDesk
 from proxy.errors import CredentialError, StartError
+from proxy.gateway.caller import ConnectionLimit
 from proxy.gateway.guard import Guard
-from proxy.gateway.listener import Room
 from proxy.gateway.sockets import Bound, room_for_callers
 from proxy.ports import LOOK, Ports
 from proxy.trust import Trust
@@ -31,6 +31,8 @@ log = logging.getLogger("proxy")
 
 ADMIN = "admin.listen"
 PROBES = "admin.probe_listen"
+ADMIN_CONNECTIONS = 64
+"""Callers of the admin ports at once; of those that are silent one gives way to a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,8 @@ class Proxy:
         self._keepers = Keepers(tasks)
         self._desk = CredentialDesk(clock, self._trust, self._keepers)
         self._admin = Admin(self.state, clock, __version__)
-        self._admin_ports = Ports(clock)
-        self._ports = Ports(clock, Room(room_for_callers()))
+        self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS))
+        self._ports = Ports(clock, ConnectionLimit(room_for_callers()))
         self._names: dict[str, Name] = {}
         self._leaving: list[Served] = []
         self._seeing_off: set[asyncio.Task[None]] = set()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from proxy.clock import Clock, pause
 from proxy.config.model import Listen
 from proxy.errors import StartError
-from proxy.gateway.listener import Listener, Room, Service
+from proxy.gateway.caller import ConnectionLimit, Service
+from proxy.gateway.listener import Listener
 from proxy.gateway.sockets import Bound, HeldSocket, bind, bind_unix
 
 log = logging.getLogger("proxy")
@@ -38,12 +39,12 @@ class Ports:
     Settings are named as in the configuration: `upstreams.zeebe.listen`.
 
     Args:
-        room: for callers; None: nobody counts them.
+        limit: of callers; None: there is none.
     """
 
-    def __init__(self, clock: Clock, room: Room | None = None) -> None:
+    def __init__(self, clock: Clock, limit: ConnectionLimit | None = None) -> None:
         self._clock = clock
-        self._room = room
+        self._limit = limit
         self._open: dict[str | Listen, Port] = {}
         self._idle: list[Port] = []
         self._leaving: list[Port] = []
@@ -104,7 +105,7 @@ class Ports:
             place, service = _place(setting, listen), services[setting]
             port = before.pop(place, None)
             if port is None:
-                port = Port(taken[setting], Listener(service, self._clock, self._room))
+                port = Port(taken[setting], Listener(service, self._clock, self._limit))
                 self._idle.append(port)
             port.listener.service = service
             self._open[place] = port

@@ -115,6 +115,7 @@ def plan(
             wait=0.0 if isinstance(credential, NoCredential) else credential.wait,
             open_paths=tuple(path.encode("ascii") for path in upstream.open_paths),
             replay_buffer=upstream.replay_buffer,
+            patience=upstream.caller_timeout,
         ),
         guard=Guard(
             names(config, upstream.listen),
@@ -130,7 +131,12 @@ def plan(
 def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock) -> Served:
     """What serves an upstream by that plan, once its port is given the forwarder."""
     upstream = plan.upstream
-    timeouts = Timeouts(upstream.connect_timeout, upstream.response_timeout, upstream.idle_timeout)
+    timeouts = Timeouts(
+        upstream.connect_timeout,
+        upstream.response_timeout,
+        upstream.idle_timeout,
+        min(upstream.caller_timeout, upstream.idle_timeout),
+    )
     pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally)
     forwarder = Forwarder(
         plan.rules,

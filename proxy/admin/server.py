@@ -24,16 +24,12 @@ from proxy.admin.state import State
 from proxy.admin.status import Json
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
+from proxy.gateway.caller import Call, Service, Tap
 from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
-from proxy.gateway.listener import Call, Service, Tap
 from proxy.gateway.problems import Answer, answer_to
-from proxy.gateway.relay import Relayed
 
 log = logging.getLogger(__name__)
-
-_KEEP = Relayed(keep_alive=True)
-_CLOSE = Relayed(keep_alive=False)
 
 
 class Document(NamedTuple):
@@ -126,6 +122,7 @@ class _Door:
     """
 
     replay_buffer = 0
+    patience = 10.0
 
     def __init__(self, rooms: Mapping[bytes, Room], state: State, guard: Guard | None) -> None:
         self.ending = False
@@ -133,7 +130,7 @@ class _Door:
         self._state = state
         self._guard = guard
 
-    async def forward(self, call: Call) -> Relayed:
+    async def forward(self, call: Call) -> bool:
         """Answer one request."""
         head, tap = call.head, call.tap
         ending = self.ending or self._state.draining
@@ -145,10 +142,7 @@ class _Door:
         else:
             octets = answer.octets(_new_id(), http_date(), keep_alive=keep_alive, with_body=with_body)
         tap.write(octets)
-        if call.unread:
-            await tap.linger()
-        tap.done(keep_alive)
-        return _KEEP if keep_alive else _CLOSE
+        return keep_alive
 
     def refuse(self, tap: Tap, error: RequestRefused) -> None:
         """Answer what is no request: the connection ends after it."""

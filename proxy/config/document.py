@@ -62,7 +62,9 @@ class UpstreamDocument(Model):
     response_timeout: Timeout = 600.0
     """Until the response head; long polls take their time."""
     idle_timeout: Timeout = 600.0
-    """Between two octets of a body."""
+    """Between two bytes of a body."""
+    caller_timeout: Timeout = 60.0
+    """How long a caller may be silent: before its first request, in a body, and while it does not read."""
     max_connections: Count = 256
     """To this upstream; further requests wait 10 s, then they are answered 503."""
     replay_buffer: Octets = 64 * 1024

@@ -142,7 +142,9 @@ class Upstream:
         audience: what to ask a token for; None: nothing is asked.
         connect_timeout: seconds, TLS included.
         response_timeout: seconds until the response head.
-        idle_timeout: seconds between two octets of a body.
+        idle_timeout: seconds between two bytes of a body.
+        caller_timeout: seconds that a caller may be silent: before its first request, between two bytes of a
+            request's body, and while it does not read its answer.
         replay_buffer: octets of a body kept for a repair.
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
             everything below. Where no credential is usable these are forwarded bare instead of being refused.
@@ -161,6 +163,7 @@ class Upstream:
     connect_timeout: float
     response_timeout: float
     idle_timeout: float
+    caller_timeout: float
     max_connections: int
     replay_buffer: int
     open_paths: tuple[str, ...]

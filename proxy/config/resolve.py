@@ -86,6 +86,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: Sources) -> U
         connect_timeout=document.connect_timeout,
         response_timeout=document.response_timeout,
         idle_timeout=document.idle_timeout,
+        caller_timeout=document.caller_timeout,
         max_connections=document.max_connections,
         replay_buffer=document.replay_buffer,
         open_paths=PRESETS[api].open_paths if api in PRESETS else (),

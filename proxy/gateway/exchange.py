@@ -114,7 +114,7 @@ class Exchange(asyncio.Protocol):
                 pool.release(self)
                 raise
             if not upload.ended:
-                limit = pool.timeouts.idle
+                limit = pool.timeouts.caller
         self._upload = upload
         self._answer = relay
         self._to_head = to_head
@@ -132,7 +132,7 @@ class Exchange(asyncio.Protocol):
         if self._over is None:
             return
         timeouts = self._pool.timeouts
-        self.deadline = self._pool.clock.now() + (timeouts.response if last else timeouts.idle)
+        self.deadline = self._pool.clock.now() + (timeouts.response if last else timeouts.caller)
         self._transport.write(octets)
 
     def go_on(self, relay: Relay) -> "asyncio.Future[None]":
@@ -179,11 +179,23 @@ class Exchange(asyncio.Protocol):
         if self._over is None:
             self._close()
         elif self._uploading and self._upload is not None and not self._upload.held:
-            self.fail(RequestRefused("request_timeout", "The request's body stopped coming (idle_timeout)."))
+            self.fail(
+                RequestRefused("request_timeout", "The request's body stopped coming (caller_timeout).")
+            )
         elif self._begun:
             self.fail(UpstreamTimeout("no octet of the answer's body came in time (idle_timeout)."))
         else:
             self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
+
+    def stalled(self, now: float) -> float:
+        """Seconds for which the caller has kept this exchange waiting; 0: it does not."""
+        if self._over is None:
+            return 0.0
+        if self._uploading and self._upload is not None and not self._upload.held:
+            return now - (self.deadline - self._pool.timeouts.caller)
+        if self._begun and self._answer.paused:
+            return now - (self.deadline - self._pool.timeouts.idle)
+        return 0.0
 
     def pause_reading(self) -> None:
         if not self.closing():
@@ -202,10 +214,13 @@ class Exchange(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._upload is not None:
             self._upload.pause()
+            self.deadline = self._pool.clock.now() + self._pool.timeouts.idle  # the upstream is waited for
 
     def resume_writing(self) -> None:
         if self._upload is not None:
             self._upload.resume()
+            if not self._upload.ended:
+                self.deadline = self._pool.clock.now() + self._pool.timeouts.caller
 
     def data_received(self, data: bytes) -> None:
         if self._over is None:  # nobody asked: no answer to anything (RFC 9112 section 9.2)

@@ -10,15 +10,15 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import ProxyError, RequestRefused
+from proxy.gateway.caller import Call, Tap
 from proxy.gateway.exchange import ConnectionLost, Exchange
 from proxy.gateway.fields import Address
 from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
-from proxy.gateway.listener import Call, Tap
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
-from proxy.gateway.relay import Relay, Relayed
+from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.tally import METHODS, OTHER, Tally
 
@@ -32,8 +32,6 @@ _METHODS: Final = {method.encode(): method for method in METHODS}
 _LAST: Final = frozenset(
     ("draining", "bad_request", "unsupported", "request_timeout")
 )  # after these the connection ends
-_KEEP = Relayed(keep_alive=True)
-_CLOSE = Relayed(keep_alive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,7 @@ class Rules:
         wait: seconds a request may wait where there is no usable credential.
         open_paths: paths that pass bare where there is none; one that ends in `/**` means all below it.
         replay_buffer: octets of a body that are kept so that it can be sent again.
+        patience: seconds that a caller may be silent, in its request or while it does not read.
     """
 
     upstream: str
@@ -52,6 +51,7 @@ class Rules:
     wait: float = 10.0
     open_paths: tuple[bytes, ...] = ()
     replay_buffer: int = 64 * 1024
+    patience: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class Forwarder:
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self.replay_buffer = rules.replay_buffer
+        self.patience = rules.patience
         self.ending = False
         self.draining = False
         self.busy = 0
@@ -126,8 +127,12 @@ class Forwarder:
         self._observer = observer
         self._new_id = new_id
 
-    async def forward(self, call: Call) -> Relayed:
-        """Answer one request; never raises but for cancellation, when the caller has gone."""
+    async def forward(self, call: Call) -> bool:
+        """Answer one request; never raises but for cancellation, when the caller has gone.
+
+        Returns:
+            Whether its connection takes another one.
+        """
         self.busy += 1
         self._tally.in_flight += 1
         try:
@@ -146,12 +151,7 @@ class Forwarder:
             self._tally.in_flight -= 1
             self.busy -= 1
             self._count(call)
-        if self.ending:
-            call.keep_alive = False
-        if not call.keep_alive and call.unread:
-            await call.tap.linger()
-        call.tap.done(call.keep_alive)
-        return _KEEP if call.keep_alive else _CLOSE
+        return call.keep_alive and not self.ending
 
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):

@@ -35,10 +35,12 @@ _TRAILERS = re.compile(rb"(?:" + _FIELD_LINE + rb")*+\r\n")
 _OTHER_VERSION = re.compile(rb"[^ \r\n]++ [^ \r\n]++ HTTP/(?!1\.[01]\r)[0-9]\.[0-9]\r\n")
 _BROKEN_LINE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)")
-_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+# No possessive quantifier on a group with alternatives: Python 3.11.2 (Debian 12) matches such a group
+# wrongly. The alternatives exclude each other, so that matching takes linear time without.
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
 _VALUE = rb"[ \t]*+=[ \t]*+(?:" + _TOKEN + rb"++|" + _QUOTED + rb")"
-_EXTENSION = rb"[ \t]*+;[ \t]*+" + _TOKEN + rb"++(?:" + _VALUE + rb")?+"
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,32}+)((?:" + _EXTENSION + rb")*+)\r\n")
+_EXTENSION = rb"[ \t]*+;[ \t]*+" + _TOKEN + rb"++(?:" + _VALUE + rb")?"
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,32}+)((?:" + _EXTENSION + rb")*)\r\n")
 
 HOP_BY_HOP: Final = frozenset(
     # RFC 9110 section 7.6.1, and what older software treats alike
@@ -150,10 +152,12 @@ def parse_head(octets: bytes) -> RequestHead:
     return _judge(method, target, int(minor), fields, plain, noted)
 
 
-# Tools send the same head again and again, and reading one is a fifth of a request's cost.
+# Tools send the same head again and again, and reading one is a fifth of a request's cost. A head with a
+# secret of the caller's is not kept: the process would hold it long after the request.
 _heads: dict[bytes, RequestHead] = {}
 MAX_HEADS_KEPT: Final = 256
 MAX_HEAD_KEPT: Final = 1024
+_SECRET: Final = frozenset(b"authorization cookie x-proxy-token proxy-authorization".split())
 
 
 def _read_before(octets: bytes) -> RequestHead:
@@ -161,7 +165,7 @@ def _read_before(octets: bytes) -> RequestHead:
     head = _heads.get(octets)
     if head is None:
         head = parse_head(octets)
-        if len(octets) <= MAX_HEAD_KEPT:
+        if len(octets) <= MAX_HEAD_KEPT and not any(name in _SECRET for name, _ in head.notable):
             if len(_heads) >= MAX_HEADS_KEPT:
                 _heads.clear()
             _heads[octets] = head
@@ -283,20 +287,6 @@ class RequestReader:
         self.padded = False
         self.interrupted = False
 
-    def repeated(self, octets: bytes) -> RequestHead | None:
-        """The head that these octets are, if they were read before, have no body, and nothing else waits.
-
-        Returns:
-            None: they have not been taken, and are to be fed.
-        """
-        if self._buffer or self._state != "head" or len(octets) > MAX_HEAD_KEPT:
-            return None
-        head = _heads.get(octets)
-        if head is None or head.has_body:
-            return None
-        self._empty_lines = 0
-        return head
-
     def feed(self, octets: bytes) -> None:
         self._buffer = self._buffer + octets if self._buffer else octets
 
@@ -317,6 +307,9 @@ class RequestReader:
             RequestRefused: the octets so far can never become a good head.
         """
         buffer = self._buffer
+        if len(buffer) <= MAX_HEAD_KEPT and (known := _heads.get(buffer)) is not None:
+            self._buffer = b""
+            return self._begin(known)
         if buffer[:1] in b"\r\n" and not self._scanned:
             buffer = self._skip_empty_lines(buffer)
         if not buffer:

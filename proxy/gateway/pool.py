@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from proxy.clock import Clock, Timer, pause
-from proxy.errors import UpstreamBusy
+from proxy.errors import RequestRefused, UpstreamBusy
 from proxy.gateway.dial import Endpoint, dial
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.tally import Tally
@@ -16,14 +16,19 @@ IDLE_LIFE = 15.0
 BUSY_WAIT = 10.0
 """Seconds a request waits for a connection where all are taken."""
 
+STALLED = 1.0
+"""Seconds that a caller may keep a connection waiting while another request needs it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: connect with TLS; until the response head; between two octets of a body."""
+    """Seconds: connect with TLS; until the response head; between two bytes of the upstream's; between two
+    bytes of a request's body from the caller."""
 
     connect: float = 5.0
     response: float = 600.0
     idle: float = 600.0
+    caller: float = 60.0
 
 
 class Pool:
@@ -43,7 +48,7 @@ class Pool:
         self._dialling = 0
         self._waiting: deque[asyncio.Future[Exchange | None]] = deque()
         self._sweeper: Timer | None = None
-        self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4)
+        self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4, timeouts.caller / 4)
         tally.pools.append(self.counts)
 
     def counts(self) -> dict[str, int]:
@@ -81,6 +86,7 @@ class Pool:
                 self._max_reached_by_closing()
             if self._taken < self._max:
                 return await self._dial()
+            self._cut_stalled()
             handed = await self._place(give_up, first=waited)
             waited = True
             if handed is not None and not handed.closing() and not fresh:
@@ -118,6 +124,19 @@ class Pool:
     def _max_reached_by_closing(self) -> None:
         """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
         self._all = {connection for connection in self._all if not connection.closing()}
+
+    def _cut_stalled(self) -> None:
+        """All connections are taken and a request waits for one: take it from the exchange whose caller has
+        kept it waiting longest, for longer than STALLED. Its caller neither sends its body nor reads."""
+        now = self.clock.now()
+        stalled = max(self._all, key=lambda each: each.stalled(now), default=None)
+        if stalled is not None and stalled.stalled(now) > STALLED:
+            stalled.fail(
+                RequestRefused(
+                    "request_timeout",
+                    "The request's body stopped coming, and another request needed its upstream connection.",
+                )
+            )
 
     async def _place(self, give_up: float, *, first: bool) -> Exchange | None:
         """Wait for a connection, or (None) for room to dial one; who has waited before goes first.
@@ -173,3 +192,5 @@ class Pool:
         for connection in tuple(self._all):
             if connection.deadline and now >= connection.deadline:
                 connection.expire()
+        if self._waiting:
+            self._cut_stalled()

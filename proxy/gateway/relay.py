@@ -3,41 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web_request import BaseRequest
-from aiohttp.web_response import StreamResponse
-
 from proxy.credentials.credential import Credential
 from proxy.gateway.answers import OF_SESSION, AnswerFields
 from proxy.gateway.fields import Address
 from proxy.gateway.framing import AnswerEnd, Field, RequestHead
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
-
-
-class Relayed(StreamResponse):
-    """Tells aiohttp that the answer has been written already.
-
-    Shared by all requests and never changed: making a response of aiohttp's own costs more than forwarding
-    a request does.
-    """
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        super().__init__()
-        self._keep = keep_alive
-
-    async def prepare(self, _request: BaseRequest) -> AbstractStreamWriter | None:
-        return None
-
-    async def write_eof(self, _data: bytes = b"") -> None:
-        return None
-
-    @property
-    def prepared(self) -> bool:
-        return True
-
-    @property
-    def keep_alive(self) -> bool:
-        return self._keep
 
 
 class Caller(Protocol):

@@ -64,6 +64,11 @@ class Upload:
         """Whether everything that has come so far is still here."""
         return self._kept is not None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it is kept because there is no sink yet."""
+        return self._sink is None and not self._discarded
+
     def feed(self, octets: bytes, *, last: bool) -> None:
         """Take the next piece, decoded, from the caller."""
         wire = self._framed(octets, last=last)

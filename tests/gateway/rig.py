@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import PACE, Policy
+from proxy.gateway.caller import ConnectionLimit
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
@@ -88,6 +89,7 @@ async def gateway(
     replay_buffer: int = 64 * 1024,
     open_paths: tuple[bytes, ...] = (),
     path: str = "",
+    limit: ConnectionLimit | None = None,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
@@ -100,7 +102,7 @@ async def gateway(
     address = Address(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = Rules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
     forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)
-    listener = Listener(forwarder, clock)
+    listener = Listener(forwarder, clock, limit)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
     await listener.start(bound.sockets)
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:

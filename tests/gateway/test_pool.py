@@ -14,7 +14,7 @@ from proxy.gateway.dial import Endpoint
 from proxy.gateway.pool import Timeouts
 from tests import certificates
 from tests.certificates import serving
-from tests.gateway.rig import gateway, get
+from tests.gateway.rig import gateway, get, post
 from tests.gateway.wire import OK, Answer, answering, origin
 
 
@@ -253,3 +253,53 @@ async def test_a_handshake_that_hangs_is_a_504() -> None:
             answer = await wire.message()
             assert (answer.status, code(answer)) == (504, "upstream_timeout")
             await peer.ended()
+
+
+async def test_a_caller_that_keeps_a_connection_waiting_gives_it_to_one_that_does_not() -> None:
+    async with origin() as site, gateway(site, max_connections=1) as rig:
+        half = await rig.call(post(b"x" * 100)[:-50])
+        await (await site.accept()).head()
+        other = await rig.call(get())
+        await rig.until(lambda: rig.tally.in_flight == 2)
+        await rig.clock.advance(0.9)
+        assert site.accepted == 1
+        await rig.clock.advance(1.1)
+        answer = await half.message()
+        assert answer.status == 408
+        peer = await site.accept()
+        await peer.head()
+        peer.send(OK)
+        assert (await other.message()).status == 200
+
+
+async def test_a_caller_that_does_not_read_gives_its_connection_to_one_that_does() -> None:
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + bytes(100_000_000)
+    async with origin() as site, gateway(site, max_connections=1) as rig:
+        stopped = await rig.call(get())
+        peer = await site.accept()
+        await peer.head()
+        peer.send(large)
+        await rig.until(
+            lambda: any(tap.call and tap.call.relay and tap.call.relay.paused for tap in rig.listener.taps)
+        )
+        await rig.clock.advance(2.0)
+        other = await rig.call(get())
+        peer = await site.accept()
+        await peer.head()
+        peer.send(OK)
+        assert (await other.message()).status == 200
+        assert await stopped.ended() == "reset"
+
+
+async def test_a_long_poll_keeps_its_connection_whoever_waits() -> None:
+    async with origin() as site, gateway(site, max_connections=1) as rig:
+        poll = await rig.call(post(b"{}"))
+        peer = await site.accept()
+        await peer.message()
+        await rig.clock.advance(300.0)
+        other = await rig.call(get())
+        await rig.until(lambda: rig.tally.in_flight == 2)
+        await rig.clock.advance(11.0)
+        assert (await other.message()).status == 503
+        peer.send(OK)
+        assert (await poll.message()).status == 200

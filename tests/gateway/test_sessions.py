@@ -11,8 +11,8 @@ from proxy.clock import pause
 from proxy.credentials.credential import Credential
 from proxy.credentials.schedule import Policy
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.gateway.caller import Call
 from proxy.gateway.framing import Field
-from proxy.gateway.listener import Call
 from proxy.gateway.pool import Timeouts
 from tests.clock import FakeClock
 from tests.gateway.rig import Rig, get, post
@@ -420,10 +420,9 @@ async def test_a_session_in_use_never_lapses_and_one_unused_logs_in_anew_once() 
     policy = Policy(max_idle=100.0)
     async with origin(answering(OK)) as site, gateway(site, logins, policy=policy) as rig:
         await old_enough(rig, logins)
-        wire = await rig.caller()
         for _ in range(4):
             await rig.clock.advance(60.0)
-            wire.send(get("/v2/x"))
+            wire = await rig.call(get("/v2/x"))
             assert (await wire.message()).status == 200
         assert logins.count == 1
         await rig.clock.advance(101.0)

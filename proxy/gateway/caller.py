@@ -1,0 +1,553 @@
+"""A caller's connection: its bytes become calls, one after the other, and each call is answered on it.
+
+A `Tap` owns the connection. It reads strictly (`framing`), and `serve` answers call after call in the task
+that aiohttp made for the connection (see `listener`).
+"""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from typing import Final, Protocol, cast
+
+from proxy.clock import Clock, pause
+from proxy.errors import RequestRefused
+from proxy.gateway.exchange import Exchange
+from proxy.gateway.framing import RequestHead, RequestReader
+from proxy.gateway.relay import Relay
+from proxy.gateway.upload import Upload
+
+HEAD_TIME: Final = 15.0
+"""Seconds a head may take from its first byte; slowloris gets no more."""
+
+IDLE_TIME: Final = 75.0
+"""Seconds a kept connection may be silent between two requests."""
+
+LINGER_TIME: Final = 2.0
+"""Seconds for a caller to read our answer before bytes that it still sends meet a closed socket."""
+
+MAX_PIPELINED: Final = 64 * 1024
+"""Bytes of requests to come that wait for the answer to the present one."""
+
+MAX_DISCARDED: Final = 1024 * 1024
+"""Bytes of a body that are read and dropped after an answer of ours, so that its connection can be kept."""
+
+MAX_BUFFERED: Final = 16 * 1024 * 1024
+"""Bytes of all connections together that wait to be read: unfinished heads, requests sent ahead, bodies of
+requests that have no upstream connection yet."""
+
+MAX_REFUSED: Final = 24
+"""Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
+
+SILENT: Final = 1.0
+"""Seconds after which a connection without a call may be closed in favour of a new one."""
+
+_SCAN: Final = 256
+"""Connections that are looked at to find such a one."""
+
+log = logging.getLogger(__name__)
+
+
+class Call:
+    """One request of a caller.
+
+    Attributes:
+        head: as it came.
+        upload: its body; None where there is none.
+        tap: the connection it came on.
+        started: seconds on the Clock.
+        opening: fields that let the page which asked read the answer, ready to be sent.
+        relay: what answers it, while an upstream does.
+        connection: to the upstream, while its answer is under way.
+        status: of the answer; 0: none yet.
+        problem, request_id: of an answer of our own.
+        sent: bytes of an answer of our own.
+        waited: seconds for a credential.
+        repaired: whether it was sent again with a new one.
+        keep_alive: whether its connection takes another request.
+    """
+
+    # No slots: nearly all of these stay what they are here, and are not set for each request.
+    opening = b""
+    relay: Relay | None = None
+    connection: Exchange | None = None
+    status = 0
+    problem: str | None = None
+    request_id = ""
+    sent = 0
+    waited = 0.0
+    repaired = False
+    keep_alive = False
+
+    def __init__(self, head: RequestHead, upload: Upload | None, tap: "Tap", started: float) -> None:
+        self.head = head
+        self.upload = upload
+        self.tap = tap
+        self.started = started
+
+    @property
+    def unread(self) -> bool:
+        """Whether bytes of its body are still to come."""
+        return self.upload is not None and not self.upload.ended
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether its connection can take another request after an answer of ours.
+
+        Where a body is still to come, it has to be read first (RFC 9112 section 9.3): only a short one whose
+        length is known is worth that. After `Expect` a caller may leave the body out.
+        """
+        if not self.head.keep_alive or self.upload is None or self.upload.ended:
+            return self.head.keep_alive
+        length = self.head.length
+        if length is None or length - self.upload.size > MAX_DISCARDED:
+            return False
+        return not any(name == b"expect" for name, _ in self.head.notable)
+
+
+class Service(Protocol):
+    """What the calls of a port are for.
+
+    Attributes:
+        ending: answers are the last on their connections.
+    """
+
+    ending: bool
+
+    async def forward(self, call: Call) -> bool:
+        """Answer the call by writing to its tap; returns whether the connection takes another one."""
+        ...
+
+    def refuse(self, tap: "Tap", error: RequestRefused) -> None:
+        """Answer something that is no request."""
+        ...
+
+    def received(self, octets: int) -> None: ...
+
+    @property
+    def replay_buffer(self) -> int: ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a caller may be silent: before its first request, and while it does not read."""
+        ...
+
+
+class ConnectionLimit:
+    """How many callers may be connected at once; shared by listeners.
+
+    At the limit the connection that has been open longest of those that are silent gives way to a new one.
+
+    Attributes:
+        buffered: bytes that wait to be read, over all of them (see MAX_BUFFERED).
+    """
+
+    __slots__ = ("_connections", "_places", "buffered")
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._connections: dict[Tap, None] = {}
+        self.buffered = 0
+
+    @property
+    def free(self) -> int:
+        """Places that are left; negative: as many callers are being told that there is none."""
+        return self._places - len(self._connections)
+
+    def admit(self, tap: "Tap") -> bool:
+        """Count a new connection; returns whether there is a place for it."""
+        room = self.free > 0 or self._one_gives_way()
+        self._connections[tap] = None
+        return room
+
+    def leave(self, tap: "Tap") -> None:
+        self._connections.pop(tap, None)
+
+    def _one_gives_way(self) -> bool:
+        for tap in islice(self._connections, _SCAN):
+            if tap.gives_way():
+                del self._connections[tap]
+                return True
+        return False
+
+
+class Port(Protocol):
+    """The listener, as far as its connections need it."""
+
+    service: Service
+    clock: Clock
+    limit: ConnectionLimit
+    taps: "set[Tap]"
+
+
+class Inner(Protocol):
+    """aiohttp's protocol: it makes the task that `serve` runs in, and cancels it when the caller goes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+
+    def connection_lost(self, exc: BaseException | None) -> None: ...
+
+
+class Tap(asyncio.Protocol):
+    """One caller's connection.
+
+    Args:
+        begin: has `serve` called in a task of aiohttp's.
+
+    Attributes:
+        call: what is being answered; None: a request is awaited.
+    """
+
+    __slots__ = (
+        "_awaited",
+        "_begin",
+        "_charged",
+        "_deaf",
+        "_ended",
+        "_fault",
+        "_fresh",
+        "_inner",
+        "_loop",
+        "_paused",
+        "_port",
+        "_reader",
+        "_reading",
+        "_resting",
+        "_since",
+        "_unsent",
+        "_uploading",
+        "call",
+        "transport",
+    )
+
+    def __init__(
+        self, port: Port, loop: asyncio.AbstractEventLoop, inner: Inner, begin: Callable[[], None]
+    ) -> None:
+        self._port = port
+        self._loop = loop
+        self._inner = inner
+        self._begin = begin
+        self._reader = RequestReader()
+        self._uploading: Upload | None = None
+        self._awaited: asyncio.Future[None] | None = None  # `serve` waits for a call, or for the end
+        self._fault: RequestRefused | None = None  # what comes next is no request
+        self._deaf = False  # what still comes is dropped
+        self._ended = False  # no more calls will come
+        self._fresh = True  # there has been no call yet
+        self._reading = False  # a head has begun to come
+        self._since = port.clock.now()  # of the connection, of that head, or of the end of the last call
+        self._paused = False  # the caller reads too slowly: its next request waits
+        self._resting = False  # the rest of what has come is read in the next turn of the loop
+        self._unsent = (0, 0.0)  # bytes that the caller has not taken, and since when not one of them
+        self._charged = 0  # its share of the limit's `buffered`
+        self.call: Call | None = None
+
+    # -- what the connection says --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        port = self._port
+        port.taps.add(self)
+        self._inner.connection_made(transport)
+        if not port.limit.admit(self):
+            error = RequestRefused("too_many_callers", "The proxy has no room for another connection.")
+            self._refuse(error)
+        self._begin()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._port.taps.discard(self)
+        self._port.limit.leave(self)
+        if self._charged:
+            self._charge(0)
+        if self._uploading is not None:
+            self._uploading.fail(_cut_short())
+        self._inner.connection_lost(error)
+
+    def eof_received(self) -> bool:
+        """A caller that exits sends the same FIN as one that only stops sending: it is taken as gone.
+
+        Not so where it has sent ahead: that is read to its end, and answered.
+        """
+        sent_ahead = self.call is not None and self._uploading is None and self._reader.buffered
+        self._ended = self._ended or bool(sent_ahead and not self._deaf)
+        return self._ended
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._unsent = (self.transport.get_write_buffer_size(), self._port.clock.now())
+        if self.call is not None and self.call.relay is not None:
+            self.call.relay.pause()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self.call is None:
+            self._read_on()
+        elif self.call.relay is not None:
+            self.call.relay.resume()
+
+    def data_received(self, data: bytes) -> None:
+        self._port.service.received(len(data))
+        if self._deaf:
+            return
+        self._reader.feed(data)
+        if self._resting:
+            self.transport.pause_reading()
+        elif self._uploading is not None:
+            self._read_body(self._uploading)
+        elif self.call is None and not self._paused:
+            self._read_head()
+        else:
+            self._keep_sent_ahead()
+
+    # -- call after call --
+
+    async def serve(self) -> None:
+        """Answer call after call, until the connection is to end. Never raises but for cancellation."""
+        try:
+            while (call := await self._next()) is not None:
+                keep_alive = await self._port.service.forward(call) and not self._reader.padded
+                if call.upload is not None:
+                    await self._leave_body(call.upload, keep_alive=keep_alive)
+                self.call = None
+                self._since = self._port.clock.now()
+                if self._charged:
+                    self._charge(0)
+                if not keep_alive:
+                    return
+        except RequestRefused as error:
+            self._port.service.refuse(self, error)
+            await self._linger()
+        except Exception:
+            # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
+            log.exception("a fault in the proxy, not in a request")
+            self.reset()
+
+    async def _next(self) -> Call | None:
+        """The next call; None: there is none to come.
+
+        Raises:
+            RequestRefused: what comes is no request, or comes too slowly.
+        """
+        if self._comes_at_once():
+            await asyncio.sleep(0)  # other connections have their turn first
+        while self.call is None:
+            if self._fault is not None:
+                raise self._fault
+            if self._ended and not self._paused:
+                return None
+            self._awaited = self._loop.create_future()
+            await self._awaited
+        return self.call
+
+    async def _leave_body(self, upload: Upload, *, keep_alive: bool) -> None:
+        """The call is answered: what still comes of its body is dropped."""
+        if keep_alive:
+            upload.discard()
+        elif not upload.ended:
+            await self._linger()
+
+    async def _linger(self) -> None:
+        """Let the caller read the answer to a request that it is still sending (RFC 9112 section 9.6)."""
+        self._deaf = True
+        self._uploading = None
+        if self._port.limit.free < -MAX_REFUSED or self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        await pause(self._port.clock, LINGER_TIME)
+
+    # -- from bytes to calls --
+
+    def _comes_at_once(self) -> bool:
+        """Whether the next call has come already while the last one was answered."""
+        if self.call is None and not self._paused:
+            self._read_on()
+            return self.call is not None
+        return False
+
+    def _read_on(self) -> None:
+        """On with what was sent ahead."""
+        if self._reader.buffered and not self._deaf and not self.transport.is_closing():
+            self.transport.resume_reading()
+            if self._uploading is None:
+                self._read_head()
+        elif self._ended:
+            self._wake()
+
+    def _read_head(self) -> None:
+        """Begin the next call, if its head has come."""
+        try:
+            head = self._reader.head()
+        except RequestRefused as error:
+            self._refuse(error)
+            return
+        if head is not None:
+            self._begin_call(head)
+            self._wake()
+            if self._reader.buffered and self._uploading is None:
+                self._keep_sent_ahead()
+        elif self._ended:
+            self._wake()
+        elif not self._reader.between_messages:
+            if not self._reading:
+                self._reading = True
+                self._since = self._port.clock.now()
+            self._keep_within_budget(self._reader.buffered)
+
+    def _begin_call(self, head: RequestHead) -> None:
+        self._reading = self._fresh = False
+        upload = None
+        if head.has_body:
+            upload = Upload(self, chunked=head.chunked, keep=self._port.service.replay_buffer)
+            self._uploading = upload
+        self.call = Call(head, upload, self, self._port.clock.now())
+        if self._charged:
+            self._charge(0)
+        if upload is not None:
+            self._read_body(upload)
+            if self._ended and not upload.ended:
+                upload.fail(_cut_short())
+
+    def _read_body(self, upload: Upload) -> None:
+        try:
+            octets, ended = self._reader.body()
+        except RequestRefused as error:  # answered for its call, which cannot be completed
+            self._refuse(error)
+            upload.fail(error)
+            return
+        if ended:
+            self._uploading = None
+        elif self._reader.interrupted:
+            self._rest()
+        upload.feed(octets, last=ended)  # without bytes too: a trailer that drips is no silence
+        if upload.waiting:
+            self._keep_within_budget(upload.size)
+        elif ended and self.call is None:  # it was dropped
+            self._read_on()
+
+    def _keep_sent_ahead(self) -> None:
+        if self._reader.buffered > MAX_PIPELINED:
+            self.transport.pause_reading()
+        self._keep_within_budget(self._reader.buffered)
+
+    def _rest(self) -> None:
+        """Let the other connections have their turn: libuv would read a ready stream 32 times in one."""
+        self._resting = True
+        self.transport.pause_reading()
+        self._loop.call_soon(self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        upload = self._uploading
+        if upload is None or self.transport.is_closing():
+            return
+        if not upload.held:
+            self.transport.resume_reading()
+        self._read_body(upload)
+
+    def _refuse(self, error: RequestRefused) -> None:
+        """What cannot be read ends the connection; a call before it is answered still."""
+        self._fault = error.with_traceback(None)
+        self._deaf = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
+
+    # -- limits --
+
+    def _charge(self, octets: int) -> bool:
+        """Count what this connection keeps unread; returns whether all connections keep to the budget."""
+        limit = self._port.limit
+        limit.buffered += octets - self._charged
+        self._charged = octets
+        return limit.buffered <= MAX_BUFFERED
+
+    def _keep_within_budget(self, octets: int) -> None:
+        if self._charge(octets):
+            return
+        self._charge(0)
+        error = RequestRefused("too_many_callers", "Too many callers have sent only a part of their request.")
+        self._reader = RequestReader()
+        self._refuse(error)
+        if self._uploading is not None:
+            self._uploading.discard()
+            self._uploading.fail(error)
+
+    def gives_way(self) -> bool:
+        """Close the connection in favour of a new one, if nothing has happened on it for a while."""
+        if self.call is not None or self._deaf or self._port.clock.now() - self._since < SILENT:
+            return False
+        self._deaf = True
+        self.transport.abort()
+        return True
+
+    def look(self, now: float) -> None:
+        """End what takes too long: a head, the next request, the reading of an answer. Called every few
+        seconds."""
+        if self.call is None and now - self._since >= self._allowed:
+            self._overdue()
+        if self._paused or self.transport.is_closing():
+            self._look_at_unsent(now)
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds for what is awaited."""
+        if self._reading:
+            return HEAD_TIME
+        return self._port.service.patience if self._fresh or self._uploading is not None else IDLE_TIME
+
+    def _overdue(self) -> None:
+        if self._reading and not self._deaf:
+            self._refuse(RequestRefused("request_timeout", "The request's head did not arrive in time."))
+        else:
+            self._ended = True
+            self._wake()
+
+    def _look_at_unsent(self, now: float) -> None:
+        unsent, (before, since) = self.transport.get_write_buffer_size(), self._unsent
+        if unsent != before:
+            self._unsent = (unsent, now)
+        elif unsent and now - since >= self._port.service.patience:
+            self.reset()
+
+    # -- what the forwarder asks for --
+
+    def write(self, octets: bytes) -> None:
+        if not self.transport.is_closing():  # uvloop raises where the caller has just gone
+            self.transport.write(octets)
+
+    def hold_upload(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def release_upload(self) -> None:
+        if not self._resting and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    @property
+    def resets(self) -> bool:
+        """Whether the caller sees it when its connection is cut: a Unix socket knows no RST."""
+        sock = self.transport.get_extra_info("socket")
+        return sock is not None and not is_unix(sock)
+
+    def reset(self) -> None:
+        """Cut the connection so that nobody takes the answer for whole: RST, not FIN."""
+        if self.resets:
+            sock = self.transport.get_extra_info("socket")
+            with suppress(OSError, ValueError):  # it is closed already
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+
+def _cut_short() -> RequestRefused:
+    return RequestRefused("bad_request", "The request ended before its body did.")
+
+
+def is_unix(sock: socket.socket) -> bool:
+    return sock.family == getattr(socket, "AF_UNIX", None)
