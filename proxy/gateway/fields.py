@@ -9,7 +9,7 @@ from http import HTTPStatus
 from itertools import product
 from typing import Final
 
-from proxy.gateway.answers import CSRF, OF_SESSION, PASSED, AnswerFields
+from proxy.gateway.answers import COOKIES, CSRF, OF_SESSION, PASSED, AnswerFields
 from proxy.gateway.framing import AnswerEnd, RequestHead
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
@@ -40,7 +40,8 @@ class Address:
         authority: as it stands in Host.
         prefix: path of the base URL without its last slash; may be empty.
         via: our name in Via; random, so that only our own loops are seen as loops.
-        injects: whether the caller's own Authorization and Cookie are replaced.
+        injects: whether the caller's own Authorization and Cookie are replaced, and the upstream's cookies
+            dropped.
     """
 
     origin: bytes
@@ -142,7 +143,7 @@ class Address:
         session: bool,
     ) -> bytes:
         out = [_status_lines.get(status) or _status_line(status)]
-        plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
+        plain = self._for_caller(fields, session=session)
         out += _unnamed(plain, fields.options) if fields.options else plain
         answer_end = self._answer_end
         for name, value in fields.notable:
@@ -157,9 +158,15 @@ class Address:
         out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
         return b"".join(out)
 
+    def _for_caller(self, fields: AnswerFields, *, session: bool) -> list[bytes]:
+        """The plain lines without what is meant for the credential that we stamped."""
+        if session:
+            return _unnamed(fields.plain, OF_SESSION)
+        return _unnamed(fields.plain, COOKIES) if self.injects and fields.cookies else fields.plain
+
     def interim_head(self, status: int, fields: AnswerFields, *, session: bool = False) -> bytes:
         """A 1xx head to send to the caller (RFC 9110 section 15.2); `session` as in `response_head`."""
-        plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
+        plain = self._for_caller(fields, session=session)
         return b"".join((_status_line(status), *_unnamed(plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:

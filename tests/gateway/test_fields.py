@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gateway.answers import AnswerFields
+from proxy.gateway.answers import AnswerFields, usual_head
 from proxy.gateway.fields import Address
 from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, parse_head
 
@@ -167,8 +167,9 @@ def relayed(
     minor: int = 1,
     keep_alive: bool = True,
     session: bool = False,
+    by: Address = INJECTING,
 ) -> list[Field]:
-    octets = INJECTING.response_head(
+    octets = by.response_head(
         status,
         answer(*fields),
         end or AnswerEnd("length", 3),
@@ -214,8 +215,24 @@ def test_of_an_answer_all_else_passes_in_order() -> None:
         (b"Date", b"x"),
         (b"Server", b"y"),
     ]
-    assert relayed(*came)[:5] == came
+    assert relayed(*came, by=PASSING)[:5] == came
     assert (b"www-authenticate", b"Bearer") in relayed((b"WWW-Authenticate", b"Bearer"))
+
+
+@pytest.mark.parametrize("name", [b"Set-Cookie", b"set-cookie", b"SET-COOKIE", b"Set-Cookie2"])
+def test_of_an_answer_to_our_credential_no_cookie_passes(name: bytes) -> None:
+    came = [(b"X-A", b"1"), (name, b"JSESSIONID=1"), (b"X-Cookie", b"2")]
+    assert relayed(*came)[:2] == [came[0], came[2]]
+    assert relayed(*came, by=PASSING)[:3] == came
+    lines = b"".join(b"%b: %b\r\n" % each for each in came)
+    usual = usual_head(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 3")
+    assert usual is not None
+    for address, kept in ((INJECTING, False), (PASSING, True)):
+        head = address.response_head(200, usual.fields, usual.end, minor=1, keep_alive=True)
+        assert (b"JSESSIONID" in head) is kept
+        early = address.interim_head(103, answer(*came))
+        assert (b"JSESSIONID" in early) is kept
+        assert b"X-Cookie: 2\r\n" in early
 
 
 def test_of_an_answer_what_was_meant_for_our_session_goes() -> None:
