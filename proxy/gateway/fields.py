@@ -23,6 +23,9 @@ _HARDENING: Final = {
     b"cross-origin-resource-policy": b"Cross-Origin-Resource-Policy: same-origin\r\n",
     b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
+# A document that the API serves must not run as a page of our origin, whose requests the guard lets in. It is
+# a field of its own: browsers enforce every policy that they are given (CSP 3, section 4.2), the upstream's too.
+_SANDBOX: Final = b"Content-Security-Policy: sandbox\r\n"
 # Behind servers that make variables of names they are one: CVE-2025-64484.
 _CSRF_LOOKALIKES: Final = frozenset(
     b"".join(pair[0] + pair[1] for pair in zip(name.split(b"-"), (*marks, b""), strict=True))
@@ -58,7 +61,7 @@ class Address:
         object.__setattr__(self, "_line_end", line_end)
         via_line = b"Via: 1.1 " + self.via + b"\r\n"
         object.__setattr__(self, "_via_line", via_line)
-        object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + via_line)
+        object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + _SANDBOX + via_line)
 
     def request_head(self, head: RequestHead, credential: bytes, *, session: bool = False) -> bytes:
         """The head to send upstream, the credential last.

@@ -118,7 +118,8 @@ async def test_an_answer_arrives_octet_for_octet_without_what_ends_here() -> Non
             b"HTTP/1.1 418 I'm a Teapot\r\nX-a: one\r\nX-A: \xe9 two\r\n"
             b"Content-Encoding: gzip\r\nlocation: /next\r\n"
             b"Cross-Origin-Resource-Policy: same-origin\r\n"
-            b"X-Content-Type-Options: nosniff\r\nVia: 1.1 us-1\r\nContent-Length: 3\r\n\r\n"
+            b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n"
+            b"Via: 1.1 us-1\r\nContent-Length: 3\r\n\r\n"
         )
         assert await wire.octets(3) == b"\x1f\x8b\x00"
         wire.send(get())

@@ -268,6 +268,18 @@ def test_two_fields_that_keep_other_sites_out_are_added_where_they_are_absent() 
     assert [value for name, value in fields if name.lower() == b"x-content-type-options"] == [b"x"]
 
 
+@pytest.mark.parametrize("status", [200, 206, 302, 304, 401, 404, 500])
+@pytest.mark.parametrize("theirs", [None, b"default-src 'self'", b"sandbox allow-scripts allow-same-origin"])
+@pytest.mark.parametrize("address", [INJECTING, PASSING])
+def test_an_answers_document_is_sandboxed_beside_the_upstreams_own_policy(
+    status: int, theirs: bytes | None, address: Address
+) -> None:
+    came = [] if theirs is None else [(b"content-security-policy", theirs)]
+    fields = relayed(*came, status=status, by=address)
+    policies = [value for name, value in fields if name.lower() == b"content-security-policy"]
+    assert policies == [*(value for _, value in came), b"sandbox"]
+
+
 @pytest.mark.parametrize(
     ("status", "end", "minor", "framing"),
     [
