@@ -31,6 +31,7 @@ PURE = (
     "proxy.gateway.guard",
     "proxy.gateway.fields",
     "proxy.gateway.options",
+    "proxy.gateway.paths",
     "proxy.gateway.refusal",
     "proxy.admin.status",
 )

@@ -24,7 +24,7 @@ _HARDENING: Final = {
     b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
 # A document that the API serves must not run as a page of our origin, whose requests the guard lets in. It is
-# a field of its own: browsers enforce every policy that they are given (CSP 3, section 4.2), the upstream's too.
+# a field of its own: browsers enforce every policy that they are given (CSP 3, section 4.2).
 _SANDBOX: Final = b"Content-Security-Policy: sandbox\r\n"
 # Behind servers that make variables of names they are one: CVE-2025-64484.
 _CSRF_LOOKALIKES: Final = frozenset(

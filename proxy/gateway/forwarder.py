@@ -16,6 +16,7 @@ from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Call, Tap
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.paths import signs_in
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relay, Relayed
@@ -123,6 +124,12 @@ class Forwarder:
         self._repair = Repair(keeper, rules.wait, clock, tally)
         self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
         self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
+        self._no_sign_in = (
+            f"All callers share one session at {rules.upstream} (credentials.{rules.credential}). A login, a "
+            "logout or a callback of an identity provider would change who every caller is, so none passes "
+            "here. The proxy logs in and out by itself; to act as another user, add an upstream with that "
+            "user's credential, or ask the server directly."
+        )
         self._observer = observer
         self._new_id = new_id
 
@@ -172,6 +179,9 @@ class Forwarder:
                 stamp = credential.lines
                 relay.may_hold = self._address.injects and not call.repaired
                 relay.session = credential if credential.session else None
+                if credential.session and signs_in(head.target):
+                    self._pool.release(connection)
+                    raise RequestRefused("not_allowed", self._no_sign_in)
             call.connection = connection
             try:
                 await connection.send_request(
