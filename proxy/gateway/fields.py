@@ -11,6 +11,7 @@ from typing import Final
 
 from proxy.gateway.answers import COOKIES, CSRF, OF_SESSION, PASSED, AnswerFields
 from proxy.gateway.framing import AnswerEnd, RequestHead
+from proxy.gateway.paths import stays_here
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 # Of the notable fields of a request, these go on as they came; the caller's own credentials only where
@@ -173,7 +174,10 @@ class Address:
         return b"".join((_status_line(status), *_unnamed(plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:
-        """A Location under the base URL as a path of ours; any other as it is."""
+        """A Location under the base URL as a path of ours; any other as it is.
+
+        It is left as it is too where a client may take the rest for another host or another path.
+        """
         rest = location
         if rest[: len(self.origin)].lower() == self.origin.lower():
             rest = rest[len(self.origin) :]
@@ -184,9 +188,8 @@ class Address:
         if not rest.startswith(self.prefix) or rest[len(self.prefix) :][:1] not in (b"/", b"?", b"#", b""):
             return location
         rest = rest[len(self.prefix) :]
-        if rest[:1] == b"/" and rest[1:2] in (b"/", b"\\"):  # would name another host to whoever follows it
-            return location
-        return rest if rest[:1] == b"/" else b"/" + rest
+        rest = rest if rest[:1] == b"/" else b"/" + rest
+        return rest if stays_here(rest) else location
 
 
 def _status_line(status: int) -> bytes:

@@ -16,7 +16,7 @@ from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Call, Tap
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
-from proxy.gateway.paths import signs_in
+from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relay, Relayed
@@ -130,6 +130,11 @@ class Forwarder:
             "here. The proxy logs in and out by itself; to act as another user, add an upstream with that "
             "user's credential, or ask the server directly."
         )
+        self._no_dots = (
+            "The path has a dot segment (`.` or `..`, plain or encoded), or it is encoded too many times. The "
+            f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
+            "you send it."
+        )
         self._observer = observer
         self._new_id = new_id
 
@@ -223,6 +228,8 @@ class Forwarder:
             return self._no_content(call, call.opening + allowing(head))
         if self._guard.token is not None:
             call.head = self._guard.admit(head)
+        if self._address.prefix and has_dot_segments(head.target):
+            raise RequestRefused("bad_request", self._no_dots)
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
         return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.opening)

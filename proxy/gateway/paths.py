@@ -33,6 +33,9 @@ _DOOR: Final = re.compile(
 # The API's own resources, whose ids are free text: /v2/users/login is a user. /v2/login is not.
 _RESOURCE: Final = re.compile(rb"(?:/physical-tenants/[^/]+)?/v[12]/(?!(?:" + _SIGN_IN + rb")(?:/|$))[^/]")
 _UNCLEAR: Final = re.compile(rb"[\\;?#\x00]|//|/\.{1,2}(?:/|$)")
+_PRINTABLE: Final = re.compile(rb"[!-\[\]-~\x80-\xff]+")  # no `\`, no space, no control character
+_TAIL: Final = re.compile(rb"[?#].*", re.DOTALL)
+_AT_HOME: Final = re.compile(rb"/" + _BLANK + rb"(?:[^/\\\x00-\x20]|$)")
 _DOTS: Final = re.compile(rb"(?:^|[/\\])" + _BLANK + rb"\.{1,2}" + _BLANK + rb"(?=[/\\;?#\x00]|$)")
 
 
@@ -75,17 +78,30 @@ def signs_in(target: bytes) -> bool:
     return not (clear and _RESOURCE.match(text))
 
 
-def has_dot_segments(path: bytes) -> bool:
-    """Whether a path has a segment that a server may take for `.` or `..` (RFC 3986 section 3.3).
+def has_dot_segments(target: bytes) -> bool:
+    """Whether a target has a segment that a server may take for `.` or `..` (RFC 3986 section 3.3).
 
     Args:
-        path: any bytes; a query is not looked at.
+        target: of visible ASCII, as a request's is; its query is not looked at.
     """
-    path = path.partition(b"?")[0]
-    if b"." not in path and not _ODD.search(path):
+    if b"/." not in target and b"%" not in target and b"\\" not in target:  # all but a few
         return False
-    text = read(path)
+    text = read(target.partition(b"?")[0])
     return text is None or _DOTS.search(text) is not None
+
+
+def stays_here(reference: bytes) -> bool:
+    """Whether every client takes a relative reference for a path of the host that sent it, and for that path.
+
+    Browsers drop tabs, read `\\` as `/`, and go to another host with `//`; others decode or resolve first.
+
+    Args:
+        reference: of a Location, with its query and fragment; any bytes.
+    """
+    if not _PRINTABLE.fullmatch(reference):
+        return False
+    text = read(_TAIL.sub(b"", reference))
+    return text is not None and _AT_HOME.match(text) is not None and _DOTS.search(text) is None
 
 
 def is_plain(path: bytes) -> bool:

@@ -1,5 +1,7 @@
 """Fields in and out: strip first, stamp last."""
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -322,8 +324,44 @@ LOCATIONS = [
     (b"https://up.example@evil/base/x", b"https://up.example@evil/base/x"),
     (b"http://up.example/base/x", b"http://up.example/base/x"),
     (b"https://up.example/base//evil.example", b"https://up.example/base//evil.example"),
-    (b"https://up.example/base/\\evil.example", b"https://up.example/base/\\evil.example"),
+    (b"https://up.example/base/x?a=//b#/../c", b"/x?a=//b#/../c"),
+    (b"https://up.example/base/x%20y%2Fz;a", b"/x%20y%2Fz;a"),
+    (b"/base/caf\xc3\xa9", b"/caf\xc3\xa9"),
+    (b"https://up.example/base#f", b"/#f"),
+    (b"/base/x//y", b"/x//y"),
 ]
+LEFT_ALONE = [
+    *(
+        b"/base/" + rest
+        for rest in (b"/evil", b"//evil", b"\\evil", b"\\\\evil", b"\t/evil", b"/\tevil", b"\x00/evil")
+    ),
+    *(
+        b"/base/" + rest
+        for rest in (b" /evil", b"x\ty", b"x y", b"x\\y", b"\x1f/evil", b"\x7f", b"\x0b/evil", b"\r\nX: y")
+    ),
+    *(
+        b"/base/" + rest
+        for rest in (b"%09/evil", b"%2fevil", b"%2F/evil", b"%5cevil", b"%00/evil", b"%20/evil")
+    ),
+    *(b"/base/" + rest for rest in (b"%252fevil", b"%c0%afevil", b"\xef\xbc\x8fevil", b"\xc0\xafevil")),
+    *(
+        b"/base/" + rest
+        for rest in (b".//evil", b"../x", b"x/../../y", b"%2e%2e/x", b"..;/x", b"..%2fx", b".")
+    ),
+    *(b"/base" + rest for rest in (b"\\evil", b"\t/evil", b"%2fevil", b";//evil", b"@evil", b" ", b"\t")),
+    *(b" /base/x", b"\t/base/x", b"\\base/x", b"/\\evil", b"/\t/evil", b"///evil", b"/./evil", b"http:/base"),
+    *(b"https:/\\up.example/base/x", b"https://u:p@up.example/base/x", b"https://up.example\\@evil/base/x"),
+    *(
+        b"https://up.example/base/\t/evil.example",
+        b"https://up.example\t/base/x",
+        b"https://up.example./base",
+    ),
+]
+
+
+@pytest.mark.parametrize("location", LEFT_ALONE)
+def test_a_location_that_a_client_may_take_for_another_host_or_path_is_left_alone(location: bytes) -> None:
+    assert INJECTING.local(location) == location
 
 
 @pytest.mark.parametrize(("location", "local"), LOCATIONS)
@@ -333,7 +371,7 @@ def test_a_location_under_the_base_url_becomes_a_path_of_ours(location: bytes, l
 
 
 @given(
-    st.binary(max_size=20),
+    st.binary(max_size=20) | st.text("/\\\t %2f5c09.;", max_size=12).map(str.encode),
     st.sampled_from([b"", b"https://up.example", b"https://up.example/base", b"/base"]),
 )
 def test_a_rewritten_location_stays_with_us(rest: bytes, before: bytes) -> None:
@@ -341,7 +379,8 @@ def test_a_rewritten_location_stays_with_us(rest: bytes, before: bytes) -> None:
     local = INJECTING.local(location)
     if local != location:
         assert local[:1] == b"/"
-        assert local[1:2] not in (b"/", b"\\")
+        assert not set(local) & {*range(33), 0x7F, 0x5C}
+        assert unquote_to_bytes(local)[1:].lstrip(bytes(range(33)))[:1] not in (b"/", b"\\")
 
 
 def test_an_interim_head_holds_no_more_than_it_may() -> None:
