@@ -24,6 +24,7 @@ PURE = (
     "proxy.credentials.answer",
     "proxy.credentials.cookies",
     "proxy.credentials.login",
+    "proxy.credentials.repairs",
     "proxy.credentials.schedule",
     "proxy.credentials.token_answer",
     "proxy.gateway.answers",

@@ -121,7 +121,7 @@ class Forwarder:
         self._keeper = keeper
         self._clock = clock
         self.tally = self._tally = tally
-        self._repair = Repair(keeper, rules.wait, clock, tally)
+        self._repair = Repair(rules.upstream, keeper, rules.wait, clock, tally)
         self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
         self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
         self._no_sign_in = (
@@ -131,7 +131,7 @@ class Forwarder:
             "user's credential, or ask the server directly."
         )
         self._no_dots = (
-            "The path has a dot segment (`.` or `..`, plain or encoded), or it is encoded too many times. The "
+            "The path has a dot segment (`.` or `..`, plain or encoded), or it is encoded too often. The "
             f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
             "you send it."
         )

@@ -339,7 +339,7 @@ async def test_whatever_happens_no_session_is_trusted_too_long_and_logins_keep_t
                 case "heard":
                     keeper.heard(used, ROLLED)
                 case "refused_again":
-                    keeper.refused_again(used)
+                    keeper.refused_again()
                 case _:
                     login.always = brings[event]
             current = keeper.current

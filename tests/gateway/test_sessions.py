@@ -290,6 +290,27 @@ async def test_a_server_that_always_speaks_of_csrf_is_not_logged_in_to_again_and
         assert logins.count <= 6
 
 
+@pytest.mark.parametrize("refusal", [DEAD, TO_LOGIN, CSRF])
+async def test_a_path_that_always_refuses_beside_one_that_never_does_is_no_login_a_second(
+    refusal: bytes,
+) -> None:
+    logins = Logins()
+
+    async def play(wire: Wire) -> None:
+        while True:
+            head = (await wire.message()).head
+            wire.send(refusal if b"/v2/bad" in head.line else OK)
+
+    async with origin(play) as site, gateway(site, logins) as rig:
+        await old_enough(rig, logins)
+        wire = await rig.caller()
+        for _ in range(300):
+            wire.send(get("/v2/bad") + get("/v2/good"))
+            assert [(await wire.message()).status for _ in range(2)] == [int(refusal.split(b" ")[1]), 200]
+            await rig.clock.advance(1.0)
+        assert logins.count <= 11
+
+
 # -- what stays between us and the server --
 
 
