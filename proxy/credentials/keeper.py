@@ -15,6 +15,7 @@ from typing import NoReturn
 from proxy.clock import Clock, pause
 from proxy.credentials import schedule
 from proxy.credentials.credential import Credential, CredentialSource, Sessions
+from proxy.credentials.logouts import Logouts
 from proxy.credentials.repairs import ANYWHERE, Place, RepairGaps
 from proxy.credentials.report import (
     UNOBSERVED,
@@ -46,6 +47,9 @@ FAULT = "the proxy itself failed while it fetched the credential; its log has th
 
 class Keeper:
     """One credential, kept fresh.
+
+    Attributes:
+        logouts: of sessions that were replaced; its `run` runs beside ours. None: the source brings none.
 
     Args:
         name, target: as in the configuration and the metrics; `target` is the audience, or where we log in.
@@ -79,6 +83,7 @@ class Keeper:
         self.tally = tally if tally is not None else FetchTally()
         self._source = source
         self._sessions = sessions
+        self.logouts = Logouts(name, sessions, clock) if sessions is not None else None
         self._clock = clock
         self._policy = policy
         self._observer = observer
@@ -207,10 +212,11 @@ class Keeper:
                 await self._attempt()
 
     async def close(self) -> None:
-        """Log out, if we are logged in: best effort, within a second. After `run` has been cancelled."""
+        """Log out, also of sessions that were replaced: best effort, within a second. After `run` has been
+        cancelled."""
         credential, self._credential, self._good_until = self._credential, None, -inf
-        if self._sessions is not None and credential is not None and credential.session:
-            await self._sessions.leave(credential)
+        if self.logouts is not None:
+            await self.logouts.close(credential if credential is not None and credential.session else None)
 
     def snapshot(self) -> CredentialStatus:
         """How it stands now."""
@@ -359,6 +365,8 @@ class Keeper:
             self._credential = old
             self._state = schedule.fetched_same(self._state, self._policy, now, old.expires_at)
         else:
+            if self.logouts is not None and self._credential is not None and self._credential.session:
+                self.logouts.replaced(self._credential, new)
             self._credential = new
             self._state = schedule.fetched(
                 self._state, self._policy, now, new.fetched_at, new.expires_at, self._random()

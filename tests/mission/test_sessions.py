@@ -276,6 +276,27 @@ async def test_one_login_serves_both_apis_of_the_single_application(
     assert camunda.complaints == []
 
 
+@pytest.mark.parametrize("name", DIALECTS)
+async def test_sessions_that_were_replaced_do_not_pile_up_at_the_server(
+    name: str, camunda: SimulatedCamunda, clock: FakeClock, tmp_path: Path
+) -> None:
+    async with logged_in(tmp_path, camunda, name) as home:
+        sessions = camunda.sessions(name)
+        keeper = home.served(APIS_OF[name][0]).keeper
+        for _ in range(3):
+            used = keeper.current
+            assert used is not None
+            await keeper.replace(used, 10.0)
+            keeper.accepted(used, repaired=True)
+            later(camunda)
+        assert sessions.live == 4
+        await clock.advance(6)
+        await camunda.news.until(lambda: sessions.live == 1)
+        assert sessions.logouts == 3
+        assert (await call(home, name, "POST")).status == 200
+        assert sessions.count("ok") == 4
+
+
 DOORS = ("/login", "/logout", "/%6cogin", "/log%69n;x=1", "/x/../logout", "//login", "/;a=b/./logout")
 
 
