@@ -113,12 +113,12 @@ class Keeper:
     @property
     def doubtful(self) -> bool:
         """Whether a repair has not helped yet: then `accepted` must be called, and told where from."""
-        return bool(self._gaps)
+        return bool(self._gaps.doubts)
 
     @property
     def attentive(self) -> bool:
         """Whether `accepted` must be called: as `doubtful`, or because a session's idle time begins anew."""
-        return bool(self._gaps) or (self._credential is not None and self._credential.session)
+        return bool(self._gaps.doubts or (self._credential is not None and self._credential.session))
 
     async def get(self, timeout: float) -> Credential:  # noqa: ASYNC109 -- measured on our clock
         """The credential; waits only where there is none.
@@ -172,7 +172,7 @@ class Keeper:
             repaired: whether its request had been sent again.
         """
         now = self._clock.now()
-        if self._gaps:
+        if self._gaps.doubts:
             self._gaps.accepted(place, now, repaired=repaired)
         if credential is self._credential:
             self._used(credential, now)

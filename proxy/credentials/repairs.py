@@ -50,15 +50,16 @@ class _Doubt:
 
 
 class RepairGaps:
-    """The gaps of one credential; true while there is a place whose gap is not the usual one."""
+    """The gaps of one credential.
+
+    Attributes:
+        doubts: the places whose gap is not the usual one; mostly empty, and looked at for each answer.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._doubts: dict[Place, _Doubt] = {}
+        self.doubts: dict[Place, _Doubt] = {}
         self._until = -inf  # when the last of them is forgotten
-
-    def __bool__(self) -> bool:
-        return bool(self._doubts)
 
     def soonest(self, place: Place, repaired_at: float, now: float) -> float:
         """When a repair may be made for a refusal from this place, as far as its gap goes.
@@ -67,7 +68,7 @@ class RepairGaps:
             repaired_at: seconds on the Clock, end of the last repair made for any place.
         """
         self._forget(now)
-        doubt = self._doubts.get(place)
+        doubt = self.doubts.get(place)
         if doubt is None:
             return repaired_at + self._gap(self._bad_places(place[0]))
         return -inf if doubt.waived else doubt.at + self._gap(doubt.repairs)
@@ -79,11 +80,11 @@ class RepairGaps:
             ended_at: seconds on the Clock, end of the last attempt: requests that wait for the same one count
                 once.
         """
-        doubt = self._doubts.get(place)
+        doubt = self.doubts.get(place)
         if doubt is None:
-            if len(self._doubts) >= MAX_PLACES:
-                del self._doubts[min(self._doubts, key=lambda each: self._doubts[each].at)]
-            doubt = self._doubts[place] = _Doubt(now)
+            if len(self.doubts) >= MAX_PLACES:
+                del self.doubts[min(self.doubts, key=lambda each: self.doubts[each].at)]
+            doubt = self.doubts[place] = _Doubt(now)
         elif doubt.at > ended_at:
             return
         doubt.at = now
@@ -94,8 +95,8 @@ class RepairGaps:
 
     def refused_again(self, place: Place) -> None:
         """A request that was sent again was refused again."""
-        if place in self._doubts:
-            self._doubts[place].again = True
+        if place in self.doubts:
+            self.doubts[place].again = True
 
     def accepted(self, place: Place, now: float, *, repaired: bool) -> None:
         """An answer from this place was no refusal.
@@ -103,17 +104,17 @@ class RepairGaps:
         Args:
             repaired: whether its request had been sent again.
         """
-        doubt = self._doubts.get(place)
+        doubt = self.doubts.get(place)
         if doubt is not None and repaired:
-            del self._doubts[place]
+            del self.doubts[place]
         elif doubt is not None and not doubt.waived:
             doubt.waived = not doubt.spent or now >= doubt.at + self._gap(doubt.repairs)
         if now >= self._until:
-            self._doubts.clear()
+            self.doubts.clear()
 
     def clear(self) -> None:
         """The source is another one: what is known says nothing about it."""
-        self._doubts.clear()
+        self.doubts.clear()
 
     @property
     def _memory(self) -> float:
@@ -125,9 +126,9 @@ class RepairGaps:
     def _bad_places(self, upstream: str) -> int:
         return sum(
             name == upstream and not doubt.waived and (doubt.again or doubt.repairs > 1)
-            for (name, _), doubt in self._doubts.items()
+            for (name, _), doubt in self.doubts.items()
         )
 
     def _forget(self, now: float) -> None:
-        for place in [each for each, doubt in self._doubts.items() if now >= doubt.at + self._memory]:
-            del self._doubts[place]
+        for place in [each for each, doubt in self.doubts.items() if now >= doubt.at + self._memory]:
+            del self.doubts[place]

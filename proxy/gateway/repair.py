@@ -74,10 +74,11 @@ class Repair:
             self._tally.repairs["ok"] += 1
         if used is None:
             return
-        if self._keeper.doubtful:
-            self._keeper.accepted(used, self._place(call), repaired=call.repaired)
-        elif self._keeper.attentive:
-            self._keeper.accepted(used)
+        if self._keeper.attentive:
+            if self._keeper.doubtful:
+                self._keeper.accepted(used, self._place(call), repaired=call.repaired)
+            else:
+                self._keeper.accepted(used)
         if relay.session is not None and relay.told:
             self._keeper.heard(used, relay.told)
 
