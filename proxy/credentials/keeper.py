@@ -118,7 +118,9 @@ class Keeper:
     @property
     def attentive(self) -> bool:
         """Whether `accepted` must be called: as `doubtful`, or because a session's idle time begins anew."""
-        return bool(self._gaps.doubts or (self._credential is not None and self._credential.session))
+        if self._gaps.doubts:
+            return True
+        return self._credential is not None and self._credential.session
 
     async def get(self, timeout: float) -> Credential:  # noqa: ASYNC109 -- measured on our clock
         """The credential; waits only where there is none.

@@ -130,6 +130,7 @@ class Forwarder:
             "here. The proxy logs in and out by itself; to act as another user, add an upstream with that "
             "user's credential, or ask the server directly."
         )
+        self._below_path = bool(address.prefix)
         self._no_dots = (
             "The path has a dot segment (`.` or `..`, plain or encoded), or it is encoded too often. The "
             f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
@@ -183,10 +184,12 @@ class Forwarder:
             else:
                 stamp = credential.lines
                 relay.may_hold = self._address.injects and not call.repaired
-                relay.session = credential if credential.session else None
-                if credential.session and signs_in(head.target):
-                    self._pool.release(connection)
-                    raise RequestRefused("not_allowed", self._no_sign_in)
+                relay.session = None
+                if credential.session:
+                    relay.session = credential
+                    if signs_in(head.target):
+                        self._pool.release(connection)
+                        raise RequestRefused("not_allowed", self._no_sign_in)
             call.connection = connection
             try:
                 await connection.send_request(
@@ -228,7 +231,7 @@ class Forwarder:
             return self._no_content(call, call.opening + allowing(head))
         if self._guard.token is not None:
             call.head = self._guard.admit(head)
-        if self._address.prefix and has_dot_segments(head.target):
+        if self._below_path and has_dot_segments(head.target):
             raise RequestRefused("bad_request", self._no_dots)
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
