@@ -24,6 +24,7 @@ PURE = (
     "proxy.credentials.answer",
     "proxy.credentials.cookies",
     "proxy.credentials.login",
+    "proxy.credentials.repairs",
     "proxy.credentials.schedule",
     "proxy.credentials.token_answer",
     "proxy.gateway.answers",
@@ -31,6 +32,7 @@ PURE = (
     "proxy.gateway.guard",
     "proxy.gateway.fields",
     "proxy.gateway.options",
+    "proxy.gateway.paths",
     "proxy.gateway.refusal",
     "proxy.admin.status",
 )

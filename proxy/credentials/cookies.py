@@ -73,6 +73,12 @@ def heard(used: Credential, answer: Sequence[tuple[bytes, bytes]], wall: float) 
     return replace(used, fields=after.fields)
 
 
+def same_session(one: Fields, other: Fields) -> bool:
+    """Whether both show a cookie that is not CSRF's alike: to the server they are one session, then."""
+    shown = set(jar_of(one).cookies) & set(jar_of(other).cookies)
+    return any(name.lower() not in CSRF for name, _ in shown)
+
+
 def jar_of(fields: Fields) -> Jar:
     """The jar that stamps these."""
     jar = Jar()

@@ -15,6 +15,8 @@ from typing import NoReturn
 from proxy.clock import Clock, pause
 from proxy.credentials import schedule
 from proxy.credentials.credential import Credential, CredentialSource, Sessions
+from proxy.credentials.logouts import Logouts
+from proxy.credentials.repairs import ANYWHERE, Place, RepairGaps
 from proxy.credentials.report import (
     UNOBSERVED,
     Condition,
@@ -45,6 +47,9 @@ FAULT = "the proxy itself failed while it fetched the credential; its log has th
 
 class Keeper:
     """One credential, kept fresh.
+
+    Attributes:
+        logouts: of sessions that were replaced; its `run` runs beside ours. None: the source brings none.
 
     Args:
         name, target: as in the configuration and the metrics; `target` is the audience, or where we log in.
@@ -78,6 +83,7 @@ class Keeper:
         self.tally = tally if tally is not None else FetchTally()
         self._source = source
         self._sessions = sessions
+        self.logouts = Logouts(name, sessions, clock) if sessions is not None else None
         self._clock = clock
         self._policy = policy
         self._observer = observer
@@ -92,7 +98,7 @@ class Keeper:
         self._succeeded_at: float | None = None
         self._failure: Failure | None = None
         self._secret_version: int | None = None
-        self._blamed: Credential | None = None
+        self._gaps = RepairGaps(policy)
         self._told: tuple[Condition, bool] = ("starting", False)
         self._attempting = False
         self._awake: asyncio.Future[object] | None = None
@@ -105,10 +111,16 @@ class Keeper:
         return self._credential if self._clock.now() < self._good_until else None
 
     @property
+    def doubtful(self) -> bool:
+        """Whether a repair has not helped yet: then `accepted` must be called, and told where from."""
+        return bool(self._gaps.doubts)
+
+    @property
     def attentive(self) -> bool:
-        """Whether `accepted` must be called: fruitless repairs have widened the gap, or a session's idle time
-        begins anew with each answer."""
-        return self._state.fruitless > 0 or (self._credential is not None and self._credential.session)
+        """Whether `accepted` must be called: as `doubtful`, or because a session's idle time begins anew."""
+        if self._gaps.doubts:
+            return True
+        return self._credential is not None and self._credential.session
 
     async def get(self, timeout: float) -> Credential:  # noqa: ASYNC109 -- measured on our clock
         """The credential; waits only where there is none.
@@ -128,10 +140,12 @@ class Keeper:
         timeout: float,  # noqa: ASYNC109 -- likewise
         *,
         suspected: bool = False,
+        place: Place = ANYWHERE,
     ) -> Credential:
         """Another credential than `used`, which an upstream refused.
 
         Args:
+            place: where the refusal came from.
             suspected: it may have, an answer to a session's request named no reason: a new login at most
                 once a minute. Where that login fails, the answer passes (`too_soon`).
 
@@ -142,25 +156,28 @@ class Keeper:
         self._look_at_secret()
         deadline = self._clock.now() + timeout
         try:
-            return await self._wait(deadline, lambda ended: self._other_than(used, ended, suspected))
+            return await self._wait(deadline, lambda ended: self._other_than(used, ended, suspected, place))
         except CredentialError:
             if suspected:  # more likely than not it was about permission
                 raise RepairDeclined("too_soon") from None
             raise
 
-    def refused_again(self, credential: Credential) -> None:
-        """A repaired request was refused with this one too: doubles the gap between repairs, once each."""
-        if self._blamed is not credential:
-            self._blamed = credential
-            self._state = schedule.repair_fruitless(self._state)
+    def refused_again(self, place: Place = ANYWHERE) -> None:
+        """A repaired request was refused with the new credential, too."""
+        self._gaps.refused_again(place)
 
-    def accepted(self, credential: Credential) -> None:
-        """An upstream's answer was no refusal: the gap between repairs is the usual one again, and a session
-        that is still in use was used just now."""
-        if self._state.fruitless:
-            self._state = schedule.repair_fruitful(self._state)
+    def accepted(self, credential: Credential, place: Place = ANYWHERE, *, repaired: bool = False) -> None:
+        """An upstream's answer was no refusal: the next repair for this place need not wait so long, and a
+        session that is still in use was used just now.
+
+        Args:
+            repaired: whether its request had been sent again.
+        """
+        now = self._clock.now()
+        if self._gaps.doubts:
+            self._gaps.accepted(place, now, repaired=repaired)
         if credential is self._credential:
-            self._used(credential, self._clock.now())
+            self._used(credential, now)
 
     def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> None:
         """An answer to a session's request came with these (see `Sessions.heard`). What belongs to a session
@@ -197,10 +214,11 @@ class Keeper:
                 await self._attempt()
 
     async def close(self) -> None:
-        """Log out, if we are logged in: best effort, within a second. After `run` has been cancelled."""
+        """Log out, also of sessions that were replaced: best effort, within a second. After `run` has been
+        cancelled."""
         credential, self._credential, self._good_until = self._credential, None, -inf
-        if self._sessions is not None and credential is not None and credential.session:
-            await self._sessions.leave(credential)
+        if self.logouts is not None:
+            await self.logouts.close(credential if credential is not None and credential.session else None)
 
     def snapshot(self) -> CredentialStatus:
         """How it stands now."""
@@ -245,7 +263,7 @@ class Keeper:
             self._state = schedule.wanted(self._state, self._clock.now())
         return current
 
-    def _other_than(self, used: Credential, ended: bool, suspected: bool) -> Credential | None:
+    def _other_than(self, used: Credential, ended: bool, suspected: bool, place: Place) -> Credential | None:
         """The credential in use, if it is not `used`; else None, and the wish for another one is stated.
 
         Raises:
@@ -260,9 +278,13 @@ class Keeper:
         if suspected:
             allowed = schedule.may_suspect(self._state, self._policy, now)
         else:
-            allowed = schedule.repair_at(self._state, self._policy, now) is not None
+            gap_ends = self._gaps.soonest(place, self._state.repaired_at, now)
+            repair_at = schedule.repair_at(self._state, self._policy, now, gap_ends)
+            allowed = repair_at is not None or self._state.repairing  # whoever asked for it
         if not allowed and not self._attempting:
             raise RepairDeclined("too_soon")
+        if not suspected and not ended:
+            self._gaps.asked(place, now, self._state.ended_at)
         wish = schedule.suspected if suspected else schedule.repair_wanted
         self._state = wish(self._state, now)
         return None
@@ -345,6 +367,8 @@ class Keeper:
             self._credential = old
             self._state = schedule.fetched_same(self._state, self._policy, now, old.expires_at)
         else:
+            if self.logouts is not None and self._credential is not None and self._credential.session:
+                self.logouts.replaced(self._credential, new)
             self._credential = new
             self._state = schedule.fetched(
                 self._state, self._policy, now, new.fetched_at, new.expires_at, self._random()
@@ -376,6 +400,7 @@ class Keeper:
         changed = known is not None and known != self._secret_version
         if changed:
             self._state = schedule.secret_changed(self._state, self._clock.now())
+            self._gaps.clear()
         return changed
 
     async def _look_again(self) -> None:

@@ -90,6 +90,11 @@ class Keepers:
                 )
                 kept.stack.push_async_callback(kept.keeper.close)
                 kept.stack.push_async_callback(_ended, task)
+                if kept.keeper.logouts is not None:
+                    logouts = self._tasks.create_task(
+                        kept.keeper.logouts.run(), name=f"log out {kept.keeper.name} {kept.keeper.target}"
+                    )
+                    kept.stack.push_async_callback(_ended, logouts)
 
     async def dismiss(self, in_use: Container[Keeper]) -> None:
         """Close every keeper that the settled configuration lacks and that is not in use."""

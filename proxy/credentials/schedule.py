@@ -20,7 +20,7 @@ class Policy:
         retry_first, retry_max: back-off after failures: where it begins (and their own floor), where it ends.
         retry_after_max: longest wait that a server may ask for.
         refused_min, refused_max: slow lane of a refused client.
-        repair_min, repair_max: gap between repairs; fruitless ones double it.
+        repair_min, repair_max: gap between repairs; those that do not help double it (see `repairs.py`).
         suspected_min: gap between logins for answers that only may be refusals.
         max_idle: a session unused for so long is not trusted: its server's patience may be over.
     """
@@ -55,7 +55,6 @@ class RefreshState:
         refusals: attempts that refused our client, since the last success or change of its secret.
         repairing: somebody waits for a credential other than the one in use.
         repaired_at: end of the last attempt that was made for a repair.
-        fruitless: repairs in a row that did not help.
         suspecting: somebody waits for another session, since his answer may have been a refusal.
         suspected_at: end of the last attempt that was made for that.
     """
@@ -68,7 +67,6 @@ class RefreshState:
     refusals: int = 0
     repairing: bool = False
     repaired_at: float = -inf
-    fruitless: int = 0
     suspecting: bool = False
     suspected_at: float = -inf
 
@@ -90,11 +88,15 @@ def good_until(policy: Policy, used_at: float, expires_at: float | None, session
     return min(expiry, used_at + policy.max_idle) if session else expiry
 
 
-def repair_at(state: RefreshState, policy: Policy, now: float) -> float | None:
-    """When the refused credential in use can be replaced; None: not now, its refusal passes."""
+def repair_at(state: RefreshState, policy: Policy, now: float, gap_ends: float = -inf) -> float | None:
+    """When the refused credential in use can be replaced; None: not now, its refusal passes.
+
+    Args:
+        gap_ends: seconds on the Clock, end of the gap of the place that the refusal came from.
+    """
     if state.failing:
         return due_at(state, policy)
-    soonest = max(state.ended_at + policy.retry_min, state.repaired_at + repair_gap(state, policy))
+    soonest = max(state.ended_at + policy.retry_min, state.repaired_at + policy.repair_min, gap_ends)
     return now if now >= soonest else None
 
 
@@ -102,11 +104,6 @@ def may_suspect(state: RefreshState, policy: Policy, now: float) -> bool:
     """Whether a new login is worth a try after an answer that names no reason. Not while logins fail."""
     soonest = max(state.ended_at + policy.retry_min, state.suspected_at + policy.suspected_min)
     return not state.failing and now >= soonest
-
-
-def repair_gap(state: RefreshState, policy: Policy) -> float:
-    """Seconds between two repairs."""
-    return _doubled(policy.repair_min, state.fruitless, policy.repair_max)
 
 
 def fetched(
@@ -119,16 +116,16 @@ def fetched(
     """
     share = policy.ahead + (policy.ahead_latest - policy.ahead) * dice
     planned_at = inf if expires_at is None else fetched_at + (expires_at - fetched_at) * share
-    return _succeeded(state, now, "ok", planned_at, state.fruitless)
+    return _succeeded(state, now, "ok", planned_at)
 
 
 def fetched_same(state: RefreshState, policy: Policy, now: float, expires_at: float | None) -> RefreshState:
-    """The credential that we had: neither failure nor news; who wanted another one was not helped.
+    """The source returned the credential that we have: neither a failure nor news.
 
     Camunda SaaS hands the same token out until 30 s before its expiry (JS SDK issue 125).
     """
     planned_at = inf if expires_at is None else now + max(policy.retry_min, (expires_at - now) / 2)
-    return _succeeded(state, now, "same", planned_at, state.fruitless + state.repairing)
+    return _succeeded(state, now, "same", planned_at)
 
 
 def failed(
@@ -144,14 +141,14 @@ def failed(
     Args:
         retry_after: seconds; None: it did not say.
     """
-    delay = dice * _doubled(policy.retry_first, state.failures, policy.retry_max)
+    delay = dice * doubled(policy.retry_first, state.failures, policy.retry_max)
     state = replace(state, failures=state.failures + 1)
     return _ended(state, policy, now, outcome, now + delay, retry_after)
 
 
 def refused(state: RefreshState, policy: Policy, now: float, retry_after: float | None) -> RefreshState:
     """Our client was refused: the slow lane, since only a human can change that."""
-    delay = _doubled(policy.refused_min, state.refusals, policy.refused_max)
+    delay = doubled(policy.refused_min, state.refusals, policy.refused_max)
     state = replace(state, refusals=state.refusals + 1)
     return _ended(state, policy, now, "rejected", now + delay, retry_after)
 
@@ -171,30 +168,17 @@ def suspected(state: RefreshState, now: float) -> RefreshState:
     return replace(wanted(state, now), suspecting=True)
 
 
-def repair_fruitless(state: RefreshState) -> RefreshState:
-    """The credential that a repair brought was refused too."""
-    return replace(state, fruitless=state.fruitless + 1)
-
-
-def repair_fruitful(state: RefreshState) -> RefreshState:
-    """An upstream took the credential."""
-    return replace(state, fruitless=0)
-
-
 def secret_changed(state: RefreshState, now: float) -> RefreshState:
     """Another secret, another chance: every lane is cut short; the floor and a Retry-After stay."""
-    return replace(state, planned_at=min(state.planned_at, now), failures=0, refusals=0, fruitless=0)
+    return replace(state, planned_at=min(state.planned_at, now), failures=0, refusals=0)
 
 
-def _succeeded(
-    state: RefreshState, now: float, outcome: FetchOutcome, planned_at: float, fruitless: int
-) -> RefreshState:
+def _succeeded(state: RefreshState, now: float, outcome: FetchOutcome, planned_at: float) -> RefreshState:
     return RefreshState(
         planned_at=planned_at,
         ended_at=now,
         outcome=outcome,
         repaired_at=now if state.repairing else state.repaired_at,
-        fruitless=fruitless,
         suspected_at=now if state.suspecting else state.suspected_at,
     )
 
@@ -221,6 +205,6 @@ def _ended(
     )
 
 
-def _doubled(first: float, times: int, most: float) -> float:
+def doubled(first: float, times: int, most: float) -> float:
     """`first`, doubled so often, at most `most`; 2 to the 16th is beyond every limit here."""
     return min(most, first * 2.0 ** min(times, 16))

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from proxy.demo.gate import Basic, Gate, Open, leftovers, nginx
 from proxy.demo.sessions import Sessions
+from proxy.demo.tomcat import read_path
 from proxy.demo.world import World
 
 LOGIN_PATHS = ("/login", "/api/login")
@@ -23,7 +24,7 @@ class Call:
 
     Attributes:
         body: all of it.
-        key: what stands at the place of `{key}` in the path, still encoded; empty where there is none.
+        key: what stands at the place of `{key}` in the path, decoded; empty where there is none.
     """
 
     request: web.BaseRequest
@@ -111,7 +112,9 @@ class Api:
         if complaint is not None:
             world.complaints.append((self.name, complaint))
             return web.Response(status=400, text=f"simulated Camunda: {complaint}")
-        path = request.rel_url.raw_path
+        path = read_path(request.raw_path.partition("?")[0])
+        if path is None:
+            return closing(400, "<!doctype html><title>HTTP Status 400 - Bad Request</title>")
         if not path.startswith(self.prefix + "/"):
             return nginx(404, "Not Found")  # not this cluster's id
         path = path[len(self.prefix) :]

@@ -1,7 +1,8 @@
 """Cookie sessions: logins, sessions that idle out, CSRF pairs. What differs by version is in `dialects.py`.
 
 Stricter than any server: it complains of cookies and CSRF headers that it never gave out, of a password in a
-query (it would lie in access logs), and of logins that end a session still in use.
+query (it would lie in access logs), of logins that end a session still in use, and of a caller's own logins
+and logouts under the proxy's session, however their path is spelled.
 """
 
 import asyncio
@@ -133,8 +134,15 @@ class Sessions:
         return self.pairs is not None and name == self.dialect.csrf and self.pairs.known(value)
 
     async def admit(self, request: web.BaseRequest, path: str) -> Admission:
-        """Judge one request; logs in and out on the way."""
+        """Judge one request; logs in and out on the way.
+
+        Args:
+            path: as the server reads it.
+        """
         dialect = self.dialect
+        forwarded = "Via" in request.headers and dialect.cookie in dict(cookies(request))
+        if forwarded and path.rstrip("/") in (dialect.login, dialect.logout):
+            self._complain("a caller's login or logout under the proxy's session")
         if request.method == "POST" and path == dialect.login:
             return Admission(await self._log_in(request))
         if request.method == "POST" and path == dialect.logout:

@@ -18,7 +18,10 @@ PASSED: Final = frozenset(
 CSRF: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
 """Camunda's names, 8.5 to 8.10."""
 
-OF_SESSION: Final = CSRF | {b"set-cookie"}
+COOKIES: Final = frozenset((b"set-cookie", b"set-cookie2"))
+"""What no caller gets where we stamped a credential: with Basic it may be a login as us."""
+
+OF_SESSION: Final = CSRF | COOKIES
 """What an answer tells a session of ours, and not the caller."""
 
 MAX_USUAL_HEAD: Final = 16 * 1024
@@ -47,15 +50,17 @@ class AnswerFields:
         plain: what is passed on unread, in lines ready to be sent.
         notable: the rest, names in lower case.
         options: of Connection, in lower case.
+        cookies: whether a plain field may set a cookie; False: none does.
         ready: the head that was last made of them for a caller, and how: answers may share them.
     """
 
-    __slots__ = ("notable", "options", "plain", "ready")
+    __slots__ = ("cookies", "notable", "options", "plain", "ready")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
         self.notable: list[Field] = []
         self.options: tuple[bytes, ...] = ()
+        self.cookies = False
         self.ready: tuple[bytes, object] = (b"", None)
 
     def add(self, name: bytes, value: bytes) -> None:
@@ -67,6 +72,7 @@ class AnswerFields:
             lower = _judge(name)
         if not lower:
             self.plain.append(b"%b: %b\r\n" % (name, value))
+            self.cookies = self.cookies or name.lower() in COOKIES
             return
         self.notable.append((lower, value))
         if lower == b"connection":
@@ -80,7 +86,7 @@ class AnswerFields:
 
     def clear(self) -> None:
         """Forget an interim answer's."""
-        self.plain, self.notable, self.options = [], [], ()
+        self.plain, self.notable, self.options, self.cookies = [], [], (), False
 
 
 def _judge(name: bytes) -> bytes:
@@ -140,7 +146,8 @@ def _read(octets: bytes) -> Answer | None:
     if not status or end is None or end.kind == "close":
         return None
     answer = Answer(status, fields, end)
-    if len(octets) <= MAX_HEAD_KEPT and not _secret(octets):
+    fields.cookies = _secret(octets)
+    if len(octets) <= MAX_HEAD_KEPT and not fields.cookies:
         if len(_heads) >= MAX_HEADS_KEPT:
             _heads.clear()
         _heads[octets] = answer

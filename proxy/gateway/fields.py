@@ -9,8 +9,9 @@ from http import HTTPStatus
 from itertools import product
 from typing import Final
 
-from proxy.gateway.answers import CSRF, OF_SESSION, PASSED, AnswerFields
+from proxy.gateway.answers import COOKIES, CSRF, OF_SESSION, PASSED, AnswerFields
 from proxy.gateway.framing import AnswerEnd, RequestHead
+from proxy.gateway.paths import stays_here
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 # Of the notable fields of a request, these go on as they came; the caller's own credentials only where
@@ -23,6 +24,9 @@ _HARDENING: Final = {
     b"cross-origin-resource-policy": b"Cross-Origin-Resource-Policy: same-origin\r\n",
     b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
+# A document that the API serves must not run as a page of our origin, whose requests the guard lets in. It is
+# a field of its own: browsers enforce every policy that they are given (CSP 3, section 4.2).
+_SANDBOX: Final = b"Content-Security-Policy: sandbox\r\n"
 # Behind servers that make variables of names they are one: CVE-2025-64484.
 _CSRF_LOOKALIKES: Final = frozenset(
     b"".join(pair[0] + pair[1] for pair in zip(name.split(b"-"), (*marks, b""), strict=True))
@@ -40,7 +44,8 @@ class Address:
         authority: as it stands in Host.
         prefix: path of the base URL without its last slash; may be empty.
         via: our name in Via; random, so that only our own loops are seen as loops.
-        injects: whether the caller's own Authorization and Cookie are replaced.
+        injects: whether the caller's own Authorization and Cookie are replaced, and the upstream's cookies
+            dropped.
     """
 
     origin: bytes
@@ -57,7 +62,7 @@ class Address:
         object.__setattr__(self, "_line_end", line_end)
         via_line = b"Via: 1.1 " + self.via + b"\r\n"
         object.__setattr__(self, "_via_line", via_line)
-        object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + via_line)
+        object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + _SANDBOX + via_line)
 
     def request_head(self, head: RequestHead, credential: bytes, *, session: bool = False) -> bytes:
         """The head to send upstream, the credential last.
@@ -142,7 +147,7 @@ class Address:
         session: bool,
     ) -> bytes:
         out = [_status_lines.get(status) or _status_line(status)]
-        plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
+        plain = self._for_caller(fields, session=session)
         out += _unnamed(plain, fields.options) if fields.options else plain
         answer_end = self._answer_end
         for name, value in fields.notable:
@@ -157,13 +162,22 @@ class Address:
         out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
         return b"".join(out)
 
+    def _for_caller(self, fields: AnswerFields, *, session: bool) -> list[bytes]:
+        """The plain lines without what is meant for the credential that we stamped."""
+        if session:
+            return _unnamed(fields.plain, OF_SESSION)
+        return _unnamed(fields.plain, COOKIES) if self.injects and fields.cookies else fields.plain
+
     def interim_head(self, status: int, fields: AnswerFields, *, session: bool = False) -> bytes:
         """A 1xx head to send to the caller (RFC 9110 section 15.2); `session` as in `response_head`."""
-        plain = _unnamed(fields.plain, OF_SESSION) if session else fields.plain
+        plain = self._for_caller(fields, session=session)
         return b"".join((_status_line(status), *_unnamed(plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:
-        """A Location under the base URL as a path of ours; any other as it is."""
+        """A Location under the base URL as a path of ours; any other as it is.
+
+        It is left as it is too where a client may take the rest for another host or another path.
+        """
         rest = location
         if rest[: len(self.origin)].lower() == self.origin.lower():
             rest = rest[len(self.origin) :]
@@ -174,9 +188,8 @@ class Address:
         if not rest.startswith(self.prefix) or rest[len(self.prefix) :][:1] not in (b"/", b"?", b"#", b""):
             return location
         rest = rest[len(self.prefix) :]
-        if rest[:1] == b"/" and rest[1:2] in (b"/", b"\\"):  # would name another host to whoever follows it
-            return location
-        return rest if rest[:1] == b"/" else b"/" + rest
+        rest = rest if rest[:1] == b"/" else b"/" + rest
+        return rest if stays_here(rest) else location
 
 
 def _status_line(status: int) -> bytes:

@@ -16,6 +16,7 @@ from proxy.gateway.fields import Address
 from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relay
@@ -121,9 +122,21 @@ class Forwarder:
         self._keeper = keeper
         self._clock = clock
         self.tally = self._tally = tally
-        self._repair = Repair(keeper, rules.wait, clock, tally)
+        self._repair = Repair(rules.upstream, keeper, rules.wait, clock, tally)
         self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
         self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
+        self._no_sign_in = (
+            f"All callers share one session at {rules.upstream} (credentials.{rules.credential}). A login, a "
+            "logout or a callback of an identity provider would change who every caller is, so none passes "
+            "here. The proxy logs in and out by itself; to act as another user, add an upstream with that "
+            "user's credential, or ask the server directly."
+        )
+        self._below_path = bool(address.prefix)
+        self._no_dots = (
+            "The path has a dot segment (`.` or `..`, plain or encoded), or it is encoded too often. The "
+            f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
+            "you send it."
+        )
         self._observer = observer
         self._new_id = new_id
 
@@ -171,7 +184,12 @@ class Forwarder:
             else:
                 stamp = credential.lines
                 relay.may_hold = self._address.injects and not call.repaired
-                relay.session = credential if credential.session else None
+                relay.session = None
+                if credential.session:
+                    relay.session = credential
+                    if signs_in(head.target):
+                        self._pool.release(connection)
+                        raise RequestRefused("not_allowed", self._no_sign_in)
             call.connection = connection
             try:
                 await connection.send_request(
@@ -213,6 +231,8 @@ class Forwarder:
             return self._no_content(call, call.opening + allowing(head))
         if self._guard.token is not None:
             call.head = self._guard.admit(head)
+        if self._below_path and has_dot_segments(head.target):
+            raise RequestRefused("bad_request", self._no_dots)
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
         return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.opening)

@@ -1,8 +1,9 @@
 """Pure: may this caller, under this host name, from this page, talk to us.
 
 Two rules together keep web pages out (the reasons stand in docs/design.md): the names we answer to stop
-DNS rebinding, Fetch Metadata and Origin stop requests across sites. They hold for every method. A caller
-token keeps everybody out who does not show it.
+DNS rebinding, Fetch Metadata and Origin stop requests across sites. They hold for every method. A document
+that the API itself serves passes both; `fields.py` sends it to the browser in a sandbox. A caller token keeps
+everybody out who does not show it.
 """
 
 import re

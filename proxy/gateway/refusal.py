@@ -9,7 +9,6 @@
 | under a session: 403 whose body speaks of CSRF | refused |
 | under a session, to POST, PUT, PATCH, DELETE: 403 that sets another CSRF cookie than was sent | refused |
 | under a session, to POST, PUT, PATCH, DELETE: any other 403 without a challenge | suspected |
-| under a session, to somebody's own login or logout: whatever it is | passes |
 | any other | passes |
 """
 
@@ -18,6 +17,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from proxy.gateway.framing import Field
+from proxy.gateway.paths import is_plain
 
 PEEK: Final = 4096
 """Octets of a body in which a word of CSRF is looked for."""
@@ -25,7 +25,6 @@ PEEK: Final = 4096
 _CHANGING: Final = frozenset((b"POST", b"PUT", b"PATCH", b"DELETE"))
 _REDIRECTS: Final = frozenset((301, 302, 303, 307))
 _LOGINS: Final = (b"/login", b"/sso-callback")
-_DOORS: Final = (*_LOGINS, b"/logout")
 _API: Final = re.compile(rb"/(?:v1|v2|api)(?:/|$)")
 _LOCATION: Final = re.compile(rb"(?:[a-z][a-z0-9+.-]*:)?(?://([^/?#]*))?([^;?#]*)", re.IGNORECASE)
 _USUAL_PORT: Final = re.compile(rb":(?:80|443)?$")
@@ -72,8 +71,6 @@ def judge(status: int, fields: list[Field], asked: Asked | None = None, body: by
         asked: what it answers; None where no session was stamped.
         body: the beginning of its body; read of a 403 under a session alone.
     """
-    if asked is not None and asked.path.endswith(_DOORS):
-        return Verdict.PASSES  # their password, not ours
     challenges = [value.lower() for name, value in fields if name == b"www-authenticate"]
     if status == 401 or (status == 403 and any(_speaks_of_the_token(each) for each in challenges)):
         return Verdict.REFUSED
@@ -123,7 +120,7 @@ def _sets_csrf_cookie(fields: list[Field], sent: bytes) -> bool:
 def belongs_to_session(status: int, asked: Asked) -> bool:
     """Whether the cookies of an answer that passes are the session's.
 
-    Those of a redirect may be an anonymous visitor's, who is sent to a login; those of an answer to a
-    caller's own login are somebody else's.
+    Those of a redirect may be an anonymous visitor's, who is sent to a login. Those of an answer to a path
+    that servers read differently may be another user's: behind it may be a login that we did not recognise.
     """
-    return status not in _REDIRECTS and not asked.path.endswith(_DOORS)
+    return status not in _REDIRECTS and is_plain(asked.path)

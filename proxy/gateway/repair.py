@@ -1,5 +1,8 @@
 """What becomes of a request whose credential was refused, and what answers teach the keeper."""
 
+import re
+from typing import Final
+
 from proxy.clock import Clock
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
@@ -9,16 +12,22 @@ from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.tally import Tally
 
+# A segment with a digit is taken for an id, unless it is the API's version: one operation is one place.
+_ID: Final = re.compile(rb"(?<=/)(?!v[0-9]+(?:/|$))[^/]*[0-9][^/]*")
+_LONGEST_PATH: Final = 256
+
 
 class Repair:
     """Replaces what was refused, once for a request, and keeps count.
 
     Args:
+        upstream: its name.
         keeper: of the upstream's credential.
         wait: seconds a request may wait for a new one.
     """
 
-    def __init__(self, keeper: Keeper, wait: float, clock: Clock, tally: Tally) -> None:
+    def __init__(self, upstream: str, keeper: Keeper, wait: float, clock: Clock, tally: Tally) -> None:
+        self._upstream = upstream
         self._keeper = keeper
         self._wait = wait
         self._clock = clock
@@ -34,7 +43,8 @@ class Repair:
         suspected = relay.verdict is Verdict.SUSPECTED
         begun = self._clock.now()
         try:
-            await self._keeper.replace(used, self._wait if replayable else 0.0, suspected=suspected)
+            wait = self._wait if replayable else 0.0
+            await self._keeper.replace(used, wait, suspected=suspected, place=self._place(call))
         except RepairDeclined as declined:
             self._tally.repairs[declined.outcome] += 1
             return False
@@ -58,13 +68,21 @@ class Repair:
             if call.repaired and used is not None:
                 self._tally.repairs["refused_again"] += 1
                 if relay.verdict is Verdict.REFUSED:  # a bare 403 is about permission then
-                    self._keeper.refused_again(used)
+                    self._keeper.refused_again(self._place(call))
             return
         if call.repaired:
             self._tally.repairs["ok"] += 1
         if used is None:
             return
         if self._keeper.attentive:
-            self._keeper.accepted(used)
+            if self._keeper.doubtful:
+                self._keeper.accepted(used, self._place(call), repaired=call.repaired)
+            else:
+                self._keeper.accepted(used)
         if relay.session is not None and relay.told:
             self._keeper.heard(used, relay.told)
+
+    def _place(self, call: Call) -> tuple[str, bytes]:
+        """Where its answer comes from, as `repairs.Place`."""
+        path = call.head.target.partition(b"?")[0][:_LONGEST_PATH]
+        return self._upstream, call.head.method + b" " + _ID.sub(b"#", path)

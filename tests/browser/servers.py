@@ -14,9 +14,17 @@ CORS = {
     "Access-Control-Allow-Methods": "*",
     "Access-Control-Allow-Headers": "*",
 }
+# What a document does that somebody stored in the API: ask its own origin, and show that it was answered.
+STEALS = (
+    "fetch(location.href.replace(/as=[a-z]+/, 'as=text') + '-stolen')"
+    ".then(answer => answer.text())"
+    f".then(text => {{ document.documentElement.id = text.includes('{MARKER}'); }})"
+)
 # One answer for each way of asking, so that whoever may ask can use it.
 ANSWERS = {
     "text": ("text/html", f"<!DOCTYPE html><title>upstream</title><p>{MARKER}</p>"),
+    "document": ("text/html", f"<!DOCTYPE html><p>{MARKER}</p><script>{STEALS}</script>"),
+    "drawing": ("image/svg+xml", f'<svg xmlns="http://www.w3.org/2000/svg"><script>{STEALS}</script></svg>'),
     "script": ("text/javascript", f"globalThis.stolen = '{MARKER}'"),
     "style": ("text/css", f":root {{ --stolen: {MARKER}; }}"),
     "image": ("image/svg+xml", '<svg xmlns="http://www.w3.org/2000/svg" width="7" height="9"></svg>'),

@@ -35,17 +35,6 @@ async def test_the_status_of_the_admin_port_can_be_looked_at(browser: Browser, w
         assert '"upstreams"' in await tab.shown()
 
 
-async def test_a_page_that_came_through_the_port_may_use_it(browser: Browser, world: World) -> None:
-    port, mark = world.ports["used"], secrets.token_hex(8)
-    async with browser.window() as tab:
-        await tab.type_address(port.url(secrets.token_hex(8)))
-        for how in ("{}", JSON):
-            got = await tab.run(f"return fetch('{port.url(mark)}', {how}){STATUS_AND_TEXT}")
-            assert got.startswith("200 ")
-            assert MARKER in got
-    assert world.used.seen(mark) == ["GET", "POST"]
-
-
 async def test_a_bookmark_that_redirects_here_is_a_visit_that_no_page_can_read(
     browser: Browser, world: World
 ) -> None:

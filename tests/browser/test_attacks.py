@@ -71,6 +71,35 @@ async def test_a_refused_navigation_leaves_a_page_without_origin(
         await naked.tap.answered("/favicon.ico")
 
 
+@pytest.mark.parametrize("kind", ["document", "drawing"])
+async def test_a_document_that_the_api_serves_runs_no_script_at_the_port(
+    browser: Browser, world: World, kind: str
+) -> None:
+    """Somebody uploads it and sends a link to it; to the guard, a link in a mail is an address typed."""
+    port, mark = world.ports["used"], secrets.token_hex(8)
+    async with browser.window() as tab:
+        await tab.type_address(port.url(mark, kind))
+        assert await tab.run("return self.origin") == "null"
+        assert await tab.run("return document.documentElement.id") == ""
+        # Not even what its browser is told to run from outside comes through: an opaque origin is cross-site.
+        got = await tab.run(f"return fetch('{port.url(mark + '-told')}').catch(e => e.name)")
+        assert got == "TypeError"
+        exchanges = await port.tap.answered(mark + "-told")
+    assert {exchange.status for exchange in exchanges} == {403}
+    assert world.used.seen(mark) == ["GET"]
+
+
+@pytest.mark.parametrize("kind", ["document", "drawing"])
+async def test_the_same_document_steals_where_nothing_guards(
+    browser: Browser, world: World, kind: str
+) -> None:
+    port, mark = world.ports["naked"], secrets.token_hex(8)
+    async with browser.window() as tab:
+        await tab.type_address(port.url(mark, kind))
+        await port.tap.answered(mark + "-stolen")
+    assert world.naked.seen(mark + "-stolen") == ["GET"]
+
+
 async def landed_on(tab: Tab, world: World, visit: Attack, port: Port) -> str:
     """The origin of the page that a visit ends at."""
     await tab.type_address(f"http://{ELSEWHERE.host}:{world.pages}/")

@@ -57,11 +57,13 @@ class ScriptedLogin(ScriptedSource):
 
     Attributes:
         left: sessions that were logged out of.
+        leaving: what a logout brings: an error, or the seconds that it takes.
     """
 
     def __init__(self, clock: FakeClock, takes: float = 0.0) -> None:
         super().__init__(clock, life=None, takes=takes)
         self.left: list[Credential] = []
+        self.leaving: Exception | float = 0.0
 
     async def fetch(self) -> Credential:
         token = await super().fetch()
@@ -75,6 +77,10 @@ class ScriptedLogin(ScriptedSource):
 
     async def leave(self, session: Credential) -> None:
         self.left.append(session)
+        if isinstance(self.leaving, Exception):
+            raise self.leaving
+        if self.leaving:
+            await pause(self._clock, self.leaving)
 
 
 class Notebook:
@@ -97,14 +103,17 @@ class Notebook:
 
 @asynccontextmanager
 async def running(keeper: Keeper, clock: FakeClock) -> AsyncIterator[asyncio.TaskGroup]:
-    """The keeper's loop, settled, and a place for tasks of the test."""
+    """The keeper's loop and its logouts, settled, and a place for tasks of the test."""
     async with asyncio.TaskGroup() as group:
-        loop = group.create_task(keeper.run())
+        loops = [group.create_task(keeper.run())]
+        if keeper.logouts is not None:
+            loops.append(group.create_task(keeper.logouts.run()))
         try:
             await clock.settle()
             yield group
         finally:
-            loop.cancel()
+            for loop in loops:
+                loop.cancel()
 
 
 async def outcome(request: Coroutine[None, None, Credential]) -> Credential | ProxyError:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.cookies import CSRF, LARGEST, Jar, heard, jar_of
+from proxy.credentials.cookies import CSRF, LARGEST, Jar, heard, jar_of, same_session
 from proxy.credentials.credential import Credential
 
 WALL = 1_800_000_000.0
@@ -115,6 +115,23 @@ def test_an_answer_makes_another_session_only_by_its_cookies(
     new = heard(SESSION, answer, WALL)
     assert (new.fields if new is not None else None) == fields
     assert new is None or (new.session, new.fetched_at) == (True, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (b"S=1; X-CSRF-TOKEN=c", True),
+        (b"S=1; X-CSRF-TOKEN=d", True),
+        (b"S=2; X-CSRF-TOKEN=c", False),
+        (b"S=2; x-csrf-token=c", False),
+        (b"T=1", False),
+        (b"S=2; R=r", True),
+    ],
+)
+def test_two_sessions_are_one_where_a_cookie_that_is_not_csrfs_is_the_same(other: bytes, same: bool) -> None:
+    one = ((b"Cookie", b"S=1; X-CSRF-TOKEN=c; R=r"), (b"X-CSRF-TOKEN", b"m"))
+    assert same_session(one, ((b"Cookie", other),)) is same
+    assert not same_session(one, ((b"Authorization", b"Basic x"),))
 
 
 octets = st.binary(max_size=12) | st.sampled_from([b"a", b"S", b"X-CSRF-TOKEN", b"Max-Age=0", b"x; Path=/"])

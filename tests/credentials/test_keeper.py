@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.credentials.credential import Credential
 from proxy.credentials.fixed import AT_ONCE, SharedToken
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.repairs import ANYWHERE
 from proxy.credentials.secret import FileSecret
 from proxy.credentials.store import token_store
 from proxy.credentials.throttle import HostThrottle
@@ -379,14 +380,13 @@ async def test_a_wrong_audience_never_becomes_a_fetch_a_second() -> None:
             repaired = await request
             if isinstance(repaired, Credential):
                 for _ in range(50):
-                    keeper.refused_again(repaired)
+                    keeper.refused_again()
         gaps = [later - earlier for earlier, later in zip(source.begun[1:], source.begun[2:], strict=False)]
         assert gaps == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]
-        doubts = [keeper.attentive]
+        assert keeper.attentive
         used = keeper.current
         assert used is not None
         keeper.accepted(used)
-        assert [*doubts, keeper.attentive] == [True, False]
         request = group.create_task(outcome(keeper.replace(used, 10.0)))
         await clock.settle()
         assert await request is not used
@@ -442,9 +442,10 @@ async def test_a_refused_request_joins_a_refresh_that_runs_even_inside_the_gap()
         assert used is not None
         group.create_task(outcome(keeper.replace(used, 10.0)))
         await clock.advance(0.5)
-        for n in range(9):
-            keeper.refused_again(Credential((), float(n)))
+        keeper.refused_again()
         await clock.advance(224.7)
+        for _ in range(9):
+            keeper._gaps.asked(ANYWHERE, clock.now(), clock.now())
         used = keeper.current
         assert used is not None
         request = group.create_task(outcome(keeper.replace(used, 10.0)))
@@ -683,7 +684,7 @@ async def test_whatever_happens_attempts_keep_their_distance(
                 case "replace":
                     group.create_task(outcome(keeper.replace(used, 10.0)))
                 case "refused_again":
-                    keeper.refused_again(used)
+                    keeper.refused_again()
                 case "accepted":
                     keeper.accepted(used)
                 case "write":

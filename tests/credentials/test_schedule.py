@@ -96,28 +96,10 @@ def test_a_repair_is_declined_within_a_second_of_the_last_fetch() -> None:
     assert due_at(schedule.repair_wanted(good(), 1001.0), PACE) == 1001.0
 
 
-def test_fruitless_repairs_double_their_own_gap_up_to_five_minutes() -> None:
-    state, gaps = good(), []
-    for _ in range(11):
-        gaps.append(schedule.repair_gap(state, PACE))
-        state = schedule.repair_fruitless(state)
-    assert gaps == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0]
-    assert schedule.repair_gap(schedule.repair_fruitful(state), PACE) == 1.0
-
-
 def test_the_gap_lies_between_repairs_and_not_after_a_refresh() -> None:
-    state = good(schedule.repair_wanted(good(), 1100.0), 1100.0)
-    for _ in range(5):
-        state = schedule.repair_fruitless(state)
-    refreshed = good(state, 1120.0)
-    assert schedule.repair_at(refreshed, PACE, 1131.9) is None
-    assert schedule.repair_at(refreshed, PACE, 1132.0) == 1132.0
-
-
-def test_a_repair_that_brings_the_same_token_is_fruitless() -> None:
-    state = schedule.fetched_same(schedule.repair_wanted(good(), 1100.0), PACE, 1100.0, 1300.0)
-    assert state.fruitless == 1
-    assert schedule.fetched_same(good(), PACE, 1100.0, 1300.0).fruitless == 0
+    refreshed = good(good(schedule.repair_wanted(good(), 1100.0), 1100.0), 1120.0)
+    assert schedule.repair_at(refreshed, PACE, 1131.9, 1132.0) is None
+    assert schedule.repair_at(refreshed, PACE, 1132.0, 1132.0) == 1132.0
 
 
 def test_a_repair_does_not_cut_back_off_short() -> None:
@@ -163,9 +145,7 @@ def test_a_suspicion_waits_a_minute_for_the_next_and_a_second_after_any_attempt(
 
 def test_a_suspicion_is_no_repair() -> None:
     state = good(schedule.suspected(good(), 1100.0), 1100.0)
-    assert (state.repaired_at, state.fruitless) == (-inf, 0)
-    same = schedule.fetched_same(schedule.suspected(good(), 1100.0), PACE, 1100.0, 1300.0)
-    assert same.fruitless == 0
+    assert state.repaired_at == -inf
 
 
 def test_nothing_is_suspected_while_logins_fail() -> None:
@@ -215,8 +195,6 @@ def wishes() -> st.SearchStrategy[Callable[[RefreshState, float], RefreshState]]
             suspicion,
             schedule.wanted,
             schedule.secret_changed,
-            lambda state, _: schedule.repair_fruitless(state),
-            lambda state, _: schedule.repair_fruitful(state),
         ]
     )
 

@@ -1,11 +1,15 @@
 """A session kept by a Keeper: it lapses unused, dies and is replaced, and changes under way."""
 
+from asyncio import TaskGroup
+from collections.abc import Awaitable, Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.logouts import MOST
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import TextSecret
 from proxy.credentials.session import LoginSettings, LoginSource, pace
@@ -122,6 +126,129 @@ async def test_an_answer_to_an_old_session_keeps_no_new_one_alive() -> None:
         keeper.accepted(old)
         await clock.advance(1.0)
         assert keeper.current is None
+
+
+# -- logouts --
+
+
+async def replaced(keeper: Keeper, clock: FakeClock, group: TaskGroup) -> Credential:
+    """The session in use, after another one has taken its place."""
+    old = in_use(keeper)
+    request = group.create_task(keeper.replace(old, 10.0))
+    await clock.settle()
+    assert await request is keeper.current is not old
+    return old
+
+
+async def test_a_replaced_session_is_logged_out_a_while_later_and_the_new_one_is_not() -> None:
+    clock = FakeClock()
+    login = ScriptedLogin(clock)
+    keeper = kept(login, clock)
+    async with running(keeper, clock) as group:
+        await clock.advance(2.0)
+        first = await replaced(keeper, clock, group)
+        await clock.advance(2.0)
+        keeper.accepted(in_use(keeper), repaired=True)
+        second = await replaced(keeper, clock, group)
+        await clock.advance(2.9)
+        assert login.left == []  # what was sent with it may not have been let in yet
+        await clock.advance(0.1)
+        assert login.left == [first]
+        await clock.advance(100.0)
+        assert login.left == [first, second]
+
+
+async def test_a_session_that_lapsed_is_logged_out_once_the_next_one_is_there() -> None:
+    clock = FakeClock()
+    login = ScriptedLogin(clock)
+    keeper = kept(login, clock)
+    async with running(keeper, clock) as group:
+        old = in_use(keeper)
+        await clock.advance(IDLE + 60.0)
+        assert login.left == []
+        request = group.create_task(keeper.get(10.0))
+        await clock.advance(5.0)
+        assert await request is keeper.current
+        assert login.left == [old]
+
+
+async def test_a_login_that_brings_the_same_session_again_logs_nobody_out() -> None:
+    clock = FakeClock()
+    login = ScriptedLogin(clock)
+    keeper = kept(login, clock)
+    fields = ((b"Cookie", b"S=1; X-CSRF-TOKEN=other"), (b"X-CSRF-TOKEN", b"masked 2"))
+
+    async def fetch() -> Credential:
+        return Credential(fields, clock.now(), session=True)
+
+    async with running(keeper, clock) as group:
+        await clock.advance(2.0)
+        keeper._source = Fetches(fetch)
+        await replaced(keeper, clock, group)
+        await clock.advance(10.0)
+        assert in_use(keeper).fields == fields
+        assert login.left == []
+
+
+async def test_where_basic_takes_a_sessions_place_the_session_is_logged_out() -> None:
+    clock = FakeClock()
+    login = ScriptedLogin(clock)
+    keeper = kept(login, clock)
+
+    async def fetch() -> Credential:
+        return Credential(((b"Authorization", b"Basic x"),), clock.now())
+
+    async with running(keeper, clock) as group:
+        await clock.advance(2.0)
+        keeper._source = Fetches(fetch)
+        old = await replaced(keeper, clock, group)
+        await clock.advance(5.0)
+        assert login.left == [old]
+
+
+async def test_a_logout_that_fails_or_hangs_keeps_nothing_waiting() -> None:
+    clock = FakeClock()
+    login = ScriptedLogin(clock)
+    keeper = kept(login, clock)
+    async with running(keeper, clock) as group:
+        login.leaving = RuntimeError("a bug")
+        for _ in range(3):
+            await clock.advance(2.0)
+            keeper.accepted(in_use(keeper), repaired=True)
+            await replaced(keeper, clock, group)
+        await clock.advance(10.0)
+        assert len(login.left) == 3
+        login.leaving = 3600.0
+        for _ in range(100):
+            await clock.advance(2.0)
+            keeper.accepted(in_use(keeper), repaired=True)
+            await replaced(keeper, clock, group)
+        assert len(login.left) == 4
+        assert keeper.logouts is not None
+        assert len(keeper.logouts._waiting) == MOST
+
+
+async def test_at_the_end_all_that_wait_and_the_session_in_use_are_logged_out_at_once() -> None:
+    clock = FakeClock()
+    login = ScriptedLogin(clock)
+    keeper = kept(login, clock)
+    async with running(keeper, clock) as group:
+        await clock.advance(2.0)
+        old = await replaced(keeper, clock, group)
+        current = in_use(keeper)
+    assert login.left == []
+    await keeper.close()
+    assert login.left == [old, current]
+
+
+class Fetches:
+    """A CredentialSource."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[Credential]]) -> None:
+        self._fetch = fetch
+
+    async def fetch(self) -> Credential:
+        return await self._fetch()
 
 
 # -- passwords --
@@ -339,7 +466,7 @@ async def test_whatever_happens_no_session_is_trusted_too_long_and_logins_keep_t
                 case "heard":
                     keeper.heard(used, ROLLED)
                 case "refused_again":
-                    keeper.refused_again(used)
+                    keeper.refused_again()
                 case _:
                     login.always = brings[event]
             current = keeper.current

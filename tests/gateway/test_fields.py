@@ -1,10 +1,12 @@
 """Fields in and out: strip first, stamp last."""
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gateway.answers import AnswerFields
+from proxy.gateway.answers import AnswerFields, usual_head
 from proxy.gateway.fields import Address
 from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, parse_head
 
@@ -167,8 +169,9 @@ def relayed(
     minor: int = 1,
     keep_alive: bool = True,
     session: bool = False,
+    by: Address = INJECTING,
 ) -> list[Field]:
-    octets = INJECTING.response_head(
+    octets = by.response_head(
         status,
         answer(*fields),
         end or AnswerEnd("length", 3),
@@ -214,8 +217,24 @@ def test_of_an_answer_all_else_passes_in_order() -> None:
         (b"Date", b"x"),
         (b"Server", b"y"),
     ]
-    assert relayed(*came)[:5] == came
+    assert relayed(*came, by=PASSING)[:5] == came
     assert (b"www-authenticate", b"Bearer") in relayed((b"WWW-Authenticate", b"Bearer"))
+
+
+@pytest.mark.parametrize("name", [b"Set-Cookie", b"set-cookie", b"SET-COOKIE", b"Set-Cookie2"])
+def test_of_an_answer_to_our_credential_no_cookie_passes(name: bytes) -> None:
+    came = [(b"X-A", b"1"), (name, b"JSESSIONID=1"), (b"X-Cookie", b"2")]
+    assert relayed(*came)[:2] == [came[0], came[2]]
+    assert relayed(*came, by=PASSING)[:3] == came
+    lines = b"".join(b"%b: %b\r\n" % each for each in came)
+    usual = usual_head(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 3")
+    assert usual is not None
+    for address, kept in ((INJECTING, False), (PASSING, True)):
+        head = address.response_head(200, usual.fields, usual.end, minor=1, keep_alive=True)
+        assert (b"JSESSIONID" in head) is kept
+        early = address.interim_head(103, answer(*came))
+        assert (b"JSESSIONID" in early) is kept
+        assert b"X-Cookie: 2\r\n" in early
 
 
 def test_of_an_answer_what_was_meant_for_our_session_goes() -> None:
@@ -249,6 +268,18 @@ def test_two_fields_that_keep_other_sites_out_are_added_where_they_are_absent() 
         b"cross-origin"
     ]
     assert [value for name, value in fields if name.lower() == b"x-content-type-options"] == [b"x"]
+
+
+@pytest.mark.parametrize("status", [200, 206, 302, 304, 401, 404, 500])
+@pytest.mark.parametrize("theirs", [None, b"default-src 'self'", b"sandbox allow-scripts allow-same-origin"])
+@pytest.mark.parametrize("address", [INJECTING, PASSING])
+def test_an_answers_document_is_sandboxed_beside_the_upstreams_own_policy(
+    status: int, theirs: bytes | None, address: Address
+) -> None:
+    came = [] if theirs is None else [(b"content-security-policy", theirs)]
+    fields = relayed(*came, status=status, by=address)
+    policies = [value for name, value in fields if name.lower() == b"content-security-policy"]
+    assert policies == [*(value for _, value in came), b"sandbox"]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +324,44 @@ LOCATIONS = [
     (b"https://up.example@evil/base/x", b"https://up.example@evil/base/x"),
     (b"http://up.example/base/x", b"http://up.example/base/x"),
     (b"https://up.example/base//evil.example", b"https://up.example/base//evil.example"),
-    (b"https://up.example/base/\\evil.example", b"https://up.example/base/\\evil.example"),
+    (b"https://up.example/base/x?a=//b#/../c", b"/x?a=//b#/../c"),
+    (b"https://up.example/base/x%20y%2Fz;a", b"/x%20y%2Fz;a"),
+    (b"/base/caf\xc3\xa9", b"/caf\xc3\xa9"),
+    (b"https://up.example/base#f", b"/#f"),
+    (b"/base/x//y", b"/x//y"),
 ]
+LEFT_ALONE = [
+    *(
+        b"/base/" + rest
+        for rest in (b"/evil", b"//evil", b"\\evil", b"\\\\evil", b"\t/evil", b"/\tevil", b"\x00/evil")
+    ),
+    *(
+        b"/base/" + rest
+        for rest in (b" /evil", b"x\ty", b"x y", b"x\\y", b"\x1f/evil", b"\x7f", b"\x0b/evil", b"\r\nX: y")
+    ),
+    *(
+        b"/base/" + rest
+        for rest in (b"%09/evil", b"%2fevil", b"%2F/evil", b"%5cevil", b"%00/evil", b"%20/evil")
+    ),
+    *(b"/base/" + rest for rest in (b"%252fevil", b"%c0%afevil", b"\xef\xbc\x8fevil", b"\xc0\xafevil")),
+    *(
+        b"/base/" + rest
+        for rest in (b".//evil", b"../x", b"x/../../y", b"%2e%2e/x", b"..;/x", b"..%2fx", b".")
+    ),
+    *(b"/base" + rest for rest in (b"\\evil", b"\t/evil", b"%2fevil", b";//evil", b"@evil", b" ", b"\t")),
+    *(b" /base/x", b"\t/base/x", b"\\base/x", b"/\\evil", b"/\t/evil", b"///evil", b"/./evil", b"http:/base"),
+    *(b"https:/\\up.example/base/x", b"https://u:p@up.example/base/x", b"https://up.example\\@evil/base/x"),
+    *(
+        b"https://up.example/base/\t/evil.example",
+        b"https://up.example\t/base/x",
+        b"https://up.example./base",
+    ),
+]
+
+
+@pytest.mark.parametrize("location", LEFT_ALONE)
+def test_a_location_that_a_client_may_take_for_another_host_or_path_is_left_alone(location: bytes) -> None:
+    assert INJECTING.local(location) == location
 
 
 @pytest.mark.parametrize(("location", "local"), LOCATIONS)
@@ -304,7 +371,7 @@ def test_a_location_under_the_base_url_becomes_a_path_of_ours(location: bytes, l
 
 
 @given(
-    st.binary(max_size=20),
+    st.binary(max_size=20) | st.text("/\\\t %2f5c09.;", max_size=12).map(str.encode),
     st.sampled_from([b"", b"https://up.example", b"https://up.example/base", b"/base"]),
 )
 def test_a_rewritten_location_stays_with_us(rest: bytes, before: bytes) -> None:
@@ -312,7 +379,8 @@ def test_a_rewritten_location_stays_with_us(rest: bytes, before: bytes) -> None:
     local = INJECTING.local(location)
     if local != location:
         assert local[:1] == b"/"
-        assert local[1:2] not in (b"/", b"\\")
+        assert not set(local) & {*range(33), 0x7F, 0x5C}
+        assert unquote_to_bytes(local)[1:].lstrip(bytes(range(33)))[:1] not in (b"/", b"\\")
 
 
 def test_an_interim_head_holds_no_more_than_it_may() -> None:

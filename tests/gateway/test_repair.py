@@ -259,6 +259,131 @@ async def test_a_second_refusal_passes() -> None:
         assert fetches(rig) == 2
 
 
+BESIDE = {
+    "another path": ("GET /bad", "GET /good"),
+    "another method": ("POST /v2/x", "GET /v2/x"),
+    "another id": ("GET /v2/x/11", "GET /v2/x/12"),
+    "another query": ("GET /x?bad", "GET /x"),
+}
+
+
+async def by_path(wire: Wire, line: str, refusal: bytes = REFUSED) -> None:
+    """An upstream that refuses whatever begins so, and lets all else in."""
+    while True:
+        head = (await wire.message()).head
+        wire.send(refusal if head.line.startswith(line.encode() + b" ") else OK)
+
+
+async def every_second(rig: Rig, seconds: int, *lines: str) -> list[list[int]]:
+    """The statuses of these requests, sent one after another each second."""
+    wire = await rig.caller()
+    seen: list[list[int]] = []
+    for _ in range(seconds):
+        seen.append([])
+        for line in lines:
+            method, path = line.split(" ")
+            wire.send(get(path, method=method) if method != "POST" else post(b"{}", path=path))
+            seen[-1].append((await wire.message()).status)
+        await rig.clock.advance(1.0)
+    return seen
+
+
+@pytest.mark.parametrize("name", BESIDE)
+async def test_a_path_that_always_refuses_beside_one_that_never_does_is_no_fetch_a_second(name: str) -> None:
+    bad, good = BESIDE[name]
+    async with (
+        origin(lambda wire: by_path(wire, bad)) as site,
+        gateway(site, source=scripted(life=None)) as rig,
+    ):
+        await old_enough(rig)
+        assert await every_second(rig, 600, bad, good) == [[401, 200]] * 600
+        assert fetches(rig) <= 12
+
+
+async def test_such_a_path_does_not_keep_others_from_a_repair() -> None:
+    wanted = 1
+
+    async def play(wire: Wire) -> None:
+        while True:
+            head = (await wire.message()).head
+            given = int((head.get(b"authorization") or b"").removeprefix(b"Bearer "))
+            wire.send(REFUSED if b"/bad" in head.line or given < wanted else OK)
+
+    async with origin(play) as site, gateway(site, source=scripted(life=None)) as rig:
+        await old_enough(rig)
+        await every_second(rig, 200, "GET /bad", "GET /good")
+        for _ in range(5):
+            wanted = fetches(rig) + 1  # all tokens so far are revoked
+            await rig.clock.advance(2.0)
+            assert (await every_second(rig, 1, "GET /good", "GET /bad"))[0] == [200, 401]
+
+
+async def test_a_path_that_refused_for_a_while_is_repaired_again_as_soon_as_it_accepts() -> None:
+    refuses, wanted = True, 1
+
+    async def play(wire: Wire) -> None:
+        while True:
+            head = (await wire.message()).head
+            given = int((head.get(b"authorization") or b"").removeprefix(b"Bearer "))
+            wire.send(REFUSED if refuses or given < wanted else OK)
+
+    async with origin(play) as site, gateway(site, source=scripted(life=None)) as rig:
+        await old_enough(rig)
+        await every_second(rig, 100, "GET /x")
+        refuses = False
+        assert await every_second(rig, 2, "GET /x") == [[200], [200]]
+        wanted = fetches(rig) + 1
+        assert await every_second(rig, 1, "GET /x") == [[200]]
+
+
+async def test_ids_that_are_asked_for_once_are_one_place() -> None:
+    refuses, wanted = True, 1
+
+    async def play(wire: Wire) -> None:
+        while True:
+            head = (await wire.message()).head
+            given = int((head.get(b"authorization") or b"").removeprefix(b"Bearer "))
+            wire.send(REFUSED if refuses or given < wanted else OK)
+
+    async with origin(play) as site, gateway(site, source=scripted(life=None)) as rig:
+        await old_enough(rig)
+        for number in range(100):
+            await every_second(rig, 1, f"GET /v2/process-instances/22517998136852{number}")
+        assert fetches(rig) <= 9
+        refuses = False
+        await every_second(rig, 1, "GET /v2/process-instances/1")
+        wanted = fetches(rig) + 1
+        assert await every_second(rig, 1, "GET /v2/topology") == [[200]]
+
+
+async def test_uploads_that_cannot_be_sent_again_are_no_fetch_a_second_either() -> None:
+    async with (
+        origin(lambda wire: by_path(wire, "POST /x")) as site,
+        gateway(site, source=scripted(life=None), replay_buffer=10) as rig,
+    ):
+        await old_enough(rig)
+        wire = await rig.caller()
+        for _ in range(300):
+            wire.send(post(b"x" * 20, path="/x") + get("/y"))
+            assert [(await wire.message()).status for _ in range(2)] == [401, 200]
+            await rig.clock.advance(1.0)
+        assert fetches(rig) <= 11
+
+
+async def test_callers_that_do_not_wait_for_a_repair_are_no_fetch_every_few_seconds() -> None:
+    source = scripted(life=None, takes=2.0)
+    async with origin(lambda wire: by_path(wire, "GET /x")) as site, gateway(site, source=source) as rig:
+        await rig.clock.advance(5.0)
+        for _ in range(100):
+            wire = await rig.call(get("/x"))
+            await rig.until(lambda: rig.tally.in_flight == 1)
+            await rig.clock.advance(1.0)
+            wire.close()
+            await rig.until(lambda: rig.tally.in_flight == 0)
+            await rig.clock.advance(3.0)
+        assert fetches(rig) <= 10
+
+
 async def test_right_after_a_fetch_the_upstreams_own_refusal_passes() -> None:
     async with origin(answering(REFUSED, OK)) as site, gateway(site) as rig:
         wire = await rig.call(get())

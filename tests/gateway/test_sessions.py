@@ -162,11 +162,9 @@ PASSED = {
     "403 to a get, with a masked token": (get("/v2/x"), says("403 Forbidden", b"{}", "X-CSRF-TOKEN: m9")),
     "403 to a get, empty": (get("/v2/x"), says("403 Forbidden")),
     "redirect of a page": (get("/operate"), TO_LOGIN),
-    "page": (get("/operate/login"), PAGE),
+    "page": (get("/operate/processes"), PAGE),
     "403 page": (get("/operate"), PAGE_403),
     "redirect to elsewhere": (get("/v2/x"), says("302 Found", b"moved", "Location: /v2/y")),
-    "somebody's own login": (post(b"password=wrong", path="/api/login"), DEAD),
-    "somebody's own login, csrf": (post(b"password=wrong", path="/login"), CSRF),
     "403, in chunks": (get("/v2/x"), IN_CHUNKS.replace(b"CSRF", b"VIEW")),
     "409": (post(b"{}", path="/v2/x"), says("409 Conflict", b"CSRF")),
 }
@@ -292,6 +290,27 @@ async def test_a_server_that_always_speaks_of_csrf_is_not_logged_in_to_again_and
         assert logins.count <= 6
 
 
+@pytest.mark.parametrize("refusal", [DEAD, TO_LOGIN, CSRF])
+async def test_a_path_that_always_refuses_beside_one_that_never_does_is_no_login_a_second(
+    refusal: bytes,
+) -> None:
+    logins = Logins()
+
+    async def play(wire: Wire) -> None:
+        while True:
+            head = (await wire.message()).head
+            wire.send(refusal if b"/v2/bad" in head.line else OK)
+
+    async with origin(play) as site, gateway(site, logins) as rig:
+        await old_enough(rig, logins)
+        wire = await rig.caller()
+        for _ in range(300):
+            wire.send(get("/v2/bad") + get("/v2/good"))
+            assert [(await wire.message()).status for _ in range(2)] == [int(refusal.split(b" ")[1]), 200]
+            await rig.clock.advance(1.0)
+        assert logins.count <= 11
+
+
 # -- what stays between us and the server --
 
 
@@ -340,10 +359,11 @@ async def test_without_a_session_cookies_and_tokens_pass_both_ways_where_they_ma
             assert (b"X-CSRF-TOKEN", b"t") in head.fields
             assert (b"x_csrf_token", b"u") in head.fields
             peers[-1].send(answer)
-            assert (await wire.message()).head.fields[:3] == [
-                (b"Set-Cookie", b"a=1"),
-                (b"X-CSRF-TOKEN", b"2"),
-                (b"set-cookie", b"b=3"),
+            came = [(b"Set-Cookie", b"a=1"), (b"X-CSRF-TOKEN", b"2"), (b"set-cookie", b"b=3")]
+            kept = came if each is rig else came[1:2]
+            assert (await wire.message()).head.fields[: len(kept) + 1] == [
+                *kept,
+                (b"Cross-Origin-Resource-Policy", b"same-origin"),
             ]
 
 
@@ -356,7 +376,7 @@ async def test_where_basic_stands_in_for_a_session_the_credential_used_decides()
         wire = await rig.call(post(b"{}", path="/v2/x"))
         answer = await wire.message()
         assert (answer.status, answer.body) == (403, b"no")
-        assert answer.head.get(b"set-cookie") == b"JSESSIONID=1"
+        assert answer.head.get(b"set-cookie") is None
         assert rig.tally.repairs == {"ok": 1}
         assert logins.told == []
         await rig.clock.advance(70.0)
@@ -397,22 +417,90 @@ async def test_a_masked_token_in_each_answer_causes_no_login_and_a_new_cookie_is
 
 
 @pytest.mark.parametrize(
-    ("request_octets", "answer"),
+    ("path", "answer"),
     [
-        (get("/operate"), TO_LOGIN),
-        (post(b"username=act", path="/api/login"), says("204 No Content", b"", "Set-Cookie: A=act")),
-        (post(b"", path="/logout"), says("204 No Content", b"", "Set-Cookie: A=; Max-Age=0")),
+        ("/operate", TO_LOGIN),
+        ("/v2/users/a%40b.de", says("200 OK", b"ok", "Set-Cookie: OPERATE-SESSION=act")),
+        ("/v2/users/a;x", says("200 OK", b"ok", "Set-Cookie: OPERATE-SESSION=act")),
+        ("/v2\\users", says("200 OK", b"ok", "Set-Cookie: OPERATE-SESSION=act")),
     ],
 )
-async def test_cookies_of_somebody_elses_session_are_not_taken_for_ours(
-    request_octets: bytes, answer: bytes
-) -> None:
+async def test_cookies_that_may_be_another_sessions_are_not_taken_for_ours(path: str, answer: bytes) -> None:
     logins = Logins()
     async with origin(answering(answer)) as site, gateway(site, logins) as rig:
-        wire = await rig.call(request_octets)
+        wire = await rig.call(get(path))
         assert (await wire.head()).get(b"set-cookie") is None
         await rig.until(lambda: len(rig.notes.all) == 1)
         assert logins.told == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/login",
+            "/api/login",
+            "/logout",
+            "/api/logout",
+            "/sso-callback?code=x",
+            "/login/oauth2/code/oidc",
+        ),
+        *("/physical-tenants/blue/login", "/physical-tenants/blue/logout", "/camunda/api/login"),
+        *("/%6cogin", "/%256cogin", "/login;x=1", "/x/../login", "//login", "/LOGIN", "/api%2Flogin"),
+    ],
+)
+async def test_under_a_session_a_callers_own_login_or_logout_is_answered_by_us(path: str) -> None:
+    logins = Logins()
+    seen: list[bytes] = []
+
+    async def play(wire: Wire) -> None:
+        while True:
+            seen.append((await wire.message()).head.line)
+            wire.send(OK)
+
+    async with origin(play) as site, gateway(site, logins) as rig:
+        for request in (post(b"username=act&password=x", path=path), get(path)):
+            wire = await rig.call(request)
+            answer = await wire.message()
+            assert (answer.status, code(answer)) == (403, "not_allowed")
+            detail = json.loads(answer.body)["detail"]
+            assert "zeebe (credentials.saas)" in detail
+            assert "username" not in detail
+            wire.send(get("/v2/users/login"))
+            assert (await wire.message()).body == b"ok"
+        assert seen == [b"GET /v2/users/login HTTP/1.1"] * 2
+        await rig.until(lambda: rig.pool.counts() == {"idle": 1, "active": 0, "connecting": 0})
+        assert rig.tally.problems == {"not_allowed": 2}
+        assert logins.count == 1
+
+
+async def test_without_a_session_a_callers_login_is_his_own_business() -> None:
+    logins = Logins()
+    logins.basic = True  # as where Basic stands in for a session
+    answer = says("204 No Content", b"", "Set-Cookie: camunda-session=act")
+    async with origin() as site, gateway(site, logins) as rig, any_gateway(site) as bearing:
+        for each in (rig, bearing):
+            wire = await each.call(post(b"username=act", path="/login"))
+            peer = await site.accept()
+            assert (await peer.message()).body == b"username=act"
+            peer.send(answer)
+            assert (await wire.head()).get(b"set-cookie") is None
+
+
+async def test_a_login_that_would_be_sent_again_under_a_session_is_not() -> None:
+    """Basic stood in for a session, was refused, and a session took its place."""
+    logins = Logins()
+    logins.basic = True
+    async with origin() as site, gateway(site, logins) as rig:
+        await old_enough(rig, logins)
+        wire = await rig.call(post(b"username=act", path="/login"))
+        peer = await site.accept()
+        await peer.message()
+        logins.basic = False
+        peer.send(DEAD)
+        answer = await wire.message()
+        assert (answer.status, code(answer)) == (403, "not_allowed")
+        assert logins.count == 2
 
 
 async def test_a_session_in_use_never_lapses_and_one_unused_logs_in_anew_once() -> None:

@@ -52,7 +52,7 @@ class Seen:
         connections: at the origin.
         arrived: whole requests there in order, each with the number of its connection.
         authority: the upstream's.
-        injected: values of Authorization that the proxy may stamp.
+        injected: values of Authorization that the proxy may stamp; empty: it stamps none.
         complaints: of the runner itself: the plain request after it.
     """
 
@@ -117,7 +117,7 @@ def _always(seen: Seen, *, may_be_cut: bool) -> Iterator[str]:
 
 def _well_sent(request: Request, seen: Seen) -> Iterator[str]:
     """What is right in every request an origin gets."""
-    if request.all(b"authorization") not in [[value] for value in seen.injected]:
+    if request.all(b"authorization") not in ([[value] for value in seen.injected] or [[]]):
         yield f"Authorization at the origin: {request.all(b'authorization')}"
     if request.all(b"host") != [seen.authority]:
         yield f"Host at the origin: {request.all(b'host')}"

@@ -55,12 +55,14 @@ class Pair:
     Attributes:
         address: of the port.
         tokens: the token server of its credential, where it has one of its own.
+        injects: whether it has a credential.
     """
 
     site: Site
     address: tuple[str, int] | str
     authority: bytes
     tokens: Site | None
+    injects: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ def hasty(case: Case) -> bool:
 def refuses(case: Case) -> bool:
     """Whether its origin refuses every token."""
     return case.get("origin_then") == "always 401"
+
+
+def passes_cookies(case: Case) -> bool:
+    """Whether the client must see the origin's Set-Cookie, which passes where nothing is injected alone."""
+    return "set-cookie" in case.get("client_must_see", {}).get("list", {})
 
 
 def _issue(peer: Peer, _request: Request) -> None:
@@ -113,7 +120,9 @@ async def run(suite: Suite, way: Way, folder: Path, layout: Layout = Layout()) -
         async def lane(number: int) -> None:
             name = f"u{number}"
             address = await _address(running, name)
-            pair = Pair(sites[number], address, b"127.0.0.1:%d" % sites[number].port, tokens[number])
+            authority = b"127.0.0.1:%d" % sites[number].port
+            injects = not passes_cookies(lanes[number][0][1])
+            pair = Pair(sites[number], address, authority, tokens[number], injects)
             for section, case in lanes[number]:
                 async with room:
                     if told := await _try(pair, section, case, way):
@@ -154,6 +163,9 @@ def configuration(
             upstream["tls"] = {"ca_file": str(layout.certificate[0])}
         if hasty(case):
             upstream |= {"idle_timeout": "1s", "response_timeout": "1s"}
+        if passes_cookies(case):
+            upstream["credential"] = "none"
+            credentials["none"] = {"type": "none"}
         if server is not None:
             server.begin(_issue)
             upstream["credential"] = name
@@ -246,8 +258,14 @@ def _seen(pair: Pair, sent: bytes, heard: bytes, end: str | None, *, before: boo
         [Connection(peer.octets, [*peer.requests], peer.fault, peer.partial, peer.ended) for peer in peers],
         [(request, peers.index(peer)) for request, peer in pair.site.arrived],
         pair.authority,
-        (b"Bearer " + CANARY.encode(),) if pair.tokens is None else _ISSUED,
+        _injected(pair),
     )
+
+
+def _injected(pair: Pair) -> tuple[bytes, ...]:
+    if not pair.injects:
+        return ()
+    return (b"Bearer " + CANARY.encode(),) if pair.tokens is None else _ISSUED
 
 
 def script(case: Case, way: Way) -> tuple[Respond, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+from yarl import URL
 
 from proxy.app import Proxy, running
 from proxy.clock import Clock
@@ -61,11 +62,12 @@ class House:
 
     async def ask(self, upstream: str, method: str, path: str) -> Answer:
         """One request; `{instance}` in the path is the instance's key."""
-        url = f"http://localhost:{self.served(upstream).bound.port}"
+        host = f"http://localhost:{self.served(upstream).bound.port}"
         path = path.replace("{instance}", str(self.instance))
         body: dict[str, Any] = {"json": {}} if method == "POST" else {}
+        url = URL(host + path, encoded=True)  # else its dot segments and escapes would be resolved here
         async with self._client.request(
-            method, url + path, headers=CALLERS_OWN, allow_redirects=False, **body
+            method, url, headers=CALLERS_OWN, allow_redirects=False, **body
         ) as answer:
             return Answer(answer.status, await answer.text(), answer.headers.copy())
 

@@ -274,3 +274,48 @@ async def test_one_login_serves_both_apis_of_the_single_application(
                 assert (await home.ask(api, method, path)).status == 200
     assert camunda.sessions("operate-8.6").count("ok") == 1
     assert camunda.complaints == []
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+async def test_sessions_that_were_replaced_do_not_pile_up_at_the_server(
+    name: str, camunda: SimulatedCamunda, clock: FakeClock, tmp_path: Path
+) -> None:
+    async with logged_in(tmp_path, camunda, name) as home:
+        sessions = camunda.sessions(name)
+        keeper = home.served(APIS_OF[name][0]).keeper
+        for _ in range(3):
+            used = keeper.current
+            assert used is not None
+            await keeper.replace(used, 10.0)
+            keeper.accepted(used, repaired=True)
+            later(camunda)
+        assert sessions.live == 4
+        await clock.advance(6)
+        await camunda.news.until(lambda: sessions.live == 1)
+        assert sessions.logouts == 3
+        assert (await call(home, name, "POST")).status == 200
+        assert sessions.count("ok") == 4
+
+
+DOORS = ("/login", "/logout", "/%6cogin", "/log%69n;x=1", "/x/../logout", "//login", "/;a=b/./logout")
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+async def test_a_callers_own_login_or_logout_never_reaches_the_server_under_our_session(
+    name: str, camunda: SimulatedCamunda, tmp_path: Path
+) -> None:
+    dialect = DIALECTS[name]
+    async with logged_in(tmp_path, camunda, name) as home:
+        sessions = camunda.sessions(name)
+        for path in (
+            *DOORS,
+            dialect.login,
+            dialect.logout,
+            f"{dialect.logout};x",
+            "/physical-tenants/t/login",
+        ):
+            for method in ("POST", "GET"):
+                answer = await home.ask(APIS_OF[name][0], method, path)
+                assert (answer.status, answer.code) == (403, "not_allowed"), path
+        assert (sessions.count("ok"), len(sessions.logins), sessions.logouts) == (1, 1, 0)
+        assert (await call(home, name, "POST")).status == 200
