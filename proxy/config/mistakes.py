@@ -50,22 +50,29 @@ def understand(written: Written, findings: Findings) -> Document:
     What is wrong is added to `findings`; the result is then good only for finding more.
     """
     tree = deepcopy(written.tree)
+    before: dict[str, Any] | None = None
     while True:
+        if tree == before:  # nothing could be taken away: without this, the loop would never end
+            tree = {}
+        before = deepcopy(tree)
         try:
             return Document.model_validate(tree)
         except ValidationError as error:
             errors = cast("list[dict[str, Any]]", error.errors(include_url=False))
         for one in errors:
-            path = _path(one["loc"])
+            path = _path(one)
             findings.add(*_explain(path, one, written))
             _prune(tree, path[:-1] if one["type"] == "missing" else path)
 
 
-def _path(loc: Path) -> Path:
-    """Where in the file: pydantic also says which model it tried, and marks keys."""
+def _path(error: dict[str, Any]) -> Path:
+    """Where in the file: pydantic also says which model it tried, and puts `[key]` behind a key that is
+    wrong. A key may be written so, too."""
+    loc: Path = error["loc"]
     if len(loc) > 2 and loc[0] == "credentials" and loc[2] in CREDENTIALS:
         loc = (*loc[:2], *loc[3:])
-    return loc[:-1] if loc[-1] == "[key]" else loc
+    marked = len(loc) > 1 and loc[-1] == "[key]" and error["type"] != "extra_forbidden"
+    return loc[:-1] if marked and error["input"] == loc[-2] else loc
 
 
 def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path, str]:
@@ -120,7 +127,7 @@ def _prune(tree: dict[str, Any], path: Path) -> None:
     place = tree
     for part in path[:-1]:
         below = place.get(cast("str", part))
-        if below is None:
+        if not isinstance(below, dict | list):
             return
         if isinstance(below, list):
             path = (part,)

@@ -60,7 +60,7 @@ def named_file(name: str, place: Place, sources: Sources, problem_of: Callable[[
     """The file that is written at `place`, absolute."""
     path = sources.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
-        sources.findings.add(place, problem)
+        sources.findings.add(place, f"names {path}, which {problem}")
     return path
 
 
