@@ -1,5 +1,7 @@
 """Files the configuration names: is each there, and is it what it should be?"""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 from proxy.config.model import SHORTEST_TOKEN
@@ -11,19 +13,25 @@ MAX_SECRET_OCTETS = 64 * 1024
 MISSING = "does not exist"
 
 
-def read_utf8(path: Path, name: str) -> str:
+def read_utf8(
+    path: Path, name: str, distrusted: Callable[[os.stat_result], str | None] = lambda _: None
+) -> str:
     """A configuration or a file of variables, without a byte order mark.
 
     Args:
         name: what to call the file in errors.
+        distrusted: why the file that was read is not to be taken; None: it is.
 
     Raises:
         ConfigError: not there, not readable, too large, not UTF-8.
     """
     try:
-        content, _ = read_any(path, MAX_OCTETS)
+        content, state = read_any(path, MAX_OCTETS)
+        problem = distrusted(state)
     except (OSError, ValueError) as error:
         raise ConfigError(Problem(name, _why(error))) from None
+    if problem is not None:
+        raise ConfigError(Problem(name, problem))
     if len(content) > MAX_OCTETS:
         raise ConfigError(Problem(name, "is larger than 1MiB, so it is not a configuration"))
     try:

@@ -11,6 +11,7 @@ from proxy.config.camunda import from_variables
 from proxy.config.files import read_utf8
 from proxy.config.findings import Findings, Written
 from proxy.config.findings import Path as Place
+from proxy.config.found import problem
 from proxy.config.mistakes import understand
 from proxy.config.model import Config
 from proxy.config.resolve import resolve
@@ -50,7 +51,10 @@ def load(
     if env_file is not None:
         variables = parse_env_file(read_utf8(directory / env_file, str(env_file)), str(env_file))
     known = {**variables, **environ}
-    path = _find(config, environ, directory)
+    path = _named(config, environ)
+    found = path is None
+    if path is None:
+        path = _find(environ, directory)
     problems: dict[Place, Problem] = {}
     notices: tuple[str, ...] = ()
     if path is None:
@@ -59,7 +63,9 @@ def load(
     else:
         source, folder = str(path), (directory / path).parent
         put = partial(substitute, variables=known)
-        written, problems = read_yaml(read_utf8(directory / path, source), source, put)
+        whole = directory.absolute() / path
+        distrusted = partial(problem, whole, beside_us=not path.is_absolute()) if found else lambda _: None
+        written, problems = read_yaml(read_utf8(whole, source, distrusted), source, put)
     written = _overridden(written, environ)
     findings = Findings(written, problems)
     findings.notices.extend(notices)
@@ -97,12 +103,14 @@ def _listen_host(environ: Mapping[str, str], findings: Findings) -> ListenHost |
         return None
 
 
-def _find(config: Path | None, environ: Mapping[str, str], directory: Path) -> Path | None:
-    """The first that is named, or there; None: none is. A relative one is below `directory`."""
-    if config is not None:
-        return config
-    if named := environ.get(f"{PREFIX}CONFIG"):
+def _named(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if config is None and (named := environ.get(f"{PREFIX}CONFIG")):
         return Path(named)
+    return config
+
+
+def _find(environ: Mapping[str, str], directory: Path) -> Path | None:
+    """The first that is there; None: none is. A relative one is below `directory`."""
     home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
     places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
     return next((place for place in places if os.path.lexists(directory / place)), None)
