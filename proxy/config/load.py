@@ -90,7 +90,7 @@ def _overridden(written: Written, environ: Mapping[str, str]) -> Written:
         if isinstance(keys := tree[section], dict):
             keys[key] = environ[name]
             origins[section, key] = name
-    return Written(tree, origins)
+    return Written(tree, origins, written.unexpanded)
 
 
 def _listen_host(environ: Mapping[str, str], findings: Findings) -> ListenHost | None:

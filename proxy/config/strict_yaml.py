@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import yaml
 
 from proxy.config.findings import Path, Written, dotted
+from proxy.config.variables import without_defaults
 from proxy.errors import ConfigError, Problem
 
 MAX_OCTETS = 1024 * 1024
@@ -64,7 +65,7 @@ def read_yaml(text: str, name: str, substitute: Callable[[str], str]) -> tuple[W
         raise ConfigError(Problem(name, "must be a mapping with upstreams and credentials", root.line))
     writer = _Writer(name, substitute)
     tree = writer.mapping(root.value, ())
-    return Written(tree, writer.origins), {**writer.problems, **reader.problems}
+    return Written(tree, writer.origins, writer.unexpanded), {**writer.problems, **reader.problems}
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -149,6 +150,7 @@ class _Writer:
         self._nodes = 0
         self._text = 0
         self.origins: dict[Path, int | str] = {}
+        self.unexpanded: dict[Path, str] = {}
         self.problems: dict[Path, Problem] = {}
 
     def mapping(self, items: dict[str, tuple[int, _Node]], path: Path) -> dict[str, object]:
@@ -178,6 +180,8 @@ class _Writer:
                 except ValueError as error:
                     self.problems[below] = Problem(dotted(below), str(error), line)
                     continue
+                if text != node.value:
+                    self.unexpanded[below] = without_defaults(node.value)
                 self._text += len(text)
                 if self._text > MAX_TEXT:
                     raise ConfigError(Problem(self._name, "stands for more than 4 MiB of text", line))
