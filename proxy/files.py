@@ -1,11 +1,14 @@
-"""Reads files that other programs may exchange at any time: never without a limit, never without an end."""
+"""Files that other programs and users may reach: reading them with a limit and an end, and who else may what.
+
+Owners and modes are not looked at on Windows.
+"""
 
 import os
 import select
 import sys
 from errno import EINVAL, EISDIR
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_IROTH, S_ISDIR, S_ISREG, S_IWGRP, S_IWOTH, S_IXOTH
 
 PATIENCE = 10.0
 """Seconds that a pipe may be silent: longer, and a reload would hold up every caller."""
@@ -76,3 +79,51 @@ def _wait(descriptor: int, patience: float) -> None:
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(patience * 1000):
         raise TimeoutError
+
+
+def is_ours(state: os.stat_result) -> bool:
+    """Whether it belongs to the user who runs this process, or to root."""
+    return state.st_uid in (0, os.geteuid())
+
+
+def other_writers(state: os.stat_result) -> str | None:
+    """Who else may write it, in words; None: nobody. A group that is the user's alone counts as the user."""
+    if state.st_mode & S_IWOTH:
+        return "everybody"
+    if state.st_mode & S_IWGRP and not _private(state.st_gid):
+        return f"its group (gid {state.st_gid})"
+    return None
+
+
+def _private(group: int) -> bool:
+    """Whether it is the group that many systems give each user, whose files are then written with mode 0664.
+
+    As Debian's OpenSSH judges it. Root has none: what root's group may write is more than root's.
+    """
+    import grp
+    import pwd
+
+    user = os.geteuid()
+    try:
+        entry, its = pwd.getpwuid(user), grp.getgrgid(group)
+    except KeyError:
+        return False
+    alone = its.gr_name == entry.pw_name and set(its.gr_mem) <= {its.gr_name}
+    return user != 0 and entry.pw_gid == group and alone
+
+
+def all_can_read(path: Path) -> bool:
+    """Whether every user of this machine can read the file, through all folders on the way.
+
+    Not where it is mounted read-only, as the secrets of Kubernetes, Docker and Podman are: they have mode
+    0644 and lie in a container, where there is no other user. Credentials of systemd lie in a folder of ours.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        real = path.resolve()
+        if not real.stat().st_mode & S_IROTH or os.statvfs(real).f_flag & os.ST_RDONLY:
+            return False
+        return all(folder.stat().st_mode & S_IXOTH for folder in real.parents)
+    except (OSError, RuntimeError):
+        return False

@@ -6,7 +6,7 @@ because its own follows aliases and nesting without a limit and lets a repeated 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -34,7 +34,7 @@ class _Node:
     """One value: a scalar, a list of nodes, or key -> (line of the key, node)."""
 
     line: int
-    value: "str | list[_Node] | dict[str, tuple[int, _Node]] | None"
+    value: "str | list[_Node] | dict[str, tuple[int, _Node]] | None" = field(repr=False)
 
 
 def read_yaml(text: str, name: str, substitute: Callable[[str], str]) -> tuple[Written, dict[Path, Problem]]:

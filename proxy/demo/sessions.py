@@ -7,7 +7,7 @@ query (it would lie in access logs), and of logins that end a session still in u
 import asyncio
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -44,7 +44,7 @@ class Admission:
 
     answer: web.StreamResponse | None = None
     reason: Reason | None = None
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Sessions:

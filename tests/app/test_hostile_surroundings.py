@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.command import CLEAN, command
+from tests.app.command import CLEAN, command, proxy
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -136,3 +136,15 @@ def test_a_fault_of_ours_is_one_sentence_without_the_text_of_the_error(level: st
     assert "Traceback" not in done.stderr
     assert "canary" not in done.stderr.replace('raise ExceptionGroup("canary"', "")
     assert (", in faulty" in done.stderr) == (level == "debug")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+async def test_run_writes_no_core_and_can_still_be_looked_into(tmp_path: Path) -> None:
+    config = CONFIG + "admin: {listen: '127.0.0.1:0'}\n"
+    async with proxy(tmp_path, config) as running:
+        await running.message("started")
+        limits = Path(f"/proc/{running.pid}/limits").read_text(encoding="ascii")
+        owner = Path(f"/proc/{running.pid}/mem").stat().st_uid
+    (core,) = (line.split()[4:6] for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert core == ["0", "0"]
+    assert owner == os.geteuid()  # root's, if PR_SET_DUMPABLE were 0
