@@ -6,12 +6,15 @@ Owners and modes are not looked at on Windows.
 import os
 import select
 import sys
-from errno import EINVAL, EISDIR
+from errno import EINVAL, EISDIR, ELOOP
 from pathlib import Path
-from stat import S_IROTH, S_ISDIR, S_ISREG, S_IWGRP, S_IWOTH, S_IXOTH
+from stat import S_IROTH, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX, S_IWGRP, S_IWOTH, S_IXOTH
 
 PATIENCE = 10.0
 """Seconds that a pipe may be silent: longer, and a reload would hold up every caller."""
+
+MOST_LINKS = 40
+"""As Linux follows."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -127,3 +130,34 @@ def all_can_read(path: Path) -> bool:
         return all(folder.stat().st_mode & S_IXOTH for folder in real.parents)
     except (OSError, RuntimeError):
         return False
+
+
+def open_to_others(directory: Path) -> str | None:
+    """Which part of the way to a directory another user could exchange, in words; None: none.
+
+    As OpenSSH's StrictModes, link by link: each part belongs to us or to root, and nobody else may write it.
+    In a folder with the sticky bit, as /tmp, others cannot rename what is ours, so what follows counts there.
+
+    Raises:
+        OSError: a part is not there.
+    """
+    current, links = Path(directory.anchor), 0
+    parts = ["", *directory.parts[1:]][::-1]
+    while parts:
+        part = parts.pop()
+        step = current.parent if part == ".." else current / part
+        state = step.lstat()
+        if not is_ours(state):
+            return f"{step} belongs to another user (uid {state.st_uid})"
+        if S_ISLNK(state.st_mode):
+            links += 1
+            if links > MOST_LINKS:
+                raise OSError(ELOOP, "Too many levels of symbolic links")
+            target = step.readlink()
+            current = Path(target.anchor) if target.is_absolute() else current
+            parts += (target.parts[1:] if target.is_absolute() else target.parts)[::-1]
+            continue
+        if not state.st_mode & S_ISVTX and (who := other_writers(state)):
+            return f"{step} can be written by {who}"
+        current = step
+    return None
