@@ -15,14 +15,17 @@ from proxy.config.found import problem
 from proxy.config.mistakes import understand
 from proxy.config.model import Config
 from proxy.config.resolve import resolve
-from proxy.config.sources import ListenHost
+from proxy.config.sources import SECRET_FILES, ListenHost
 from proxy.config.strict_yaml import read_yaml
 from proxy.config.variables import parse_env_file, substitute
 from proxy.errors import ConfigError, Problem
+from proxy.files import all_can_read
 
 FILE = "camunda-auth-proxy.yaml"
 SYSTEM_FILE = Path("/etc/camunda-auth-proxy/config.yaml")
 PREFIX = "CAMUNDA_AUTH_PROXY_"
+
+SECRETS = frozenset(filter(None, SECRET_FILES.values()))
 
 _OVERRIDES = {
     f"{PREFIX}LOG_LEVEL": ("log", "level"),
@@ -71,12 +74,35 @@ def load(
     findings.notices.extend(notices)
     listen_host = _listen_host(environ, findings)
     document = understand(written, findings)
+    if env_file is not None:
+        _notice_readable(directory / env_file, f"--env-file {env_file}:", findings)
+    if path is not None and _holds_secret(written):
+        _notice_readable(directory / path, f"{source} holds a secret, and", findings)
     result = resolve(
         document, written, findings, source=source, folder=folder, environ=known, listen_host=listen_host
     )
     if findings.problems:
         raise ConfigError(*findings.problems)
     return result
+
+
+def _notice_readable(path: Path, what: str, findings: Findings) -> None:
+    if all_can_read(path):
+        findings.notice(f"{what} every user of this machine can read it; chmod 600 it")
+
+
+def _holds_secret(written: Written) -> bool:
+    """Whether a secret itself stands in the file, and not a variable or the name of a file."""
+    credentials = written.tree.get("credentials")
+    places: list[tuple[Place, object]] = [(("guard",), written.tree.get("guard"))]
+    if isinstance(credentials, dict):
+        places += [(("credentials", name), section) for name, section in credentials.items()]
+    return any(
+        key in SECRETS and isinstance(section[key], str) and (*place, key) not in written.unexpanded
+        for place, section in places
+        if isinstance(section, dict)
+        for key in section
+    )
 
 
 def _overridden(written: Written, environ: Mapping[str, str]) -> Written:

@@ -10,9 +10,10 @@ from proxy.config import egress
 from proxy.config.credential_document import TlsDocument
 from proxy.config.document import Document
 from proxy.config.files import MISSING, certificate_file_problem, key_file_problem, secret_file_problem
-from proxy.config.findings import Findings, Written
+from proxy.config.findings import Findings, Written, dotted
 from proxy.config.findings import Path as Place
 from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
+from proxy.files import all_can_read
 
 SECRET_FILES = {
     **{f"{key}_file": key for key in ("client_secret", "password", "token", "caller_token")},
@@ -74,6 +75,9 @@ def named_file(name: str, place: Place, sources: Sources, problem_of: Callable[[
             if problem == MISSING and (twin := SECRET_FILES[key]):
                 problem += f"; if that is the secret itself, write {twin} instead of {key}"
         sources.findings.add(place, f"names {shown}, which {problem}")
+    elif str(place[-1]) in SECRET_FILES and all_can_read(path):
+        shown = _shown(name, place, sources)
+        sources.findings.notice(f"{dotted(place)}: every user of this machine can read {shown}; chmod 600 it")
     return path
 
 
