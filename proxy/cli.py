@@ -91,7 +91,7 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
 
     try:
         return serve(read)
-    except (ProxyError, OSError, click.ClickException):
+    except (ProxyError, click.ClickException):
         raise
     except Exception as error:
         if not begun:

@@ -110,6 +110,22 @@ async def test_a_file_whose_name_no_terminal_can_show_is_named(tmp_path: Path) -
     assert out.startswith(r"\udcff.yaml is right.")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed")
+def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    code = f"import os, sys; os.chdir({str(tmp_path / 'gone')!r}); os.rmdir(os.getcwd()); "
+    code += "sys.argv[1:] = ['check']; from proxy.__main__ import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**CLEAN, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "The system refused what this command needs: No such file or directory.\n"
+
+
 FAULTY = """
 from proxy.cli import cli, run
 

@@ -264,10 +264,20 @@ async def test_run_and_reload_tell_no_secret_at_debug(tmp_path: Path) -> None:
     ) as running:
         await running.message("no usable credential")
         path = tmp_path / "camunda-auth-proxy.yaml"
-        for number, entry in enumerate(
-            ("client_secret_file: '${SECRET}'", f"client_secret:{CANARY}", f"client_secret_file: {CANARY}"), 1
-        ):
-            path.write_text(ZEEBE + f"credentials: {{c: {{type: oauth2, client_id: x, {entry}}}}}")
+        oauth2 = f"{ZEEBE}credentials: {{c: {{type: oauth2, client_id: x, %s}}}}"
+        entries = (
+            "client_secret_file: '${SECRET}'",
+            f"client_secret:{CANARY}",
+            f"client_secret_file: {CANARY}",
+        )
+        texts = [
+            '"[key]": 1',
+            f'"{CANARY}": 1',
+            f'a: "\\UFFFFFFFF{CANARY}"',
+            *(oauth2 % entry for entry in entries),
+        ]
+        for number, text in enumerate(texts, 1):
+            path.write_text(text)
             running.signal(signal.SIGHUP)
             await running.until(partial(refusals, running, number))
         assert CANARY not in running.said
