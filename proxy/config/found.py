@@ -13,7 +13,7 @@ from proxy.files import is_ours, other_writers
 REMEDY = "name it with --config if you trust it"
 
 
-def problem(path: Path, state: os.stat_result, *, beside_us: bool) -> str | None:
+def distrust(path: Path, state: os.stat_result, *, beside_us: bool) -> str | None:
     """Why the file is not taken, behind its name; None: it is.
 
     Args:

@@ -11,7 +11,7 @@ from proxy.config.camunda import from_variables
 from proxy.config.files import read_utf8
 from proxy.config.findings import Findings, Written
 from proxy.config.findings import Path as Place
-from proxy.config.found import problem
+from proxy.config.found import distrust
 from proxy.config.mistakes import understand
 from proxy.config.model import Config
 from proxy.config.resolve import resolve
@@ -67,7 +67,7 @@ def load(
         source, folder = str(path), (directory / path).parent
         put = partial(substitute, variables=known)
         whole = directory.absolute() / path
-        distrusted = partial(problem, whole, beside_us=not path.is_absolute()) if found else lambda _: None
+        distrusted = partial(distrust, whole, beside_us=not path.is_absolute()) if found else lambda _: None
         written, problems = read_yaml(read_utf8(whole, source, distrusted), source, put)
     written = _overridden(written, environ)
     findings = Findings(written, problems)

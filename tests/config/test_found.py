@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from proxy.config.found import problem
+from proxy.config.found import distrust
 from proxy.config.load import load
 from proxy.errors import ConfigError
 from tests.config.writing import BEARER, ZEEBE
@@ -191,4 +191,4 @@ def test_what_was_opened_is_judged_and_not_what_lies_there_by_now(tmp_path: Path
     path = written(tmp_path)
     state = path.stat()
     opened = os.stat_result((state.st_mode | stat.S_IWOTH, *state[1:]))
-    assert "can be written by everybody" in (problem(path, opened, beside_us=True) or "")
+    assert "can be written by everybody" in (distrust(path, opened, beside_us=True) or "")
