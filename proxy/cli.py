@@ -4,13 +4,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from proxy import __version__
-from proxy.errors import ConfigError, StartError
+from proxy.errors import ConfigError, ProxyError, StartError
 
 if TYPE_CHECKING:
     from proxy.config.model import Config
@@ -80,7 +81,25 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
     """
     from proxy.commands.serve import serve
 
-    return serve(lambda: _load(config, env_file))
+    begun = False
+
+    def read() -> "Config":
+        nonlocal begun
+        loaded = _load(config, env_file)
+        begun = True
+        return loaded
+
+    try:
+        return serve(read)
+    except (ProxyError, click.ClickException):
+        raise
+    except Exception as error:
+        if not begun:
+            raise
+        from proxy.commands.fault import tell
+
+        tell(error)
+        return FAILED  # and not MUST_CHANGE, so that systemd starts it again
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy check --config camunda-auth-proxy.yaml")
@@ -190,10 +209,18 @@ def _load(config: Path | None, env_file: Path | None) -> "Config":
     return load(config=config, env_file=env_file, environ=os.environ, directory=Path.cwd())
 
 
+def _discard_output() -> None:
+    """What is still to be written to stdout cannot be: at exit, Python would try again and complain."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run() -> int:
     """Run the command line; the exit code."""
     try:
         result = cli.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, so that a full disk is told and no traceback follows
     except click.ClickException as error:
         error.show()
         return MUST_CHANGE
@@ -209,6 +236,15 @@ def run() -> int:
         click.echo(str(error), err=True)
         return MUST_CHANGE
     except BrokenPipeError:
-        sys.stderr.close()
+        _discard_output()
         return FAILED
+    except OSError as error:  # a full disk, a working directory that is gone
+        _discard_output()
+        click.echo(f"The system refused what this command needs: {error.strerror or 'no reason'}.", err=True)
+        return MUST_CHANGE
+    except Exception as error:  # noqa: BLE001 -- no traceback for users, see `fault`
+        from proxy.commands.fault import tell
+
+        tell(error)
+        return MUST_CHANGE
     return result if isinstance(result, int) else DONE

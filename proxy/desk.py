@@ -164,7 +164,7 @@ class CredentialDesk:
         if config.auth_method == "private_key_jwt" and not can_sign():
             raise StartError(
                 f"credentials.{config.name}: auth_method private_key_jwt needs what signs:"
-                " pip install camunda-auth-proxy[jwt]"
+                " pip install 'PyJWT[crypto]'"
             )
         settings = self._settings(config, audience)
         key = ("oauth2", key_of(settings), config.tls, config.http_proxy)

@@ -4,11 +4,14 @@ Nothing secret is logged on purpose. As a second net every finished line, traceb
 secrets that are known when it is written.
 """
 
+import json
 import logging
 import sys
-from collections import deque
+from base64 import b64encode, urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Literal
+from urllib.parse import quote, quote_plus
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -16,11 +19,20 @@ MASK = "***"
 SHORTEST = 4
 """Characters; masking anything shorter would mangle every line, and hide nothing."""
 
+REMEMBERED = 256
+"""Secrets that stay masked after they have been replaced."""
+
+LONGEST_IN_BASE64 = 512
+"""Bytes; nothing writes a longer one so: tokens go as they are."""
+
+SHORTEST_IN_BASE64 = 6
+"""Characters."""
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Redactor:
-    """Masks known secrets, the present ones and those that were known before.
+    """Masks known secrets, the present ones and those that were known before, in every form of `forms`.
 
     Args:
         known: the secrets of this moment; asked for each line.
@@ -28,15 +40,62 @@ class Redactor:
 
     def __init__(self, known: Callable[[], Iterable[str]] = tuple) -> None:
         self.known = known
-        self._earlier: deque[str] = deque(maxlen=256)
+        self._earlier: OrderedDict[str, set[str]] = OrderedDict()
+        self._begin: dict[str, set[str]] = {}
 
     def __call__(self, line: str) -> str:
         for secret in self.known():
             if len(secret) >= SHORTEST and secret not in self._earlier:
-                self._earlier.append(secret)
-        for secret in self._earlier:
-            line = line.replace(secret, MASK)
+                self._remember(secret)
+        # By their first characters, so that many secrets cost no more than few: a line is walked once.
+        places = range(len(line) - SHORTEST + 1)
+        begun = {start for place in places if (start := line[place : place + SHORTEST]) in self._begin}
+        for form in sorted({form for start in begun for form in self._begin[start]}, key=len, reverse=True):
+            line = line.replace(form, MASK)
         return line
+
+    def _remember(self, secret: str) -> None:
+        self._earlier[secret] = forms(secret)
+        if len(self._earlier) > REMEMBERED:
+            self._earlier.popitem(last=False)
+        self._begin = {}
+        for written in self._earlier.values():
+            for form in written:
+                self._begin.setdefault(form[:SHORTEST], set()).add(form)
+
+
+def forms(secret: str) -> set[str]:
+    """How a secret may be written in a line.
+
+    As it is; percent-encoded, as in a form or a URL; in a repr, as text or as bytes; in base64, alone or
+    within other text, as in Basic; and all that within JSON, where a quote and what is not ASCII are escaped.
+    """
+    octets = secret.encode("utf-8", "surrogatepass")
+    plain = {secret, quote(octets, safe=""), quote(octets), quote_plus(octets)}
+    plain |= {repr(secret)[1:-1], repr(octets)[2:-1], *_within_json(secret)}
+    if len(octets) <= LONGEST_IN_BASE64:
+        plain |= _within_base64(octets) | _within_base64(quote_plus(octets).encode("ascii"))
+    found = plain.union(*map(_within_json, plain))
+    return {form for form in found if len(form) >= SHORTEST}
+
+
+def _within_json(text: str) -> set[str]:
+    return {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+
+
+def _within_base64(octets: bytes) -> set[str]:
+    """What base64 makes of them whatever stands before and behind: three ways, by what stands before.
+
+    Only the characters that hold nothing else count; too few of them could stand in any line.
+    """
+    found: set[str] = set()
+    for before in range(3):
+        first, end = -(-before * 8 // 6), (before + len(octets)) * 8 // 6
+        for encode in (b64encode, urlsafe_b64encode):
+            form = encode(b"\0" * before + octets).decode("ascii")[first:end]
+            if len(form) >= SHORTEST_IN_BASE64:
+                found.add(form)
+    return found
 
 
 class ForPeople(logging.Formatter):

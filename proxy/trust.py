@@ -7,6 +7,10 @@ from pathlib import Path
 
 from proxy.config.model import Tls
 from proxy.errors import StartError
+from proxy.files import read_regular
+
+LARGEST = 1 << 20
+"""Bytes of a PEM file; the CAs of all browsers together have a quarter of that."""
 
 ContextMaker = Callable[[], ssl.SSLContext]
 
@@ -87,8 +91,10 @@ def _signature(path: Path | None) -> tuple[int, ...] | None:
 
 def _context(tls: Tls, setting: str) -> ssl.SSLContext:
     try:
+        if tls.ca_file is not None:
+            _read(tls.ca_file)
         context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file is not None else None)
-    except OSError as error:  # ssl.SSLError is one
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise StartError(
             f"{setting}.tls.ca_file: {tls.ca_file} holds no certificates in PEM form; name another file."
         ) from error
@@ -123,15 +129,27 @@ def _come_as(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: st
                 " the certificate of the key has to come first there."
             ) from error
         raise StartError(f"{where}: {cert_file} or {key_file} is damaged, or too weak to be used.") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise StartError(f"{where}: {cert_file} or {key_file} cannot be read.") from error
 
 
 def _check_pem(path: Path, kind: str, what: str, setting: str) -> None:
     """OpenSSL does not say which of the two files it means."""
     try:
-        octets = path.read_bytes()
-    except OSError as error:
+        octets = _read(path)
+    except (OSError, ValueError) as error:
         raise StartError(f"{setting}: {path} cannot be read; name another file.") from error
     if f"{kind}-----".encode() not in octets:
         raise StartError(f"{setting}: {path} holds no {what} in PEM form; name another file.")
+
+
+def _read(path: Path) -> bytes:
+    """The file, before OpenSSL opens it, which would wait for a pipe's writer for ever.
+
+    Raises:
+        OSError, ValueError: it is no regular file, too large, or cannot be read.
+    """
+    octets, _ = read_regular(path, LARGEST)
+    if len(octets) > LARGEST:
+        raise ValueError("too large")
+    return octets

@@ -1,17 +1,22 @@
 """TLS contexts out of files: what is said of bad ones, and what becomes of files that change."""
 
 import logging
+import os
 import ssl
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import trustme
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     load_pem_private_key,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proxy.config.model import Tls
 from proxy.errors import StartError
@@ -131,3 +136,53 @@ def test_a_renewed_authority_is_trusted_and_the_one_before_is_not(tmp_path: Path
         shown(context(), old)
     trusted.write_text("half of a certi")
     assert shown(context(), new) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_or_a_device_is_not_opened_and_holds_nothing_up(
+    tmp_path: Path, ours: tuple[Path, Path]
+) -> None:
+    """OpenSSL would wait for a pipe's writer, and the event loop with it."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        for tls in (
+            Tls(ca_file=path),
+            Tls(cert_file=path, key_file=ours[1]),
+            Tls(cert_file=ours[0], key_file=path),
+        ):
+            with pytest.raises(StartError, match="name another file"):
+                Trust().context(tls, "x")
+    changing = tmp_path / "ca.pem"
+    changing.write_bytes(ours[0].read_bytes())
+    context = Trust().context(Tls(ca_file=changing), "x")
+    before = context()
+    changing.unlink()
+    os.mkfifo(changing)
+    assert context() is before
+
+
+SIGNED = trustme.CA().issue_cert("me")
+CHAIN, KEY = SIGNED.cert_chain_pems[0].bytes(), SIGNED.private_key_pem.bytes()
+
+
+def changed(original: bytes) -> st.SearchStrategy[bytes]:
+    """A piece of it is another, or missing."""
+    place = st.integers(0, len(original))
+    return st.builds(
+        lambda at, end, piece: original[: min(at, end)] + piece + original[max(at, end) :],
+        place,
+        place | place.map(lambda _: 0),
+        st.binary(max_size=8) | st.sampled_from([b"\n-----END CERTIFICATE-----", b"\0", "\u00e4".encode()]),
+    )
+
+
+@settings(deadline=None)
+@given(changed(CHAIN), changed(KEY), changed(CHAIN))
+def test_any_files_make_a_context_or_an_error_of_ours(cert: bytes, key: bytes, ca: bytes) -> None:
+    with TemporaryDirectory() as name:
+        files = [Path(name, part) for part in ("cert", "key", "ca")]
+        for file, content in zip(files, (cert, key, ca), strict=True):
+            file.write_bytes(content)
+        for tls in (Tls(cert_file=files[0], key_file=files[1]), Tls(ca_file=files[2])):
+            with suppress(StartError):
+                assert Trust().context(tls, "x")().verify_mode is ssl.CERT_REQUIRED

@@ -12,7 +12,7 @@ MODULES = {
     ".".join(("proxy", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in ROOT.rglob("*.py")
 }
-GROUND = {"proxy", "proxy.errors", "proxy.clock", "proxy.histogram"}
+GROUND = {"proxy", "proxy.errors", "proxy.clock", "proxy.histogram", "proxy.files"}
 MAY_IMPORT = {
     "proxy.config": {"proxy.config"},
     "proxy.credentials": {"proxy.credentials"},

@@ -5,6 +5,7 @@ clients and c8ctl (8.2 to 8.10). Each adds the API's own path (`/v2`, `/v1`, `/a
 """
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -30,6 +31,8 @@ FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "json": lambda found: json.dumps(dict(found), indent=2),
 }
 _PATIENCE = 2.0
+_LARGEST = 1 << 20
+_PORT = re.compile(r":([0-9]{1,5})\Z")
 
 
 def show(config: "Config", form: str) -> int:
@@ -112,13 +115,14 @@ def ports(admin: "Listen") -> dict[str, int]:
     try:
         connection.request("GET", "/status.json")
         with connection.getresponse() as answer:
-            status = json.loads(answer.read())
-        return {
-            upstream["name"]: int(upstream["listen"][0].rpartition(":")[2])
+            status = json.loads(answer.read(_LARGEST))
+        found = {
+            upstream["name"]: match[1]
             for upstream in status["upstreams"]
-            if ":" in upstream["listen"][0]
+            if (match := _PORT.search(upstream["listen"][0]))
         }
-    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        return {name: int(port) for name, port in found.items() if 0 < int(port) < 65536}
+    except (OSError, HTTPException, ValueError, LookupError, TypeError, RecursionError):
         raise StartError(
             f"A listener has port 0, and no proxy answers at http://{host}:{admin.port} to say which port "
             "it took: start it first, or write the port."

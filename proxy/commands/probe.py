@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from proxy.clock import Clock
 
 DEFAULT = "127.0.0.1:19090"
+PIECES = 16
+"""Reads, each with a time-out of its own: our answer comes in one or two, another program's may never end."""
+
+LONGEST = 16384
+"""Bytes of an answer that are shown."""
 
 
 def address(given: "str | None") -> "tuple[str, int]":
@@ -24,8 +29,9 @@ def address(given: "str | None") -> "tuple[str, int]":
     """
     text = given or os.environ.get("CAMUNDA_AUTH_PROXY_ADMIN_LISTEN") or DEFAULT
     host, _, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    right = port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536
+    if not right or not host.isascii() or not host.isprintable() or set(host) & set(" /[]"):
         raise ValueError(f"{text!r} is not an address: write HOST:PORT, as in {DEFAULT}")
     return {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104
 
@@ -37,14 +43,24 @@ def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
             connection.settimeout(timeout)
             connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             octets = b""
-            while len(octets) < 65536 and (piece := connection.recv(65536)):
+            for _ in range(PIECES):
+                if not (piece := connection.recv(65536)):
+                    break
                 octets += piece
+    except UnicodeError:  # a label of more than 63 characters, or an empty one
+        return False, f"no proxy answers on port {where[1]}: that is no host name"
     except OSError as error:
         return False, f"no proxy answers on port {where[1]}: {error.strerror or 'no answer in time'}"
     if octets.startswith(b"HTTP/1.1 200 "):
         return True, "ready"
-    body = octets.partition(b"\r\n\r\n")[2].decode("utf-8", "replace")
-    return False, f"not ready: {body.strip() or 'the answer makes no sense'}"
+    body = octets.partition(b"\r\n\r\n")[2]
+    return False, f"not ready: {_shown(body) or 'the answer makes no sense'}"
+
+
+def _shown(body: bytes) -> str:
+    """What a terminal may be shown of an answer: another program may have taken the port."""
+    text = " ".join(body[:LONGEST].decode("utf-8", "replace").split())
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def health(arguments: "list[str]") -> int:

@@ -37,10 +37,20 @@ def serve(read: "Callable[[], Config]") -> int:
         ConfigError: it cannot be used.
         StartError: a port is taken, or a file makes no sense.
     """
+    _dump_no_core()
     config = read()
     redact = log.Redactor()
     log.set_up(config.log.level, config.log.format, redact)
     return run_loop(_serve(config, read, redact))
+
+
+def _dump_no_core() -> None:
+    """A core would hold every token and secret. Debuggers and profilers can still attach."""
+    if sys.platform != "win32":
+        import resource
+
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Redactor) -> int:

@@ -54,7 +54,7 @@ class OAuth2Document(WithSecret):
     """OAuth 2.0 client credentials: a token that is refreshed ahead of its expiry."""
 
     type: Literal["oauth2"]
-    token_url: TokenUrl | None = None
+    token_url: TokenUrl | None = Field(default=None, repr=False)
     """The token endpoint. Camunda SaaS's is the default only where every upstream is on SaaS."""
     issuer_url: IssuerUrl | None = None
     """Instead of `token_url`: the issuer, whose OpenID Connect discovery document names the endpoint."""

@@ -1,5 +1,6 @@
 """What was written, where each part of it stands, and what is wrong with it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -7,6 +8,13 @@ from difflib import get_close_matches
 from proxy.errors import Problem
 
 Path = tuple[str | int, ...]
+
+MASK = "***"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Of an upstream or a credential."""
+
+_KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}")
+"""What looks like a key: no known one has digits. Without its space, `client_secret:hunter2` is a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +24,12 @@ class Written:
     Attributes:
         tree: mappings, lists, texts and None; every scalar is still its own text.
         origins: by path: the line in the file, from 1, or the name of the variable it came from.
+        unexpanded: by path, where a variable was put in: the text with `${NAME}` in it.
     """
 
     tree: dict[str, object] = field(repr=False)
-    origins: dict[Path, int | str]
+    origins: dict[Path, int | str] = field(repr=False)
+    unexpanded: dict[Path, str] = field(default_factory=dict, repr=False)
 
     def origin(self, path: Path) -> int | str | None:
         """Of the path itself, else of the nearest part above it that has one."""
@@ -33,6 +43,11 @@ class Written:
         origin = self.origins.get(path)
         return f"line {origin}" if isinstance(origin, int) else origin
 
+    def variable(self, path: Path) -> str | None:
+        """How to show a value that came out of a variable: `${NAME}`; None: it did not."""
+        origin = self.origins.get(path)
+        return f"${{{origin}}}" if isinstance(origin, str) else self.unexpanded.get(path)
+
 
 class Findings:
     """Collects problems and notices; the first problem of a path stands, the later ones follow from it."""
@@ -42,13 +57,13 @@ class Findings:
         self._problems = dict(problems)
         self.notices: list[str] = []
 
-    def add(self, path: Path, message: str) -> None:
-        """Something is wrong at `path`."""
+    def add(self, path: Path, message: str, *, masked: bool = False) -> None:
+        """Something is wrong at `path`, whose last part is not to be shown if it is masked."""
         origin = self._written.origin(path)
         if isinstance(origin, str):
             problem = Problem(origin, message)
         else:
-            problem = Problem(dotted(path), message, origin)
+            problem = Problem(dotted((*path[:-1], MASK) if masked else path), message, origin)
         self._problems.setdefault(path, problem)
 
     def notice(self, sentence: str) -> None:
@@ -63,11 +78,25 @@ class Findings:
 
 
 def dotted(path: Path) -> str:
-    """`credentials.saas.client_id`; a place in a list as `[0]`."""
+    """`credentials.saas.client_id`; a place in a list as `[0]`; `***` for what does not look like a key."""
     text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    for depth, part in enumerate(path):
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            named = depth == 1 and path[0] in {"upstreams", "credentials"}
+            shown = part if part == MASK or looks_like_a_key(part, name=named) else MASK
+            text += f".{shown}" if text else shown
     return text
+
+
+def looks_like_a_key(text: str, *, name: bool = False) -> bool:
+    """Whether a key can be shown, or may be a secret that stands where a key belongs.
+
+    Args:
+        name: it is the name of an upstream or a credential.
+    """
+    return (NAME if name else _KEY).fullmatch(text) is not None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -98,9 +98,9 @@ _DURATION = r"^[0-9]{1,9}(\.[0-9]{1,9})?\s?[smh]?$"
 _PORT = r"[0-9]{1,5}$"
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Label = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9-]{1,63}$"), _schema("string", "number", text="^[A-Za-z0-9-]{1,63}$")
-]
+_LABEL = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+Label = Annotated[str, Field(pattern=_LABEL), _schema("string", "number", text=_LABEL)]
+"""A label of a host name (RFC 1123 section 2.1)."""
 AnyText = Annotated[str, AfterValidator(_printable), _schema(*_SCALAR)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), _schema(*_SCALAR, minLength=1)]
 OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none), _schema(*_SCALAR, "null")]

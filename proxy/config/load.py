@@ -11,17 +11,21 @@ from proxy.config.camunda import from_variables
 from proxy.config.files import read_utf8
 from proxy.config.findings import Findings, Written
 from proxy.config.findings import Path as Place
+from proxy.config.found import distrust
 from proxy.config.mistakes import understand
 from proxy.config.model import Config
 from proxy.config.resolve import resolve
-from proxy.config.sources import ListenHost
+from proxy.config.sources import SECRET_FILES, ListenHost
 from proxy.config.strict_yaml import read_yaml
 from proxy.config.variables import parse_env_file, substitute
 from proxy.errors import ConfigError, Problem
+from proxy.files import all_can_read
 
 FILE = "camunda-auth-proxy.yaml"
 SYSTEM_FILE = Path("/etc/camunda-auth-proxy/config.yaml")
 PREFIX = "CAMUNDA_AUTH_PROXY_"
+
+SECRETS = frozenset(filter(None, SECRET_FILES.values()))
 
 _OVERRIDES = {
     f"{PREFIX}LOG_LEVEL": ("log", "level"),
@@ -50,7 +54,10 @@ def load(
     if env_file is not None:
         variables = parse_env_file(read_utf8(directory / env_file, str(env_file)), str(env_file))
     known = {**variables, **environ}
-    path = _find(config, environ, directory)
+    path = _named(config, environ)
+    found = path is None
+    if path is None:
+        path = _find(environ, directory)
     problems: dict[Place, Problem] = {}
     notices: tuple[str, ...] = ()
     if path is None:
@@ -59,18 +66,43 @@ def load(
     else:
         source, folder = str(path), (directory / path).parent
         put = partial(substitute, variables=known)
-        written, problems = read_yaml(read_utf8(directory / path, source), source, put)
+        whole = directory.absolute() / path
+        distrusted = partial(distrust, whole, beside_us=not path.is_absolute()) if found else lambda _: None
+        written, problems = read_yaml(read_utf8(whole, source, distrusted), source, put)
     written = _overridden(written, environ)
     findings = Findings(written, problems)
     findings.notices.extend(notices)
     listen_host = _listen_host(environ, findings)
     document = understand(written, findings)
+    if env_file is not None:
+        _notice_readable(directory / env_file, f"--env-file {env_file}:", findings)
+    if path is not None and _holds_secret(written):
+        _notice_readable(directory / path, f"{source} holds a secret, and", findings)
     result = resolve(
         document, written, findings, source=source, folder=folder, environ=known, listen_host=listen_host
     )
     if findings.problems:
         raise ConfigError(*findings.problems)
     return result
+
+
+def _notice_readable(path: Path, what: str, findings: Findings) -> None:
+    if all_can_read(path):
+        findings.notice(f"{what} every user of this machine can read it; chmod 600 it")
+
+
+def _holds_secret(written: Written) -> bool:
+    """Whether a secret itself stands in the file, and not a variable or the name of a file."""
+    credentials = written.tree.get("credentials")
+    places: list[tuple[Place, object]] = [(("guard",), written.tree.get("guard"))]
+    if isinstance(credentials, dict):
+        places += [(("credentials", name), section) for name, section in credentials.items()]
+    return any(
+        key in SECRETS and isinstance(section[key], str) and (*place, key) not in written.unexpanded
+        for place, section in places
+        if isinstance(section, dict)
+        for key in section
+    )
 
 
 def _overridden(written: Written, environ: Mapping[str, str]) -> Written:
@@ -84,7 +116,7 @@ def _overridden(written: Written, environ: Mapping[str, str]) -> Written:
         if isinstance(keys := tree[section], dict):
             keys[key] = environ[name]
             origins[section, key] = name
-    return Written(tree, origins)
+    return Written(tree, origins, written.unexpanded)
 
 
 def _listen_host(environ: Mapping[str, str], findings: Findings) -> ListenHost | None:
@@ -97,12 +129,14 @@ def _listen_host(environ: Mapping[str, str], findings: Findings) -> ListenHost |
         return None
 
 
-def _find(config: Path | None, environ: Mapping[str, str], directory: Path) -> Path | None:
-    """The first that is named, or there; None: none is. A relative one is below `directory`."""
-    if config is not None:
-        return config
-    if named := environ.get(f"{PREFIX}CONFIG"):
+def _named(config: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if config is None and (named := environ.get(f"{PREFIX}CONFIG")):
         return Path(named)
+    return config
+
+
+def _find(environ: Mapping[str, str], directory: Path) -> Path | None:
+    """The first that is there; None: none is. A relative one is below `directory`."""
     home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
     places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
     return next((place for place in places if os.path.lexists(directory / place)), None)

@@ -50,22 +50,30 @@ def understand(written: Written, findings: Findings) -> Document:
     What is wrong is added to `findings`; the result is then good only for finding more.
     """
     tree = deepcopy(written.tree)
+    before: dict[str, Any] | None = None
     while True:
+        if tree == before:  # nothing could be taken away: without this, the loop would never end
+            tree = {}
+        before = deepcopy(tree)
         try:
             return Document.model_validate(tree)
         except ValidationError as error:
             errors = cast("list[dict[str, Any]]", error.errors(include_url=False))
         for one in errors:
-            path = _path(one["loc"])
-            findings.add(*_explain(path, one, written))
+            path = _path(one)
+            place, message = _explain(path, one, written)
+            findings.add(place, message, masked=place == path and _may_be_a_secret(one, path, written))
             _prune(tree, path[:-1] if one["type"] == "missing" else path)
 
 
-def _path(loc: Path) -> Path:
-    """Where in the file: pydantic also says which model it tried, and marks keys."""
+def _path(error: dict[str, Any]) -> Path:
+    """Where in the file: pydantic also says which model it tried, and puts `[key]` behind a key that is
+    wrong. A key may be written so, too."""
+    loc: Path = error["loc"]
     if len(loc) > 2 and loc[0] == "credentials" and loc[2] in CREDENTIALS:
         loc = (*loc[:2], *loc[3:])
-    return loc[:-1] if loc[-1] == "[key]" else loc
+    marked = len(loc) > 1 and loc[-1] == "[key]" and error["type"] != "extra_forbidden"
+    return loc[:-1] if marked and error["input"] == loc[-2] else loc
 
 
 def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path, str]:
@@ -85,6 +93,8 @@ def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path,
             return path, _choice(value, re.findall(r"'([\w-]+)'", error["ctx"]["expected"]))
         case "string_type":
             return path, "is empty" if value is None else "must be a single text, not a list or a mapping"
+    if kind == "string_pattern_mismatch" and path and path[-1] == value:
+        return path, _SENTENCES[kind] + _parted(str(value), path, written)
     return path, _SENTENCES.get(kind, f"is not right ({kind})")
 
 
@@ -92,8 +102,29 @@ def _unknown(path: Path, written: Written) -> str:
     name = str(path[-1])
     if name in NOT_YET:
         return f"{NOT_YET_MESSAGE}; leave it out"
-    model = _model_at(path[:-1], written)
-    return f"is not a known key{nearest(name, model.model_fields) if model else ''}"
+    return f"is not a known key{_parted(name, path, written) or nearest(name, _keys_at(path[:-1], written))}"
+
+
+def _parted(name: str, path: Path, written: Written) -> str:
+    """What to say of `client_secret:hunter2` and `client_secret=hunter2`; empty: it is neither."""
+    found = re.match(r"([^:=]*)([:=])", name)
+    if found is None:
+        return ""
+    what = "a space is missing after the colon" if found[2] == ":" else "a colon and a space, not =, part it"
+    key = f" {found[1]}" if found[1] in _keys_at(path[:-1], written) else ""
+    return f": {what} from its value; write{key or ' KEY'}: VALUE"
+
+
+def _may_be_a_secret(error: dict[str, Any], path: Path, written: Written) -> bool:
+    """Whether an unknown key without a value is not even near a known one: `{type: basic, sesame}`."""
+    if error["type"] != "extra_forbidden" or error["input"] is not None or str(path[-1]) in NOT_YET:
+        return False
+    return not nearest(str(path[-1]), _keys_at(path[:-1], written))
+
+
+def _keys_at(path: Path, written: Written) -> Iterable[str]:
+    model = _model_at(path, written)
+    return model.model_fields if model is not None else ()
 
 
 def _model_at(path: Path, written: Written) -> type[BaseModel] | None:
@@ -120,7 +151,7 @@ def _prune(tree: dict[str, Any], path: Path) -> None:
     place = tree
     for part in path[:-1]:
         below = place.get(cast("str", part))
-        if below is None:
+        if not isinstance(below, dict | list):
             return
         if isinstance(below, list):
             path = (part,)

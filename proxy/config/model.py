@@ -188,7 +188,7 @@ class OAuth2:
     """
 
     name: str
-    token_url: str | None
+    token_url: str | None = field(repr=False)
     issuer_url: str | None
     client_id: str
     client_secret: SecretRef | None

@@ -10,7 +10,7 @@ from proxy.config.credential_document import OAuth2Document
 from proxy.config.credentials import credential
 from proxy.config.document import Document
 from proxy.config.files import caller_token_file_problem
-from proxy.config.findings import Findings, Written, nearest
+from proxy.config.findings import Findings, Written, looks_like_a_key, nearest
 from proxy.config.findings import Path as Place
 from proxy.config.model import Admin, Api, BaseUrl, Config, Guard, Listen, Log, SecretRef, Shutdown, Upstream
 from proxy.config.presets import PRESETS, api_named
@@ -162,16 +162,17 @@ def _listen(name: str, api: Api, sources: Sources) -> Listen | None:
 
 def _credential_name(name: str, sources: Sources) -> str | None:
     written = sources.written.tree.get("credentials")
-    names = list(written) if isinstance(written, dict) else []
+    every = list(written) if isinstance(written, dict) else []
+    names = [each for each in every if looks_like_a_key(each, name=True)]
     chosen = sources.document.upstreams[name].credential
     place = ("upstreams", name, "credential")
-    if chosen is None and len(names) == 1:
-        return str(names[0])
-    if not names:
+    if chosen is None and len(every) == 1:
+        return str(every[0])
+    if not every:
         sources.findings.add(("credentials",), "is missing: say how to get a credential, with its type")
     elif chosen is None:
         sources.findings.add(place, f"is missing: there are several credentials: {', '.join(names)}")
-    elif chosen not in names:
+    elif chosen not in every:
         known = ", ".join(names)
         sources.findings.add(place, f"names no credential; there are: {known}{nearest(chosen, names)}")
     else:

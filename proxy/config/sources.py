@@ -1,5 +1,6 @@
 """What every step of `resolve.py` looks at, and the files and proxies that several parts may name."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,18 @@ from typing import Literal
 from proxy.config import egress
 from proxy.config.credential_document import TlsDocument
 from proxy.config.document import Document
-from proxy.config.files import certificate_file_problem, key_file_problem, secret_file_problem
-from proxy.config.findings import Findings, Written
+from proxy.config.files import MISSING, certificate_file_problem, key_file_problem, secret_file_problem
+from proxy.config.findings import Findings, Written, dotted
 from proxy.config.findings import Path as Place
 from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
+from proxy.files import all_can_read
+
+SECRET_FILES = {
+    **{f"{key}_file": key for key in ("client_secret", "password", "token", "caller_token")},
+    "private_key_file": "",
+    "key_file": "",
+}
+"""Keys of files with secrets, and the key that takes the secret itself; empty: none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +69,33 @@ def named_file(name: str, place: Place, sources: Sources, problem_of: Callable[[
     """The file that is written at `place`, absolute."""
     path = sources.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
-        sources.findings.add(place, problem)
+        shown, key = str(path), str(place[-1])
+        if key in SECRET_FILES:
+            shown = _shown(name, place, sources)
+            if problem == MISSING and (twin := SECRET_FILES[key]):
+                problem += f"; if that is the secret itself, write {twin} instead of {key}"
+        sources.findings.add(place, f"names {shown}, which {problem}")
+    elif str(place[-1]) in SECRET_FILES and all_can_read(path):
+        shown = _shown(name, place, sources)
+        sources.findings.notice(f"{dotted(place)}: every user of this machine can read {shown}; chmod 600 it")
     return path
+
+
+def _shown(name: str, place: Place, sources: Sources) -> str:
+    """A secret's file as messages name it; the secret itself may stand there by mistake.
+
+    What came out of a variable is never shown. What is written is shown if it is there, or begins with a
+    folder that is.
+    """
+    variable = sources.written.variable(place)
+    if variable is not None:
+        return variable
+    folder = sources.folder.absolute()
+    path = folder / name
+    start = Path(path.anchor) if Path(name).is_absolute() else folder
+    first, *more = path.relative_to(start).parts or ("",)
+    there = os.path.lexists(path) or (bool(more) and os.path.isdir(start / first))  # noqa: PTH112 -- never raises
+    return str(path) if there else f"a file in {folder}"
 
 
 def tls(document: TlsDocument, owner: Place, sources: Sources) -> Tls:

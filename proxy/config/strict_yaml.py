@@ -6,17 +6,22 @@ because its own follows aliases and nesting without a limit and lets a repeated 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import yaml
 
 from proxy.config.findings import Path, Written, dotted
+from proxy.config.variables import without_defaults
 from proxy.errors import ConfigError, Problem
 
 MAX_OCTETS = 1024 * 1024
 MAX_DEPTH = 16
 MAX_NODES = 10_000  # after aliases are expanded: a few lines can stand for billions
 
+MAX_TEXT = 4 * MAX_OCTETS
+"""Characters of all values together, once aliases and variables are expanded."""
+
+_TOO_MANY = f"stands for more than {MAX_NODES} values"
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _SYNTAX = (
     "is not valid YAML here: look for a missing space after a colon, a tab, uneven indentation, "
@@ -29,7 +34,7 @@ class _Node:
     """One value: a scalar, a list of nodes, or key -> (line of the key, node)."""
 
     line: int
-    value: "str | list[_Node] | dict[str, tuple[int, _Node]] | None"
+    value: "str | list[_Node] | dict[str, tuple[int, _Node]] | None" = field(repr=False)
 
 
 def read_yaml(text: str, name: str, substitute: Callable[[str], str]) -> tuple[Written, dict[Path, Problem]]:
@@ -51,13 +56,16 @@ def read_yaml(text: str, name: str, substitute: Callable[[str], str]) -> tuple[W
         raise ConfigError(Problem(name, _SYNTAX, mark.line + 1 if mark else None)) from None
     except yaml.reader.ReaderError:
         raise ConfigError(Problem(name, "holds a control character, which YAML does not allow")) from None
+    except (ValueError, ArithmeticError, LookupError):
+        # PyYAML's scanner: chr() of an escape beyond U+10FFFF, int() of a version with thousands of digits.
+        raise ConfigError(Problem(name, _SYNTAX, reader.line)) from None
     if root is None or root.value is None:
         raise ConfigError(Problem(name, "is empty; config.example.yaml shows what it may say"))
     if not isinstance(root.value, dict):
         raise ConfigError(Problem(name, "must be a mapping with upstreams and credentials", root.line))
     writer = _Writer(name, substitute)
     tree = writer.mapping(root.value, ())
-    return Written(tree, writer.origins), {**writer.problems, **reader.problems}
+    return Written(tree, writer.origins, writer.unexpanded), {**writer.problems, **reader.problems}
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -71,6 +79,8 @@ class _Reader:
         self._name = name
         self._events = events
         self._anchors: dict[str, _Node] = {}
+        self._nodes = 0
+        self.line: int | None = None
         self.problems: dict[Path, Problem] = {}
 
     def document(self) -> _Node | None:
@@ -84,7 +94,10 @@ class _Reader:
         return root
 
     def _node(self, event: yaml.Event, path: Path, depth: int) -> _Node:
-        line = _line(event)
+        self.line = line = _line(event)
+        self._nodes += 1
+        if self._nodes > MAX_NODES:  # here too: PyYAML takes 10 s for a file of 1 MiB full of commas
+            raise ConfigError(Problem(self._name, _TOO_MANY, line))
         if depth > MAX_DEPTH:
             raise ConfigError(Problem(self._name, f"is nested deeper than {MAX_DEPTH} levels", line))
         if isinstance(event, yaml.AliasEvent):
@@ -135,7 +148,9 @@ class _Writer:
         self._name = name
         self._substitute = substitute
         self._nodes = 0
+        self._text = 0
         self.origins: dict[Path, int | str] = {}
+        self.unexpanded: dict[Path, str] = {}
         self.problems: dict[Path, Problem] = {}
 
     def mapping(self, items: dict[str, tuple[int, _Node]], path: Path) -> dict[str, object]:
@@ -149,7 +164,7 @@ class _Writer:
         for key, line, node in items:
             self._nodes += 1
             if self._nodes > MAX_NODES:
-                raise ConfigError(Problem(self._name, f"stands for more than {MAX_NODES} values", line))
+                raise ConfigError(Problem(self._name, _TOO_MANY, line))
             below = (*path, key)
             self.origins[below] = line
             if isinstance(node.value, dict):
@@ -161,9 +176,16 @@ class _Writer:
                 yield key, None
             else:
                 try:
-                    yield key, self._substitute(node.value)
+                    text = self._substitute(node.value)
                 except ValueError as error:
                     self.problems[below] = Problem(dotted(below), str(error), line)
+                    continue
+                if text != node.value:
+                    self.unexpanded[below] = without_defaults(node.value)
+                self._text += len(text)
+                if self._text > MAX_TEXT:
+                    raise ConfigError(Problem(self._name, "stands for more than 4 MiB of text", line))
+                yield key, text
 
 
 def _line(event: yaml.Event) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from proxy.errors import ConfigError, Problem
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.ASCII)
 _VALUE = re.compile(r"""'([^']*)'\s*(?:#.*)?|"([^"]*)"\s*(?:#.*)?|([^'"].*)?""")
 
@@ -28,12 +29,19 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
         if default is not None:
             return variables.get(name) or default
         if name not in variables:
+            if not _VARIABLE.fullmatch(name):  # it may be part of a password
+                raise ValueError("needs a variable that is not set; set it, or write $${ for a plain ${")
             raise ValueError(
                 f"needs the variable {name}, which is not set; set it or write ${{{name}:-default}}"
             )
         return variables[name]
 
     return _REFERENCE.sub(value, text)
+
+
+def without_defaults(text: str) -> str:
+    """`text` with `${NAME}` for `${NAME:-default}`, since a default may be a secret."""
+    return _REFERENCE.sub(lambda match: f"${{{match[1]}}}" if match[1] else match[0], text)
 
 
 def parse_env_file(text: str, name: str) -> dict[str, str]:

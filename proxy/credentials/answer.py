@@ -5,6 +5,7 @@ What is in it never becomes part of a message.
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from re import compile as pattern
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ LARGEST_ANSWER = 1 << 20
 """Octets of a body that are read, and one more, so that a larger one can be told."""
 
 _SECONDS = pattern(r"[0-9]{1,15}")
+_DATE = pattern(r"[ -~]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,13 @@ class Answer:
         value, date = self.get("retry-after"), self.get("date")
         if value is None:
             return None
-        if _SECONDS.fullmatch(value.strip()):
+        value = value.strip(" \t")  # alone: str.strip() takes 1C to 1F away as well, which float() does not
+        if _SECONDS.fullmatch(value):
             return float(value)
-        until = _unix_time(value)
+        until = unix_time(value)
         if until is None:
             return None
-        sent = _unix_time(date) if date is not None else None
+        sent = unix_time(date) if date is not None else None
         return max(until - (wall if sent is None else sent), 0.0)
 
 
@@ -85,6 +88,21 @@ def strict_json(octets: bytes) -> Any:
     return json.loads(octets.decode(), parse_constant=_refuse, object_pairs_hook=_no_key_twice)
 
 
+def unix_time(date: str) -> float | None:
+    """Seconds since 1970 of an HTTP date (RFC 9110 section 5.6.7); None: it is none.
+
+    A date without a zone is in GMT, as the asctime form always is.
+    """
+    date = date.strip(" \t")
+    if not _DATE.fullmatch(date):
+        return None
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, LookupError):
+        return None
+
+
 def invalid(message: str, wait: float | None = None) -> CredentialUnavailable:
     """For an answer that makes no sense; `wait` in seconds."""
     return CredentialUnavailable(message, outcome="invalid", retry_after=wait)
@@ -104,11 +122,3 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         raise ValueError("a key twice")
     return members
-
-
-def _unix_time(date: str) -> float | None:
-    """Seconds since 1970 of an HTTP date; None: it is none."""
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

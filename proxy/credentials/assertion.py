@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-    from cryptography.x509 import Certificate
 
     PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
@@ -155,25 +154,26 @@ def _algorithm(key: PrivateKey) -> str:
 
 def _thumbprints(pem: str, key: PrivateKey) -> dict[str, str]:
     """RFC 7515 sections 4.1.7 and 4.1.8; Entra ID finds the key by the former alone."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    certificate = _certificate(pem)
-    if certificate.public_key() != key.public_key():
+    octets, public_key = _certificate(pem)
+    if public_key != key.public_key():
         raise invalid("certificate_file is not the certificate of private_key_file")
-    octets = certificate.public_bytes(Encoding.DER)
     return {
         "x5t": _base64url(sha1(octets, usedforsecurity=False).digest()),
         "x5t#S256": _base64url(sha256(octets).digest()),
     }
 
 
-def _certificate(pem: str) -> Certificate:
-    from cryptography.x509 import load_pem_x509_certificate
+def _certificate(pem: str) -> tuple[bytes, object]:
+    """The first certificate in DER, and its public key."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificate
 
     try:
-        return load_pem_x509_certificate(pem.encode())
-    except ValueError:
-        raise invalid("certificate_file holds no certificate in PEM form") from None
+        certificate = load_pem_x509_certificate(pem.encode())
+        return certificate.public_bytes(Encoding.DER), certificate.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion):
+        raise invalid("certificate_file holds no certificate in PEM form that can be read") from None
 
 
 def _base64url(octets: bytes) -> str:

@@ -6,9 +6,9 @@ server alone. Names and values are octets, names of fields in lower case.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 from re import compile as pattern
 
+from proxy.credentials.answer import unix_time
 from proxy.credentials.credential import Credential, Fields
 
 CSRF = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
@@ -113,7 +113,5 @@ def _is_over(attributes: bytes, wall: float) -> bool:
         known[name.strip(b" \t").lower()] = value.strip(b" \t")
     if _SECONDS.fullmatch(age := known.get(b"max-age", b"")):
         return int(age) <= 0
-    try:
-        return parsedate_to_datetime(known[b"expires"].decode("ascii")).timestamp() <= wall
-    except (LookupError, ValueError, TypeError, OverflowError):
-        return False
+    ends = unix_time(known.get(b"expires", b"").decode("latin-1"))
+    return ends is not None and ends <= wall

@@ -17,6 +17,7 @@ ISSUER = "the issuer"
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 _URL = pattern(r"[\x21-\x7e]{1,2048}")
+_AUTHORITY = pattern(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 def token_endpoint(answer: Answer, issuer_url: str, wall: float) -> str:
@@ -65,9 +66,8 @@ def _is_token_url(text: str) -> bool:
         return (
             _URL.fullmatch(text) is not None
             and url.scheme in ("http", "https")
-            and bool(url.hostname)
+            and _AUTHORITY.fullmatch(url.netloc) is not None
             and url.port != 0
-            and "@" not in url.netloc
             and "#" not in text
         )
     except ValueError:

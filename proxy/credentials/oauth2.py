@@ -39,7 +39,7 @@ class OAuth2Settings:
         timeout: seconds for the whole exchange. SaaS delays its answer by 30 s after a wrong secret.
     """
 
-    token_url: str | None
+    token_url: str | None = field(repr=False)  # its query may hold a secret
     client_id: str
     secret: Secret | None
     auth_method: AuthMethod = "client_secret_post"

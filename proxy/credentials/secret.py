@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from stat import S_ISREG
 from typing import ClassVar, NoReturn, Protocol
 
 from proxy.errors import CredentialUnavailable
+from proxy.files import NotRegular, read_regular
 
 LARGEST = 1 << 20
 """Octets; a larger file is no secret."""
@@ -108,24 +108,19 @@ class FileSecret(_Hidden):
             seen = _signature(self._path.stat())
             if seen == self._seen:
                 return
-            octets, self._seen = _read(self._path)
+            octets, state = read_regular(self._path, LARGEST)
+            self._seen = _signature(state)  # of what was read: what is written meanwhile has another one
             text = _without_line_end(octets.decode())
-        except (OSError, UnicodeDecodeError):
+        except NotRegular:
+            self._seen = seen
+            return
+        except (OSError, ValueError):
+            return
+        if len(octets) > LARGEST:
             return
         if len(text) >= self._shortest and text != self._text:
             self._text = text
             self._version += 1
-
-
-def _read(path: Path) -> tuple[bytes, tuple[int, ...]]:
-    """Content and signature of one and the same file, the signature taken first: what is written
-    meanwhile gives it another one."""
-    # O_NONBLOCK: a pipe without a writer would stop the loop.
-    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        state = os.fstat(file.fileno())
-        if not S_ISREG(state.st_mode) or state.st_size > LARGEST:
-            return b"", _signature(state)
-        return file.read(LARGEST), _signature(state)
 
 
 def _signature(state: os.stat_result) -> tuple[int, ...]:

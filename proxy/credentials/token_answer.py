@@ -4,7 +4,7 @@ What is in the answer never becomes part of a message, known error codes apart.
 """
 
 from base64 import urlsafe_b64decode
-from math import isfinite
+from math import inf
 from re import compile as pattern
 
 from proxy.credentials.answer import Answer, invalid, json_object, strict_json
@@ -98,10 +98,8 @@ def _life(expires_in: object) -> float:
     """Seconds, more than 0."""
     if isinstance(expires_in, str) and _NUMBER.fullmatch(expires_in):
         expires_in = float(expires_in)
-    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool):
-        life = float(min(expires_in, LONGEST_LIFE)) if expires_in != float("inf") else 0.0
-        if isfinite(life) and life > 0:
-            return life
+    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 < expires_in < inf:
+        return float(min(expires_in, LONGEST_LIFE))  # first: an int beyond 1e308 is no float
     raise invalid("the token endpoint's expires_in is not a number above zero")
 
 
@@ -111,6 +109,6 @@ def _life_of_jwt(token: str) -> float:
         payload = token.split(".")[1]
         claims = strict_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         life = _life(claims["exp"] - claims["iat"])
-    except (LookupError, TypeError, ValueError, RecursionError, CredentialUnavailable):
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, CredentialUnavailable):
         return USUAL_LIFE
     return life

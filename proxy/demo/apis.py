@@ -28,7 +28,7 @@ class Call:
     """
 
     request: web.BaseRequest
-    body: bytes
+    body: bytes = field(repr=False)
     key: str
     api: "Api"
     world: World

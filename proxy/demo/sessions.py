@@ -8,7 +8,7 @@ and logouts under the proxy's session, however their path is spelled.
 import asyncio
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -45,7 +45,7 @@ class Admission:
 
     answer: web.StreamResponse | None = None
     reason: Reason | None = None
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 class Sessions:

@@ -96,18 +96,20 @@ class RequestHead:
     """
 
     method: bytes
-    target: bytes
+    target: bytes = field(repr=False)
     minor: int
-    fields: list[Field]
-    plain: list[bytes]
-    notable: list[Field]
+    fields: list[Field] = field(repr=False)
+    plain: list[bytes] = field(repr=False)
+    notable: list[Field] = field(repr=False)
     host: bytes
     length: int | None
     chunked: bool
     connection: tuple[bytes, ...]
     keep_alive: bool
     has_body: bool = field(init=False)
-    ready: tuple[bytes, object, bool] = field(default=(b"", None, False), init=False, compare=False)
+    ready: tuple[bytes, object, bool] = field(
+        default=(b"", None, False), init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         self.has_body = self.chunked or bool(self.length)

@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hmac import compare_digest
+from itertools import product
 from typing import Final
 
 from proxy.errors import RequestRefused
@@ -18,6 +19,14 @@ from proxy.gateway.framing import RequestHead
 from proxy.gateway.options import is_preflight, readable_by
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+NOT_PASSED: Final = frozenset(
+    bytes(letters)
+    for method in (b"CONNECT", b"TRACE", b"TRACK")
+    for letters in product(*zip(method, method.lower(), strict=True))
+)
+"""In every case: methods are case-sensitive (RFC 9110 section 9.1), and yet there are servers that fold it.
+TRACK is what IIS called TRACE."""
+
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%-]{1,255})(?::[0-9]{0,5})?")
 _OWN_SITES: Final[tuple[list[bytes], ...]] = ([], [b"same-origin"], [b"none"])
 _ALL_SITES: Final = (*_OWN_SITES, [b"same-site"], [b"cross-site"])
@@ -59,7 +68,7 @@ class Guard:
                 "wrong_host",
                 f"This port does not answer to the host name that was asked for; {self.where} adds names.",
             )
-        if len(head.notable) > 1 or head.method in (b"CONNECT", b"TRACE"):
+        if len(head.notable) > 1 or head.method in NOT_PASSED:
             _check_method(head)
             if self.browsers:
                 return self._check_page(head)
@@ -146,9 +155,9 @@ def _shown(name: bytes, value: bytes) -> bytes:
 
 
 def _check_method(head: RequestHead) -> None:
-    if head.method in (b"CONNECT", b"TRACE"):
+    if head.method in NOT_PASSED:
         # TRACE would show the credential to the caller, RFC 9110 section 9.3.8
-        raise RequestRefused("not_allowed", "CONNECT and TRACE do not pass here.", status=405)
+        raise RequestRefused("not_allowed", "CONNECT, TRACE and TRACK do not pass here.", status=405)
     if b"upgrade" in head.connection:
         protocols = [value.lower() for name, value in head.notable if name == b"upgrade"]
         if head.has_body or protocols != [b"h2c"]:  # h2c is an offer that may be left unanswered

@@ -57,6 +57,9 @@ class Asked(NamedTuple):
     authority: bytes
     cookies: bytes
 
+    def __repr__(self) -> str:
+        return "Asked(***)"
+
 
 def judge(status: int, fields: list[Field], asked: Asked | None = None, body: bytes = b"") -> Verdict:
     """What an answer says of the credential, by the table above.

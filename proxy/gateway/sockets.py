@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from proxy.errors import StartError
+from proxy.files import open_to_others
 
 SPARE_FILES = 64
 """Open files for all but callers and their upstream connections: listeners, token fetches, secrets, logs, and
@@ -211,6 +212,11 @@ def _check_directory(directory: Path, setting: str) -> None:
         raise StartError(
             f"{setting}: others may write in {directory} and could take the socket's place; "
             "choose another path, or chmod 700 it."
+        )
+    if (part := open_to_others(directory)) is not None:
+        raise StartError(
+            f"{setting}: {part}, on the way to the socket, and so others could take its place; "
+            "choose another path."
         )
 
 

@@ -190,7 +190,7 @@ async def test_what_signs_is_asked_for_where_it_is_missing(tmp_path: Path, pki: 
         "run", "--config", str(tmp_path / "config.json"), environ={"PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
     )
     assert code == 2, err
-    assert "pip install camunda-auth-proxy[jwt]" in err
+    assert "pip install 'PyJWT[crypto]'" in err
 
 
 async def test_a_key_of_another_certificate_is_told_before_the_start(

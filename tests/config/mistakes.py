@@ -66,7 +66,7 @@ MISTAKES = [
     ),
     (BEARER + "upstreams: {gateway: {listen: 1}}", "upstreams.gateway.url", "must say url and listen"),
     (BEARER + "upstreams: {gateway: {url: 'http://x'}}", "upstreams.gateway.listen", "write the port"),
-    (BEARER + "upstreams: {'a b': {url: 'http://x', listen: 1}}", "upstreams.a b", "letters, digits"),
+    (BEARER + "upstreams: {'a b': {url: 'http://x', listen: 1}}", "upstreams.***", "letters, digits"),
     (BEARER + "upstreams: {}", "upstreams", "at least one API"),
     (BEARER, "upstreams", "at least one API"),
     (ZEEBE, "credentials", "say how to get a credential"),

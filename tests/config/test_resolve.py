@@ -141,15 +141,13 @@ def test_no_model_shows_a_secret() -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (None, "does not exist"),
         (b"", "is empty"),
         (b"\r\n", "is empty"),
         (b"x" * 70_000, "is larger than 64KiB"),
     ],
 )
-def test_a_secret_file_must_hold_a_secret_at_start(tmp_path: Path, content: bytes | None, why: str) -> None:
-    if content is not None:
-        (tmp_path / "token").write_bytes(content)
+def test_a_secret_file_must_hold_a_secret_at_start(tmp_path: Path, content: bytes, why: str) -> None:
+    (tmp_path / "token").write_bytes(content)
     assert refused(tmp_path, ZEEBE + "credentials: {c: {type: bearer, token_file: token}}") == [
         f"credentials.c.token_file (line 3): names {tmp_path / 'token'}, which {why}"
     ]

@@ -1,7 +1,7 @@
 """The pace of fetches: a table for each sentence of the reference, and the floor as a law."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import pytest
@@ -51,6 +51,14 @@ def test_failures_double_the_reach_of_the_dice_up_to_30_seconds() -> None:
         state = schedule.failed(state, PACE, 1000.0, "unavailable", None, 0.999999)
         delays.append(round(due_at(state, PACE) - 1000.0, 2))
     assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_back_off_has_an_end_however_many_attempts_have_failed() -> None:
+    """2.0 ** 1024 raises OverflowError: some hours of an outage, and the loop would die."""
+    often = replace(NEW, failures=1_000_000, refusals=1_000_000)
+    failed = schedule.failed(often, PACE, 1000.0, "unavailable", None, 0.999999)
+    assert due_at(failed, PACE) == pytest.approx(1030.0)
+    assert due_at(schedule.refused(often, PACE, 1000.0, None), PACE) == 1300.0
 
 
 def test_jitter_is_full_but_keeps_the_floor() -> None:

@@ -109,9 +109,16 @@ def test_an_origin_is_compared_with_the_host_that_was_asked_for() -> None:
     assert refusal(asked((b"origin", b"http://localhost"), host=b"localhost:19080")) == ("cross_site", None)
 
 
-@pytest.mark.parametrize("method", [b"CONNECT", b"TRACE"])
+@pytest.mark.parametrize(
+    "method", [b"CONNECT", b"TRACE", b"trace", b"Trace", b"tRACE", b"connect", b"TRACK", b"track"]
+)
 def test_connect_and_trace_do_not_pass(method: bytes) -> None:
     assert refusal(asked(method=method)) == ("not_allowed", 405)
+
+
+@pytest.mark.parametrize("method", [b"TRACER", b"TRAC", b"CONNECTS", b"get", b"TRACKS"])
+def test_other_methods_pass_as_they_are_spelled(method: bytes) -> None:
+    assert refusal(asked(method=method)) is None
 
 
 UPGRADES: list[tuple[list[Field], bool]] = [

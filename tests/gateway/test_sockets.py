@@ -169,6 +169,67 @@ def test_another_users_directory_and_socket_are_refused(path: Path) -> None:
         bind_unix(str(path), SETTING)
 
 
+@pytest.mark.parametrize(("mode", "who"), [(0o777, "everybody"), (0o757, "everybody")])
+def test_each_folder_on_the_way_is_looked_at(path: Path, mode: int, who: str) -> None:
+    deep = path.parent / "a" / "b"
+    deep.mkdir(parents=True, mode=0o755)
+    deep.parent.chmod(mode)
+    with pytest.raises(StartError, match=f"{deep.parent} can be written by {who}, on the way"):
+        bind_unix(str(deep / "s"), SETTING)
+
+
+def test_in_a_sticky_folder_a_private_one_is_good(path: Path) -> None:
+    """/tmp/mine/s; /tmp/s itself is not."""
+    private = path.parent / "tmp" / "mine"
+    private.mkdir(parents=True)
+    private.chmod(0o700)
+    private.parent.chmod(0o1777)
+    bind_unix(str(private / "s"), SETTING).close()
+    with pytest.raises(StartError, match="others may write in"):
+        bind_unix(str(private.parent / "s"), SETTING)
+
+
+def test_a_link_of_our_own_on_the_way_is_followed_and_what_is_behind_it_looked_at(path: Path) -> None:
+    (path.parent / "open" / "deep").mkdir(parents=True, mode=0o755)
+    (path.parent / "open" / "deep").chmod(0o700)
+    for target in ("open/deep", str(path.parent / "open" / "deep"), "./open/../open/deep"):
+        (path.parent / "open").chmod(0o755)
+        (path.parent / "link").symlink_to(target)
+        bind_unix(str(path.parent / "link" / "s"), SETTING).close()
+        (path.parent / "open").chmod(0o777)
+        with pytest.raises(StartError, match="open can be written by everybody, on the way"):
+            bind_unix(str(path.parent / "link" / "s"), SETTING)
+        (path.parent / "link").unlink()
+
+
+def test_links_that_lead_in_a_circle_are_told(path: Path) -> None:
+    (path.parent / "one").symlink_to("two")
+    (path.parent / "two").symlink_to("one")
+    with pytest.raises(StartError, match="Too many levels of symbolic links"):
+        bind_unix(str(path.parent / "one" / "s"), SETTING)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+@pytest.mark.parametrize("theirs", ["a", "a/b", "link"])
+def test_another_users_part_of_the_way_is_refused(path: Path, theirs: str) -> None:
+    deep = path.parent / "a" / "b" / "c"
+    deep.mkdir(parents=True, mode=0o755)
+    (path.parent / "link").symlink_to("a/b")
+    os.chown(path.parent / theirs, 1, 1, follow_symlinks=False)
+    with pytest.raises(StartError, match=rf"{theirs} belongs to another user \(uid 1\), on the way"):
+        bind_unix(str(path.parent / "link" / "c" / "s"), SETTING)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_what_a_group_can_write_on_the_way_is_refused(path: Path) -> None:
+    deep = path.parent / "a" / "b"
+    deep.mkdir(parents=True, mode=0o755)
+    os.chown(deep.parent, 0, 1)
+    deep.parent.chmod(0o775)
+    with pytest.raises(StartError, match=r"a can be written by its group \(gid 1\), on the way"):
+        bind_unix(str(deep / "s"), SETTING)
+
+
 def test_there_is_room_for_half_of_the_files_that_may_be_open() -> None:
     code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (128, 128));"
     code += "from proxy.gateway.sockets import room_for_callers as room; print(room())"
