@@ -22,6 +22,7 @@ from proxy.desk import CredentialDesk
 from proxy.errors import CredentialError, StartError
 from proxy.gateway.caller import ConnectionLimit
 from proxy.gateway.guard import Guard
+from proxy.gateway.share import Share
 from proxy.gateway.sockets import Bound, room_for_callers
 from proxy.ports import LOOK, Ports
 from proxy.trust import Trust
@@ -71,8 +72,9 @@ class Proxy:
         self._keepers = Keepers(tasks)
         self._desk = CredentialDesk(clock, self._trust, self._keepers)
         self._admin = Admin(self.state, clock, __version__)
-        self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS))
-        self._ports = Ports(clock, ConnectionLimit(room_for_callers()))
+        self._share = Share(asyncio.get_running_loop())
+        self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
+        self._ports = Ports(clock, ConnectionLimit(room_for_callers()), self._share)
         self._names: dict[str, Name] = {}
         self._leaving: list[Served] = []
         self._seeing_off: set[asyncio.Task[None]] = set()
@@ -190,7 +192,7 @@ class Proxy:
             if served.plan == plan:
                 return served
         name = plan.upstream.name
-        return serve(plan, bound[_setting(plan.upstream)], self._names[name].tally, self._clock)
+        return serve(plan, bound[_setting(plan.upstream)], self._names[name].tally, self._clock, self._share)
 
     def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
         task = self._tasks.create_task(_seen_off(leaving))

@@ -10,6 +10,7 @@ from proxy.config.model import Listen
 from proxy.errors import StartError
 from proxy.gateway.caller import ConnectionLimit, Service
 from proxy.gateway.listener import Listener
+from proxy.gateway.share import Share
 from proxy.gateway.sockets import Bound, HeldSocket, bind, bind_unix
 
 log = logging.getLogger("proxy")
@@ -42,9 +43,12 @@ class Ports:
         limit: of callers; None: there is none.
     """
 
-    def __init__(self, clock: Clock, limit: ConnectionLimit | None = None) -> None:
+    def __init__(
+        self, clock: Clock, limit: ConnectionLimit | None = None, share: Share | None = None
+    ) -> None:
         self._clock = clock
         self._limit = limit
+        self._share = share
         self._open: dict[str | Listen, Port] = {}
         self._idle: list[Port] = []
         self._leaving: list[Port] = []
@@ -105,7 +109,7 @@ class Ports:
             place, service = _place(setting, listen), services[setting]
             port = before.pop(place, None)
             if port is None:
-                port = Port(taken[setting], Listener(service, self._clock, self._limit))
+                port = Port(taken[setting], Listener(service, self._clock, self._limit, self._share))
                 self._idle.append(port)
             port.listener.service = service
             self._open[place] = port

@@ -15,6 +15,7 @@ from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.pool import Pool, Timeouts
+from proxy.gateway.share import Share
 from proxy.gateway.sockets import Bound
 from proxy.gateway.tally import Tally
 from proxy.trust import Trust
@@ -128,7 +129,7 @@ def plan(
     )
 
 
-def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock) -> Served:
+def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock, share: Share) -> Served:
     """What serves an upstream by that plan, once its port is given the forwarder."""
     upstream = plan.upstream
     timeouts = Timeouts(
@@ -137,7 +138,7 @@ def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock) -> Served:
         upstream.idle_timeout,
         min(upstream.caller_timeout, upstream.idle_timeout),
     )
-    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally)
+    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally, share)
     forwarder = Forwarder(
         plan.rules,
         plan.address,

@@ -16,8 +16,9 @@ from typing import Final, Protocol, cast
 from proxy.clock import Clock, pause
 from proxy.errors import RequestRefused
 from proxy.gateway.exchange import Exchange
-from proxy.gateway.framing import RequestHead, RequestReader
+from proxy.gateway.framing import MAX_STEPS, RequestHead, RequestReader
 from proxy.gateway.relay import Relay
+from proxy.gateway.share import Share
 from proxy.gateway.upload import Upload
 
 HEAD_TIME: Final = 15.0
@@ -180,6 +181,7 @@ class Port(Protocol):
     service: Service
     clock: Clock
     limit: ConnectionLimit
+    share: Share
     taps: "set[Tap]"
 
 
@@ -296,7 +298,10 @@ class Tap(asyncio.Protocol):
         if self._resting:
             self.transport.pause_reading()
         elif self._uploading is not None:
-            self._read_body(self._uploading)
+            if self._reader.interrupted and self._port.share.left <= 0:
+                self._rest()
+            else:
+                self._read_body(self._uploading)
         elif self.call is None and not self._paused:
             self._read_head()
         else:
@@ -422,6 +427,7 @@ class Tap(asyncio.Protocol):
         if ended:
             self._uploading = None
         elif self._reader.interrupted:
+            self._port.share.spend(MAX_STEPS // 3)
             self._rest()
         upload.feed(octets, last=ended)  # without bytes too: a trailer that drips is no silence
         if upload.waiting:
@@ -438,7 +444,7 @@ class Tap(asyncio.Protocol):
         """Let the other connections have their turn: libuv would read a ready stream 32 times in one."""
         self._resting = True
         self.transport.pause_reading()
-        self._loop.call_soon(self._rested)
+        self._port.share.later(self._rested)
 
     def _rested(self) -> None:
         self._resting = False

@@ -27,6 +27,9 @@ SLICE: Final = 16 * 1024
 MAX_PIECES: Final = 512
 """Pieces of a body after which the rest of a read waits for the next turn of the event loop."""
 
+FEW_PIECES: Final = 16
+"""So many in one read are not counted."""
+
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -229,6 +232,9 @@ class Exchange(asyncio.Protocol):
         if self._rest:  # reading was resumed by others, before its turn
             self._rest += data
             return
+        if self._pieces > FEW_PIECES and self._pool.share.left <= 0:
+            self._read_later(data)
+            return
         self._read(data)
 
     def _read(self, data: bytes) -> None:
@@ -309,6 +315,7 @@ class Exchange(asyncio.Protocol):
             if not self._modern and not b"HTTP/1.".startswith(data[:7]):
                 self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
         self._heard += len(data)
+        self._pieces = 0
         try:
             if len(data) <= SLICE:
                 self._parser.feed_data(data)
@@ -318,6 +325,8 @@ class Exchange(asyncio.Protocol):
             self._broken("it switched protocols, which nobody had asked for.")
         except httptools.HttpParserError:
             self._broken("what it answered is not valid HTTP/1.1.")
+        if self._pieces > FEW_PIECES:
+            self._pool.share.spend(self._pieces)
         if not self._begun and self._heard > MAX_ANSWER_HEAD:
             self._broken("the head of its answer is too large.")
         if self._begun and self._end.kind == "length":
@@ -325,16 +334,18 @@ class Exchange(asyncio.Protocol):
 
     def _parse_fairly(self, data: bytes) -> None:
         """Leave the rest for the next turn of the loop where the body comes in very small chunks."""
-        self._pieces = 0
         for at in range(0, len(data), SLICE):
             self._parser.feed_data(data[at : at + SLICE])
             rest = data[at + SLICE :] if self._pieces > MAX_PIECES else b""
             if rest:
                 self._heard -= len(rest)
-                self._rest = rest
-                self._transport.pause_reading()
-                self._pool.loop.call_soon(self._rested)
+                self._read_later(rest)
                 return
+
+    def _read_later(self, data: bytes) -> None:
+        self._rest = data
+        self._transport.pause_reading()
+        self._pool.share.later(self._rested)
 
     def _rested(self) -> None:
         if self._rest and not self.closing():

@@ -20,6 +20,7 @@ from aiohttp.web_server import Server
 
 from proxy.clock import Clock, Timer
 from proxy.gateway.caller import ConnectionLimit, Service, Tap, is_unix
+from proxy.gateway.share import Share
 
 LOOK: Final = 5.0
 """Seconds between two looks at connections on which something may take too long."""
@@ -52,15 +53,23 @@ class Listener:
     Attributes:
         service: answers its calls; another one after a reload.
         limit: of its connections, and those of the listeners it is shared with.
+        share: of each turn of the loop, for very small chunks.
         taps: its connections.
     """
 
-    def __init__(self, service: Service, clock: Clock, limit: ConnectionLimit | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        clock: Clock,
+        limit: ConnectionLimit | None = None,
+        share: Share | None = None,
+    ) -> None:
         self.service = service
         self.limit = limit if limit is not None else ConnectionLimit(sys.maxsize)
         self.clock = clock
         self.taps: set[Tap] = set()
         self._loop = asyncio.get_running_loop()
+        self.share = share if share is not None else Share(self._loop)
         self._servers: list[asyncio.Server] = []
         self._looking: Timer | None = None
         # No keep-alive time-out of aiohttp's: to it, a request is under way as long as the connection lives.

@@ -8,6 +8,7 @@ from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused, UpstreamBusy
 from proxy.gateway.dial import Endpoint, dial
 from proxy.gateway.exchange import Exchange
+from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 
 IDLE_LIFE = 15.0
@@ -16,8 +17,11 @@ IDLE_LIFE = 15.0
 BUSY_WAIT = 10.0
 """Seconds a request waits for a connection where all are taken."""
 
-STALLED = 1.0
+STALLED = 0.5
 """Seconds that a caller may keep a connection waiting while another request needs it."""
+
+STALLED_LOOK = 0.25
+"""Seconds between two looks for such a caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,19 @@ class Pool:
     """Connections, newest first: the rest can grow old and go."""
 
     def __init__(
-        self, endpoint: Endpoint, timeouts: Timeouts, max_connections: int, clock: Clock, tally: Tally
+        self,
+        endpoint: Endpoint,
+        timeouts: Timeouts,
+        max_connections: int,
+        clock: Clock,
+        tally: Tally,
+        share: Share | None = None,
     ) -> None:
         self.timeouts = timeouts
         self.clock = clock
         self.tally = tally
         self.loop = asyncio.get_running_loop()
+        self.share = share if share is not None else Share(self.loop)
         self._endpoint = endpoint
         self._max = max_connections
         self._idle: deque[Exchange] = deque()
@@ -48,6 +59,7 @@ class Pool:
         self._dialling = 0
         self._waiting: deque[asyncio.Future[Exchange | None]] = deque()
         self._sweeper: Timer | None = None
+        self._relief: Timer | None = None
         self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4, timeouts.caller / 4)
         tally.pools.append(self.counts)
 
@@ -86,7 +98,7 @@ class Pool:
                 self._max_reached_by_closing()
             if self._taken < self._max:
                 return await self._dial()
-            self._cut_stalled()
+            self._relieve()
             handed = await self._place(give_up, first=waited)
             waited = True
             if handed is not None and not handed.closing() and not fresh:
@@ -110,8 +122,9 @@ class Pool:
 
     def close(self) -> None:
         """Close every connection; exchanges under way are cut."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for timer in (self._sweeper, self._relief):
+            if timer is not None:
+                timer.cancel()
         for connection in tuple(self._all):
             connection.abort()
         if self.counts in self.tally.pools:
@@ -125,18 +138,26 @@ class Pool:
         """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
         self._all = {connection for connection in self._all if not connection.closing()}
 
-    def _cut_stalled(self) -> None:
-        """All connections are taken and a request waits for one: take it from the exchange whose caller has
-        kept it waiting longest, for longer than STALLED. Its caller neither sends its body nor reads."""
+    def _relieve(self) -> None:
+        """All connections are taken, and requests wait for one: take as many from the exchanges whose callers
+        have kept them waiting longest, and longer than STALLED: they neither send their body nor read."""
         now = self.clock.now()
-        stalled = max(self._all, key=lambda each: each.stalled(now), default=None)
-        if stalled is not None and stalled.stalled(now) > STALLED:
-            stalled.fail(
+        stalled = [each for each in self._all if each.stalled(now) > STALLED]
+        stalled.sort(key=lambda each: each.stalled(now), reverse=True)
+        for each in stalled[: len(self._waiting) + 1]:
+            each.fail(
                 RequestRefused(
                     "request_timeout",
                     "The request's body stopped coming, and another request needed its upstream connection.",
                 )
             )
+        if self._relief is None:
+            self._relief = self.clock.call_later(STALLED_LOOK, self._look_for_relief)
+
+    def _look_for_relief(self) -> None:
+        self._relief = None
+        if self._waiting:
+            self._relieve()
 
     async def _place(self, give_up: float, *, first: bool) -> Exchange | None:
         """Wait for a connection, or (None) for room to dial one; who has waited before goes first.
@@ -192,5 +213,3 @@ class Pool:
         for connection in tuple(self._all):
             if connection.deadline and now >= connection.deadline:
                 connection.expire()
-        if self._waiting:
-            self._cut_stalled()

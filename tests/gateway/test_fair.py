@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from proxy.gateway.framing import MAX_STEPS
+from proxy.gateway.share import PIECES_A_TURN, Share
 from tests.gateway.rig import gateway, get
 from tests.gateway.wire import OK, answering, origin
 
@@ -46,7 +47,7 @@ async def test_an_upload_in_tiny_chunks_is_read_a_few_hundred_chunks_a_turn() ->
             assert (await wire.message()).body == b"ok"
         sizes = [size for size in sizes if size]
         steps = [after - before for before, after in pairwise(sizes)]
-        assert max(steps) <= MAX_STEPS // 3 + 1
+        assert max(steps) <= PIECES_A_TURN + MAX_STEPS // 3 + 1
         assert sizes[-1] == CHUNKS
 
 
@@ -82,3 +83,27 @@ async def test_what_follows_an_answer_in_tiny_chunks_ends_its_connection() -> No
         assert (await wire.message()).body == b"x" * CHUNKS
         wire.send(get("/next"))
         await (await site.accept()).head()
+
+
+async def test_those_who_wait_have_their_turn_in_order_and_no_turn_takes_more_than_its_share() -> None:
+    loop = asyncio.get_running_loop()
+    share, order, turns = Share(loop), list[str](), list[int]()
+
+    def reader(name: str, left: int) -> Callable[[], None]:
+        def read() -> None:
+            nonlocal left
+            share.spend(500)
+            order.append(name)
+            left -= 1
+            if left:
+                share.later(read)
+
+        return read
+
+    for name in "abc":
+        share.later(reader(name, 6))
+    while len(order) < 18:
+        turns.append(len(order))
+        await asyncio.sleep(0)
+    assert "".join(order) == "abc" * 6
+    assert max(after - before for before, after in pairwise(turns)) <= PIECES_A_TURN // 500 + 1

@@ -261,9 +261,9 @@ async def test_a_caller_that_keeps_a_connection_waiting_gives_it_to_one_that_doe
         await (await site.accept()).head()
         other = await rig.call(get())
         await rig.until(lambda: rig.tally.in_flight == 2)
-        await rig.clock.advance(0.9)
+        await rig.clock.advance(0.4)
         assert site.accepted == 1
-        await rig.clock.advance(1.1)
+        await rig.clock.advance(0.4)
         answer = await half.message()
         assert answer.status == 408
         peer = await site.accept()
