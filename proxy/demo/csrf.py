@@ -8,7 +8,9 @@ import uuid
 from aiohttp import web
 
 ATTRIBUTES = "Path=/; HttpOnly; SameSite=Lax"  # observed on 8.6.0
-GONE = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:10 GMT"  # as Tomcat deletes
+EPOCH = "Expires=Thu, 01 Jan 1970 00:00:10 GMT"
+TOMCAT_10 = f"Max-Age=0; {EPOCH}"  # how it deletes a cookie
+TOMCAT_11 = EPOCH  # under Spring Boot 4: without Max-Age
 
 Fields = list[tuple[str, str]]
 

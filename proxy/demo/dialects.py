@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
+from proxy.demo.csrf import TOMCAT_10, TOMCAT_11
 from proxy.demo.gate import forbidden, problem
 
 Answer = Callable[[web.BaseRequest], web.Response]
@@ -31,7 +32,8 @@ class Dialect:
     login_wants_csrf: camunda-security-library, ADR-0027.
     login_brings_csrf: else an authenticated GET is the first to bring the token.
     basic: HTTP Basic is let in as well, and makes no session (8.8: SessionCreationPolicy.NEVER).
-    stillborn: a stranger is given the cookie of a session that is dead already.
+    greets: methods whose stranger is given the cookie of a session that nobody is logged in to.
+    gone: how it deletes a cookie.
     """
 
     cookie: str
@@ -45,7 +47,8 @@ class Dialect:
     login_wants_csrf: bool = False
     login_brings_csrf: bool = True
     basic: bool = False
-    stillborn: bool = False
+    greets: frozenset[str] = frozenset()
+    gone: str = TOMCAT_10
 
 
 # -- strangers --
@@ -134,7 +137,8 @@ def operate_8_6(request: web.BaseRequest) -> web.Response:
 def tasklist(request: web.BaseRequest) -> web.Response:
     """Observed on 8.6: `POST /login` is 405."""
     if request.path == "/login" and request.method != "GET":
-        return web.Response(status=405, headers={"Allow": "GET"})
+        members = {"status": 405, "error": "Method Not Allowed", "path": request.path}
+        return web.json_response(members, status=405, headers={"Allow": "GET"})
     return html() if request.path in ("/", "/login", "/tasklist") else missing(request)
 
 
@@ -167,16 +171,19 @@ CLUSTER = Dialect(
     forged=unauthorized,
     page=cluster,
     basic=True,
+    greets=frozenset(
+        ("GET",)
+    ),  # Spring Security 6.5 to 7.1: it keeps what was asked for, to go on after a login
 )
 OPERATE_8_6 = replace(OPERATE, stranger=nameless, forged=bare, page=operate_8_6)
 
 DIALECTS = {
-    "operate-8.2": replace(OPERATE, stillborn=True),
+    "operate-8.2": replace(OPERATE, greets=frozenset(("GET", "HEAD", "POST"))),
     "operate-8.5": replace(OPERATE, csrf="OPERATE-X-CSRF-TOKEN", csrf_first=True),
     "operate-8.6": replace(OPERATE_8_6, csrf="X-CSRF-TOKEN", csrf_first=True),
     "operate-8.6-csrf-off": OPERATE_8_6,
     "tasklist-8.5": replace(TASKLIST, csrf="TASKLIST-X-CSRF-TOKEN", login_brings_csrf=False),
     "tasklist-8.6": replace(TASKLIST, csrf="X-CSRF-TOKEN", stranger=nameless),
     "cluster-8.8": CLUSTER,
-    "cluster-8.10": replace(CLUSTER, forged=denied, page=newest, login_wants_csrf=True),
+    "cluster-8.10": replace(CLUSTER, forged=denied, page=newest, login_wants_csrf=True, gone=TOMCAT_11),
 }

@@ -130,7 +130,13 @@ def refuse_as_optimize(request: web.BaseRequest, reason: Reason) -> web.Response
 
 
 def refuse_as_resource_server(request: web.BaseRequest, reason: Reason) -> web.Response:
-    """Spring's OAuth resource server, as in Camunda 8.8 and later with OIDC."""
+    """Spring's OAuth resource server, as in Camunda 8.8 and later with OIDC.
+
+    Where it cannot fetch the issuer's keys it blames itself (Spring Security 6.5 to 7.1).
+    """
+    if reason == "keys":
+        members = {"timestamp": MOMENT, "status": 500, "error": "Internal Server Error", "path": request.path}
+        return web.json_response(members, status=500)
     response = problem(request, 401, "Unauthorized", "An Authentication object was not found")
     bare = reason in ("missing", "scheme")
     response.headers["WWW-Authenticate"] = "Bearer" if bare else 'Bearer error="invalid_token"'

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from proxy.demo.csrf import ATTRIBUTES, GONE, Fields, Pairs, cookies
+from proxy.demo.csrf import ATTRIBUTES, Fields, Pairs, cookies
 from proxy.demo.dialects import Dialect, html
 from proxy.demo.gate import Basic
 from proxy.demo.mint import Reason
@@ -150,8 +150,8 @@ class Sessions:
         session = self._session(request)
         if self._wants_csrf(request, session) and not self._paired(request):
             answer = dialect.forged(request)
-            if dialect.csrf_first and self.pairs is not None:
-                answer.headers.extend(self.pairs.new_cookie(request))  # observed
+            if self.pairs is not None:
+                answer.headers.extend(self.pairs.new_cookie(request))  # observed; Spring Security 6.3 to 7.1
             return Admission(answer, "csrf")
         if not path.startswith(API_PATHS) or path == dialect.login:
             answer = dialect.page(request)
@@ -168,7 +168,7 @@ class Sessions:
             reason = "session"
         if reason is not None:
             answer = dialect.stranger(request)
-            answer.headers.extend(self._dead_cookie())
+            answer.headers.extend(self._greeting(request))
             return Admission(answer, reason)
         self.let_in["basic" if by_basic else "session"] += 1
         if self.dies_after is not None:
@@ -198,7 +198,10 @@ class Sessions:
     async def _judged(self, request: web.BaseRequest, login: Login) -> web.Response:
         if self.dialect.login_wants_csrf and not self._paired(request):
             login.outcome = "csrf"
-            return self.dialect.forged(request)
+            answer = self.dialect.forged(request)
+            if self.pairs is not None:
+                answer.headers.extend(self.pairs.new_cookie(request))
+            return answer
         if "password" in request.query:
             self._complain("a password in the query")
         shown = {**request.query, **await request.post()}  # form, multipart or query (observed)
@@ -228,7 +231,7 @@ class Sessions:
             return answer
         if self.pairs.name in dict(cookies(request)):
             # Deleted and then set in one answer (observed).
-            answer.headers.add("Set-Cookie", f"{self.pairs.name}=; {GONE}; {ATTRIBUTES}")
+            answer.headers.add("Set-Cookie", f"{self.pairs.name}=; {self.dialect.gone}; {ATTRIBUTES}")
         if self.dialect.login_brings_csrf:
             answer.headers.extend(self.pairs.fresh())
         return answer
@@ -256,7 +259,7 @@ class Sessions:
             self.logouts += 1
         answer = web.Response(status=204)
         for name in filter(None, (self.dialect.cookie, self.dialect.csrf)):
-            answer.headers.add("Set-Cookie", f"{name}=; {GONE}; {ATTRIBUTES}")
+            answer.headers.add("Set-Cookie", f"{name}=; {self.dialect.gone}; {ATTRIBUTES}")
         return answer
 
     # -- sessions --
@@ -273,9 +276,12 @@ class Sessions:
         used_at = self._used_at.get(session)
         return used_at is not None and self._world.clock.now() - used_at < self._world.rules.session_life
 
-    def _dead_cookie(self) -> Fields:
-        """`getSession().invalidate()` makes one and ends it (BaseWebConfigurer): its cookie goes out."""
-        if not self.dialect.stillborn:
+    def _greeting(self, request: web.BaseRequest) -> Fields:
+        """The cookie of a session without a user.
+
+        Up to 8.5.0 it is dead already: `getSession().invalidate()` makes one and ends it (BaseWebConfigurer).
+        """
+        if request.method not in self.dialect.greets or "Authorization" in request.headers:
             return []
         return [("Set-Cookie", self._give(secrets.token_hex(16)))]
 

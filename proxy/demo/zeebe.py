@@ -1,4 +1,8 @@
-"""The engine's REST API, `/v2`. Shapes are those of 8.6 and later: bodies name `processDefinitionId`."""
+"""The engine's REST API, `/v2`.
+
+Bodies name `processDefinitionId` (8.6 and later); shapes are those that the schemas of npm's
+`@camunda8/orchestration-cluster-api` 9.1 accept (8.8 and later), tests/real/test_simulated.py.
+"""
 
 import json
 import math
@@ -9,8 +13,9 @@ from typing import Any
 from aiohttp import web
 
 from proxy.demo.apis import Call, Route
-from proxy.demo.engine import Engine, Instance
+from proxy.demo.engine import Engine, Instance, Process
 from proxy.demo.gate import nginx, problem
+from proxy.demo.mint import EPOCH
 
 TENANT = "<default>"
 
@@ -61,15 +66,18 @@ class Zeebe:
         return web.json_response(
             {
                 "brokers": [broker],
+                "clusterId": None,
                 "clusterSize": 1,
                 "partitionsCount": 1,
                 "replicationFactor": 1,
                 "gatewayVersion": "8.6.0",
+                "lastCompletedChangeId": "-1",
             }
         )
 
     async def license_(self, call: Call) -> web.Response:
-        return web.json_response({"validLicense": False, "licenseType": "unknown", "isCommercial": False})
+        terms = {"validLicense": False, "licenseType": "unknown", "isCommercial": False, "expiresAt": None}
+        return web.json_response(terms)
 
     async def status(self, call: Call) -> web.Response:
         return web.Response(status=204)
@@ -84,12 +92,11 @@ class Zeebe:
             return bad_request(call, "Required part 'resources' is not present.")
         deployments = [
             {
-                "processDefinition": {
-                    "processDefinitionId": process.name,
-                    "processDefinitionVersion": 1,
-                    "processDefinitionKey": str(process.key),
-                    "tenantId": TENANT,
-                }
+                "processDefinition": {**described(process), "resourceName": "process.bpmn"},
+                "decisionDefinition": None,
+                "decisionRequirements": None,
+                "form": None,
+                "resource": None,
             }
             for process in self.engine.deploy(call.body)
         ]
@@ -114,14 +121,7 @@ class Zeebe:
                 return problem(
                     call.request, 504, "java.util.concurrent.TimeoutException", "Request timed out"
                 )
-        return web.json_response(
-            {
-                "processDefinitionId": process.name,
-                "processDefinitionKey": str(process.key),
-                "processInstanceKey": str(instance.key),
-                "tenantId": TENANT,
-            }
-        )
+        return web.json_response({**running(instance), "variables": {}, "businessId": None})
 
     async def activate(self, call: Call) -> web.Response:
         members = asked(call)
@@ -146,12 +146,20 @@ class Zeebe:
             return nginx(504, "Gateway Time-out")
         jobs = [
             {
+                **running(instance),
                 "jobKey": str(key),
                 "type": job_type,
-                "processInstanceKey": str(instance.key),
-                "processDefinitionId": instance.process.name,
-                "tenantId": TENANT,
+                "elementId": "work",
+                "elementInstanceKey": str(key),
+                "customHeaders": {},
+                "worker": str(members.get("worker", "")),
+                "retries": 3,
+                "deadline": int(1000 * (EPOCH + call.world.clock.now())),
                 "variables": {},
+                "kind": "BPMN_ELEMENT",
+                "listenerEventType": "UNSPECIFIED",
+                "userTask": None,
+                "rootProcessInstanceKey": None,
             }
             for key, instance in taken.items()
         ]
@@ -165,14 +173,35 @@ class Zeebe:
     async def search(self, call: Call) -> web.Response:
         if asked(call) is None:
             return bad_request(call)
-        items = [describe(instance) for instance in self.engine.instances.values()]
-        return web.json_response({"items": items, "page": {"totalItems": len(items)}})
+        items = [
+            {
+                **running(instance),
+                "processDefinitionName": None,
+                "processDefinitionVersionTag": None,
+                "startDate": "2026-01-01T00:00:00.000Z",
+                "endDate": None,
+                "state": "COMPLETED" if instance.completed else "ACTIVE",
+                "hasIncident": False,
+                "parentProcessInstanceKey": None,
+                "parentElementInstanceKey": None,
+                "rootProcessInstanceKey": None,
+                "businessId": None,
+            }
+            for instance in self.engine.instances.values()
+        ]
+        page = {"totalItems": len(items), "hasMoreTotalItems": False, "startCursor": None, "endCursor": None}
+        return web.json_response({"items": items, "page": page})
 
 
-def describe(instance: Instance) -> dict[str, object]:
+def described(process: Process) -> dict[str, object]:
     return {
-        "processInstanceKey": str(instance.key),
-        "processDefinitionId": instance.process.name,
-        "state": "COMPLETED" if instance.completed else "ACTIVE",
+        "processDefinitionId": process.name,
+        "processDefinitionVersion": 1,
+        "processDefinitionKey": str(process.key),
         "tenantId": TENANT,
     }
+
+
+def running(instance: Instance) -> dict[str, object]:
+    """What an instance, and a job of it, say of it."""
+    return {**described(instance.process), "processInstanceKey": str(instance.key), "tags": []}

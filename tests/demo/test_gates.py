@@ -171,6 +171,8 @@ async def test_the_resource_server_of_8_8_challenges(camunda: SimulatedCamunda, 
     assert (await caller.ask(url + "/v2/topology"))[2].headers["WWW-Authenticate"] == "Bearer"
     assert (await caller.ask(url + "/v2/license"))[0] == 200
     assert (await caller.ask(url + "/v2/license", token="garbage"))[0] == 401
+    camunda.api("orchestration").keys_lost = True
+    assert (await caller.ask(url + "/v2/topology", token=await caller.token()))[0] == 500
     assert (await caller.ask(camunda.url("zeebe") + "/v2/license"))[0] == 401
 
 

@@ -23,7 +23,7 @@ class Seen:
     def set_cookies(self) -> list[str]:
         """Names in their order, a `-` before those that are deleted."""
         lines = self.headers.getall("Set-Cookie", [])
-        return [("-" if "Max-Age=0" in line else "") + line.partition("=")[0] for line in lines]
+        return [("-" if "Expires=" in line else "") + line.partition("=")[0] for line in lines]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Visitor:
             for line in answer.headers.getall("Set-Cookie", []):
                 name, _, value = line.partition(";")[0].partition("=")
                 self.jar.pop(name, None)
-                if "Max-Age=0" not in line:
+                if "Expires=" not in line:
                     self.jar[name] = value
             if self.dialect.csrf is not None:
                 self.token = answer.headers.get(self.dialect.csrf, self.token)

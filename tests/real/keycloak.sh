@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# A real Keycloak on loopback, realm.json in it:
-#   keycloak.sh fetch | start | stop
-#   keycloak.sh url               the realm's
-#   keycloak.sh folder            with signing.key and signing.crt, which the client `signed` signs with
-#   keycloak.sh logins CLIENT     token requests of that client since the start: "granted refused"
+# A real Keycloak on loopback, realm.json in it twice, as camunda-platform and as rotating:
+#   keycloak.sh fetch | start | stop     a start where it runs already does nothing
+#   keycloak.sh url REALM
+#   keycloak.sh tls REALM                the same, on the port that asks for a client certificate
+#   keycloak.sh logins CLIENT            its token requests since the beginning: "granted refused"
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 KEYCLOAK_VERSION=26.7.3
-KEYCLOAK_PORT="${KEYCLOAK_PORT:-19180}"
-REALM_URL="http://127.0.0.1:$KEYCLOAK_PORT/auth/realms/camunda-platform"
+REALMS="camunda-platform rotating"
 RUN="$REAL_DIR/run/keycloak"
+KEYS="$REAL_DIR/keys"
+
+realm_url() { echo "http://127.0.0.1:$(port_of keycloak)/auth/realms/$1"; }
 
 # Sets `dist` (the distribution's folder) and `java` (the command line so far).
 # Java itself and not bin/kc.sh: one process, whose id is the one in pid.
@@ -26,38 +28,27 @@ fetch() {
     --add-opens=java.base/java.security=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED
     --enable-native-access=ALL-UNNAMED
     -cp "$dist/lib/quarkus-run.jar" io.quarkus.bootstrap.runner.QuarkusEntryPoint)
+  # One build, kept, saves the re-augmentation of every start-dev.
+  if [ ! -e "$dist/.built" ]; then
+    "${java[@]}" build --db=dev-file --http-relative-path=/auth --health-enabled=false --https-client-auth=request \
+      >"$REAL_DIR/keycloak-build.log" 2>&1 ||
+      { tail -n 30 "$REAL_DIR/keycloak-build.log" >&2; die "keycloak cannot be built"; }
+    touch "$dist/.built"
+  fi
 }
 
 start() {
-  local dist java import fresh
+  local dist java realm
+  alone
+  ! running keycloak || return 0
   fetch
-  ! running keycloak || die "keycloak runs already (process $(cat "$RUN/pid"))"
-  import="$dist/data/import/camunda-platform.json"
-  mkdir -p "$RUN" "${import%/*}"
-  if [ ! -e "$RUN/signing.crt" ]; then
-    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=signed \
-      -keyout "$RUN/signing.key" -out "$RUN/signing.new" 2>/dev/null
-    mv "$RUN/signing.new" "$RUN/signing.crt"
-  fi
-  sed "s#@CERTIFICATE@#$(grep -v -- ----- "$RUN/signing.crt" | tr -d '\n')#" "$HERE/realm.json" >"$import"
-
-  # One build, kept, saves the re-augmentation of every start-dev.
-  if [ ! -e "$dist/.built" ]; then
-    "${java[@]}" build --db=dev-file --http-relative-path=/auth --health-enabled=false >"$RUN/build.log" 2>&1 ||
-      { tail -n 30 "$RUN/build.log" >&2; die "keycloak cannot be built"; }
-    touch "$dist/.built"
-  fi
-
-  # The database as the first start left it, kept for each realm file: a start
-  # from it takes half the time, and sees nothing of earlier tests.
-  fresh="$RUN/database-$(cksum <"$import" | cut -d ' ' -f 1)"
-  rm -rf "$dist/data/h2"
-  if [ ! -e "$fresh" ]; then
-    serve
-    stop keycloak
-    mv "$dist/data/h2" "$fresh"
-  fi
-  cp -r "$fresh" "$dist/data/h2"
+  "$HERE/keys.sh" "$KEYS"
+  [ -e "$RUN" ] || rm -rf "$dist/data/h2" # of another run; a restart finds it as it was
+  mkdir -p "$RUN" "$dist/data/import"
+  for realm in $REALMS; do
+    sed -e "s#@CERTIFICATE@#$(grep -v -- ----- "$KEYS/signing.crt" | tr -d '\n')#" -e "s#@REALM@#$realm#" \
+      "$HERE/realm.json" >"$dist/data/import/$realm.json"
+  done
   serve
   keep
 }
@@ -65,10 +56,13 @@ start() {
 # Launches the server and awaits it. Its log tells every token request.
 serve() {
   KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=admin \
-    launch keycloak "$KEYCLOAK_PORT" "${java[@]}" start --optimized --import-realm --cache=local \
-    --http-enabled=true --http-host=127.0.0.1 --http-port="$KEYCLOAK_PORT" --hostname-strict=false \
+    launch keycloak "$(port_of keycloak)" "${java[@]}" start --optimized --import-realm --cache=local \
+    --hostname="http://127.0.0.1:$(port_of keycloak)/auth" \
+    --http-enabled=true --http-host=127.0.0.1 --http-port="$(port_of keycloak)" \
+    --https-port="$(port_of keycloak-tls)" --truststore-paths="$KEYS/ca.crt" \
+    --https-certificate-file="$KEYS/server.crt" --https-certificate-key-file="$KEYS/server.key" \
     --spi-events-listener--jboss-logging--success-level=info
-  await keycloak 120 curl -fsS "$REALM_URL"
+  await keycloak 120 curl -fsS "$(realm_url camunda-platform)"
 }
 
 logins() {
@@ -81,8 +75,8 @@ case "${1:-}" in
   fetch) fetch ;;
   start) start ;;
   stop) stop keycloak ;;
-  url) echo "$REALM_URL" ;;
-  folder) echo "$RUN" ;;
+  url) realm_url "$2" ;;
+  tls) realm_url "$2" | sed "s#^http:\(.*\):[0-9]*/#https:\1:$(port_of keycloak-tls)/#" ;;
   logins) logins "$2" ;;
-  *) die "usage: keycloak.sh fetch | start | stop | url | folder | logins CLIENT" ;;
+  *) die "usage: keycloak.sh fetch | start | stop | url REALM | tls REALM | logins CLIENT" ;;
 esac

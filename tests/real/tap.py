@@ -1,4 +1,4 @@
-"""Between the proxy and Camunda: passes every octet on, and remembers what the proxy sent."""
+"""Between the proxy and a server: passes every byte on, and remembers what the proxy sent."""
 
 import asyncio
 import re
@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 class Tap:
     """Knows the proxy's session as Camunda knows it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: str) -> None:
         self.url = url
+        self._login = f"POST {urlsplit(url).path}{login} HTTP/1.1\r\n".encode()
         self._sent = bytearray()
         self._spoils = False
 
     @property
     def logins(self) -> int:
-        """How often the proxy showed the password so far."""
-        return self._sent.count(b"POST /api/login ")
+        """How often the proxy showed the password so far, where the login is."""
+        return self._sent.count(self._login)
 
     @property
     def cookies(self) -> str:
@@ -40,8 +41,8 @@ class Tap:
 
 
 @asynccontextmanager
-async def tap(url: str) -> AsyncIterator[Tap]:
-    """Listens on a port of its own, in front of the server at `url`."""
+async def tap(url: str, login: str) -> AsyncIterator[Tap]:
+    """Listens on a port of its own, in front of the server at `url`, whose login is at `login` below that."""
     address = urlsplit(url)
 
     async def connected(of_proxy: StreamReader, to_proxy: StreamWriter) -> None:
@@ -55,7 +56,7 @@ async def tap(url: str) -> AsyncIterator[Tap]:
             group.create_task(_pass(of_camunda, to_proxy, bytes))
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    between = Tap(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    between = Tap(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{address.path}", login)
     async with server:
         yield between
 

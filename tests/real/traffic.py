@@ -56,7 +56,7 @@ async def traffic(*calls: Callable[[], Awaitable[Answer]], every: float = 0.2) -
             over.set_result(None)
 
 
-async def eventually(fact: Callable[[], Awaitable[bool]], within: float) -> None:
+async def eventually(fact: Callable[[], Awaitable[bool]], within: float = 60) -> None:
     """Asks five times a second until it is true.
 
     Raises:

@@ -1,7 +1,7 @@
 // npm's @camunda8/orchestration-cluster-api.
 
 const { createCamundaClient } = require('@camunda8/orchestration-cluster-api')
-const { run } = require('./program.cjs')
+const { key_of, run } = require('./program.cjs')
 
 const client = createCamundaClient()
 
@@ -17,8 +17,8 @@ function worker(jobType, seconds, handle) {
     maxParallelJobs: 1,
     pollTimeoutMs: 1000 * seconds,
     jobHandler: async (job) => {
-      await handle(String(job.key))
-      return job.ignore() // its own `complete` takes `jobKey`, which 8.6 does not send
+      await handle(key_of(job))
+      return job.ignore() // completed by its key
     },
   })
   return () => begun.stop()

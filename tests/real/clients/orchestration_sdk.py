@@ -1,7 +1,6 @@
 """PyPI's camunda-orchestration-sdk: mode and BPMN file as arguments, one JSON line per operation on stdout.
 
-It takes answers of 8.6 for malformed (they have numbers where 8.8 has text, and fewer fields), so
-beside what it says itself, the status that came over the wire is told, and the keys are read there.
+Beside what it says itself, the status that came over the wire is told, and the keys are read there.
 """
 
 import json
@@ -79,7 +78,7 @@ def serve_one(poll_seconds: int, silence: int) -> int:
             raise RuntimeError("the poll ended before there was a job")
         instance = create()
         (job,) = poll.result()
-    complete(job["key"])
+    complete(job["jobKey"])
     return instance
 
 

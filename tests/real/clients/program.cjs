@@ -11,6 +11,9 @@ function say(op, ok, status, detail) {
   console.log(JSON.stringify({ op, ok, status, detail }))
 }
 
+// 8.6 calls it `key`, 8.7 and later `jobKey`, which is what the types say.
+const key_of = (job) => String(job.jobKey ?? job.key)
+
 // Resolves to the answer, or to undefined where the client reports an error.
 async function attempt(op, call) {
   try {
@@ -33,8 +36,7 @@ async function run(client) {
   await pause(1) // so that the poll is there before the job
   const instance = await attempt('create', () => client.create(process_id))
   const [job] = (await poll) ?? []
-  // 8.6 calls it `key`, 8.7 and later `jobKey`, which is what the types say.
-  await attempt('complete', () => client.complete(String(job.key)))
+  await attempt('complete', () => client.complete(key_of(job)))
   await attempt('wait', () => client.activate('nobodys-work', 2))
   await attempt('cancel', () => client.cancel(String(instance.processInstanceKey)))
   await attempt('search', () => client.search())
@@ -58,4 +60,4 @@ async function work(client) {
   say('work', completed === 3, null, { completed })
 }
 
-module.exports = { run }
+module.exports = { key_of, run }

@@ -1,7 +1,7 @@
 // npm's @camunda8/sdk: its client of the REST API of 8.6 and 8.7.
 
 const { Camunda8 } = require('@camunda8/sdk')
-const { run } = require('./program.cjs')
+const { key_of, run } = require('./program.cjs')
 
 const client = new Camunda8().getCamundaRestClient()
 
@@ -13,8 +13,8 @@ function worker(type, seconds, handle) {
     maxJobsToActivate: 1,
     requestTimeout: 1000 * seconds,
     jobHandler: async (job) => {
-      await handle(String(job.key))
-      return job.forward() // its own `complete` takes `jobKey`, which 8.6 does not send
+      await handle(key_of(job))
+      return job.forward() // completed by its key
     },
   })
   return () => begun.stop()
