@@ -25,9 +25,9 @@ from proxy.admin.status import Json
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.caller import Call, Service, Tap
-from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
 from proxy.gateway.problems import Answer, answer_to
+from proxy.gateway.request_head import RequestHead
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """A caller's connection: its bytes become calls, one after the other, and each call is answered on it.
 
-A `Tap` owns the connection. It reads strictly (`framing`), and `serve` answers call after call in the task
+A `Tap` owns the connection. It reads strictly (`request_reader`), and `serve` answers call after call in the task
 that aiohttp made for the connection (see `listener`).
 """
 
@@ -16,8 +16,9 @@ from typing import Final, Protocol, cast
 from proxy.clock import Clock, pause
 from proxy.errors import RequestRefused
 from proxy.gateway.exchange import Exchange
-from proxy.gateway.framing import MAX_STEPS, RequestHead, RequestReader
 from proxy.gateway.relay import Relay
+from proxy.gateway.request_head import RequestHead
+from proxy.gateway.request_reader import MAX_STEPS, RequestReader
 from proxy.gateway.share import Share
 from proxy.gateway.upload import Upload
 

@@ -1,7 +1,7 @@
 """One request and its answer on one connection to the upstream.
 
 Almost all heads are read by `answers.usual_head`; llhttp reads what that leaves alone, and chunks, and what
-it lets through is judged here and in `framing.answer_end`. A body with a Content-Length goes past it.
+it lets through is judged here and in `answer_head.answer_end`. A body with a Content-Length goes past it.
 Anything that is not exactly one good answer means that the connection is never used again.
 """
 
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import httptools
 
 from proxy.errors import ProxyError, RequestRefused, UpstreamProtocol, UpstreamTimeout
-from proxy.gateway.answers import MAX_USUAL_HEAD, AnswerFields, usual_head
-from proxy.gateway.framing import AnswerEnd, answer_end
+from proxy.gateway.answer_head import MAX_USUAL_HEAD, AnswerEnd, AnswerFields, answer_end, usual_head
 from proxy.gateway.relay import Relay
 from proxy.gateway.upload import Upload
 

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from itertools import product
 from typing import Final
 
-from proxy.gateway.answers import COOKIES, CSRF, OF_SESSION, PASSED, AnswerFields
-from proxy.gateway.framing import AnswerEnd, RequestHead
+from proxy.gateway.answer_head import COOKIES, CSRF, OF_SESSION, PASSED, AnswerEnd, AnswerFields
 from proxy.gateway.paths import stays_here
+from proxy.gateway.request_head import RequestHead
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 # Of the notable fields of a request, these go on as they came; the caller's own credentials only where

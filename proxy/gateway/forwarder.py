@@ -13,7 +13,6 @@ from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.caller import Call, Tap
 from proxy.gateway.exchange import ConnectionLost, Exchange
 from proxy.gateway.fields import Address
-from proxy.gateway.framing import RequestHead
 from proxy.gateway.guard import Guard
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
 from proxy.gateway.paths import has_dot_segments, signs_in
@@ -21,6 +20,7 @@ from proxy.gateway.pool import Pool
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
+from proxy.gateway.request_head import RequestHead
 from proxy.gateway.tally import METHODS, OTHER, Tally
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2

@@ -15,8 +15,8 @@ from itertools import product
 from typing import Final
 
 from proxy.errors import RequestRefused
-from proxy.gateway.framing import RequestHead
 from proxy.gateway.options import is_preflight, readable_by
+from proxy.gateway.request_head import RequestHead
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 NOT_PASSED: Final = frozenset(

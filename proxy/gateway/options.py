@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from proxy.errors import RequestRefused
-from proxy.gateway.framing import RequestHead
+from proxy.gateway.request_head import RequestHead
 
 MAX_AGE: Final = 600
 """Seconds that a browser may remember a preflight: about as long as a changed setting may take."""

@@ -16,7 +16,7 @@ import re
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from proxy.gateway.framing import Field
+from proxy.gateway.grammar import Field
 from proxy.gateway.paths import is_plain
 
 PEEK: Final = 4096

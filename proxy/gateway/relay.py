@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from proxy.credentials.credential import Credential
-from proxy.gateway.answers import OF_SESSION, AnswerFields
+from proxy.gateway.answer_head import OF_SESSION, AnswerEnd, AnswerFields
 from proxy.gateway.fields import Address
-from proxy.gateway.framing import AnswerEnd, Field, RequestHead
+from proxy.gateway.grammar import Field
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
+from proxy.gateway.request_head import RequestHead
 
 
 class Caller(Protocol):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from proxy.gateway.framing import MAX_STEPS
+from proxy.gateway.request_reader import MAX_STEPS
 from proxy.gateway.share import PIECES_A_TURN, Share
 from tests.gateway.rig import gateway, get
 from tests.gateway.wire import OK, answering, origin

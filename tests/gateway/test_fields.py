@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gateway.answers import AnswerFields, usual_head
+from proxy.gateway.answer_head import AnswerEnd, AnswerFields, usual_head
 from proxy.gateway.fields import Address
-from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, RequestHead, parse_head
+from proxy.gateway.grammar import Field
+from proxy.gateway.request_head import HOP_BY_HOP, RequestHead, parse_head
 
 OURS = (b"Authorization", b"Bearer ours")
 CREDENTIAL = b"Authorization: Bearer ours\r\n"

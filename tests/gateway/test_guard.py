@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
-from proxy.gateway.framing import Field, RequestHead
+from proxy.gateway.grammar import Field
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
+from proxy.gateway.request_head import RequestHead
 
 
 def asked(

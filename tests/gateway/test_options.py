@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
-from proxy.gateway.framing import Field, RequestHead, parse_head
+from proxy.gateway.grammar import Field
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.request_head import RequestHead, parse_head
 
 METHOD = b"Access-Control-Request-Method"
 HEADERS = b"Access-Control-Request-Headers"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.gateway.framing import Field
+from proxy.gateway.grammar import Field
 from proxy.gateway.refusal import Asked, Verdict, belongs_to_session, judge
 
 PASSES, REFUSED, SUSPECTED = Verdict.PASSES, Verdict.REFUSED, Verdict.SUSPECTED

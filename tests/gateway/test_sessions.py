@@ -12,7 +12,7 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.schedule import Policy
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.gateway.caller import Call
-from proxy.gateway.framing import Field
+from proxy.gateway.grammar import Field
 from proxy.gateway.pool import Timeouts
 from tests.clock import FakeClock
 from tests.gateway.rig import Rig, get, post

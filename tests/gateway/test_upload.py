@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
-from proxy.gateway.framing import RequestReader
+from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import UNSENT_LIMIT, Upload
 
 

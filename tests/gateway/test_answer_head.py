@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.gateway import answers
-from proxy.gateway.answers import AnswerFields, usual_head
-from proxy.gateway.framing import AnswerEnd
+from proxy.gateway import answer_head
+from proxy.gateway.answer_head import AnswerEnd, AnswerFields, usual_head
 
 
 class Strict:
@@ -77,18 +76,18 @@ def test_what_tells_a_session_is_not_remembered(line: bytes) -> None:
     first, second = usual_head(octets), usual_head(octets)
     assert first is not None
     assert first is not second
-    assert not any(b"s3cr3t" in key for key in (*answers._lines, *answers._heads))
+    assert not any(b"s3cr3t" in key for key in (*answer_head._lines, *answer_head._heads))
 
 
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     for number in range(3000):
         assert usual_head(head(b"X-Id: %d" % number, b"Content-Length: 0")) is not None
-    assert len(answers._lines) <= answers.MAX_LINES_KEPT
-    assert len(answers._heads) <= answers.MAX_HEADS_KEPT
+    assert len(answer_head._lines) <= 1024
+    assert len(answer_head._heads) <= 256
     long = head(*(b"X-%d: %s" % (number, b"x" * 200) for number in range(50)), b"Content-Length: 0")
     assert usual_head(long) is not None
-    assert max(map(len, answers._lines)) <= answers.MAX_LINE_KEPT
-    assert max(map(len, answers._heads)) <= answers.MAX_HEAD_KEPT
+    assert max(map(len, answer_head._lines)) <= 128
+    assert max(map(len, answer_head._heads)) <= 1024
 
 
 pieces = st.sampled_from(

@@ -1,14 +1,17 @@
-"""Pure: the head of an upstream's answer, as almost all are.
+"""Pure: the head of an upstream's answer, and how its body ends.
 
-Servers send the same lines again and again, and the same heads until the second of their Date is over: what
-was judged is remembered. Whatever is not as usual is left to llhttp, which reads it from its first octet: so
-this reader may be as strict as it likes.
+`usual_head` is the fast path: it reads the common form of an answer's head. Everything else is left to
+llhttp, which reads it from its first byte, so that this reader may be as strict as it likes. Servers send the
+same lines again and again, and the same head until its Date changes: what was read is remembered.
 """
 
 import re
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
-from proxy.gateway.framing import HOP_BY_HOP, AnswerEnd, Field, answer_end, connection_options
+from proxy.gateway.grammar import TEXT, TOKEN, Field
+from proxy.gateway.memo import Memo
+from proxy.gateway.request_head import HOP_BY_HOP, MAX_DIGITS, MAX_LENGTH, connection_options
 
 PASSED: Final = frozenset(
     b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
@@ -30,17 +33,65 @@ _NOTABLE: Final = HOP_BY_HOP | PASSED | {b"content-length"}
 # An upstream's word on who may read its answers is meant for its own address, not for ours.
 _OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
 _TELLING: Final = OF_SESSION | {b"content-type"}
-_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
-_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + _TEXT + rb"*+")
-_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[ \t]*+(" + _TEXT + rb"*+)")
+# `status-line = HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 section 4), of final answers.
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + TEXT + rb"*+")
+_LINE = re.compile(rb"(" + TOKEN + rb"):[ \t]*+(" + TEXT + rb"*+)")
 
-_judged: dict[bytes, bytes] = {}
-_statuses: dict[bytes, int] = {}
-_lines: dict[bytes, Field] = {}  # (b"", the line to send) or (name in lower case, value)
-MAX_LINES_KEPT: Final = 1024
-MAX_LINE_KEPT: Final = 128
-MAX_HEADS_KEPT: Final = 256
-MAX_HEAD_KEPT: Final = 1024
+_judged: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
+_statuses: Memo[bytes, int] = Memo(entries=256, longest=128)
+# (b"", the line to send) or (name in lower case, value)
+_lines: Memo[bytes, Field] = Memo(entries=1024, longest=128)
+
+
+class AnswerEnd(NamedTuple):
+    """How the end of an upstream's answer is known, RFC 9112 section 6.3.
+
+    Attributes:
+        kind: `none`, no body whatever the fields say; `length`; `chunked`; `close`, the connection's end.
+        length: Content-Length where there is one, of answers to HEAD and of 304 too.
+    """
+
+    kind: Literal["none", "length", "chunked", "close"]
+    length: int | None
+
+
+def answer_end(status: int, notable: list[Field], *, to_head: bool) -> AnswerEnd | None:
+    """How a final answer ends; None where its framing cannot be trusted.
+
+    Args:
+        status: 200 to 999.
+        notable: fields of the answer's head, Content-Length and Transfer-Encoding among them; names in
+            lower case.
+        to_head: whether it answers a HEAD request.
+    """
+    length: int | None = None
+    chunked = False
+    for name, value in notable:
+        if name == b"content-length":
+            if length is not None or not value.isdigit() or len(value) > MAX_DIGITS:
+                return None
+            length = int(value)
+            if length > MAX_LENGTH:
+                return None
+        elif name == b"transfer-encoding":
+            if chunked or value.lower() != b"chunked":
+                return None
+            chunked = True
+    if chunked and length is not None:
+        return None
+    if to_head or status in (204, 304):
+        return AnswerEnd("none", length)
+    if chunked:
+        return AnswerEnd("chunked", None)
+    return _AT_CLOSE if length is None else _after(length)
+
+
+_AT_CLOSE: Final = AnswerEnd("close", None)
+
+
+@lru_cache(maxsize=256)
+def _after(length: int) -> AnswerEnd:
+    return AnswerEnd("length", length)
 
 
 class AnswerFields:
@@ -93,12 +144,11 @@ def _judge(name: bytes) -> bytes:
     """`b""` to pass it on unread, else its name in lower case."""
     lower = name.lower()
     verdict = lower if lower in _NOTABLE or lower.startswith(_OPENING) else b""
-    if len(_judged) < 4096 and len(name) <= 64:
-        _judged[name] = verdict
+    _judged.put(name, verdict)
     return verdict
 
 
-class Answer(NamedTuple):
+class UsualHead(NamedTuple):
     """A head as it came; never changed, answers may share it.
 
     Attributes:
@@ -111,10 +161,10 @@ class Answer(NamedTuple):
     end: AnswerEnd
 
 
-_heads: dict[bytes, Answer] = {}
+_heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024)
 
 
-def usual_head(octets: bytes) -> Answer | None:
+def usual_head(octets: bytes) -> UsualHead | None:
     """A final answer in HTTP/1.1 whose end does not take the connection's.
 
     Args:
@@ -126,7 +176,7 @@ def usual_head(octets: bytes) -> Answer | None:
     return _heads.get(octets) or _read(octets)
 
 
-def _read(octets: bytes) -> Answer | None:
+def _read(octets: bytes) -> UsualHead | None:
     first, *lines = octets.split(b"\r\n")
     status = _statuses.get(first) or _status(first)
     fields = AnswerFields()
@@ -145,12 +195,10 @@ def _read(octets: bytes) -> Answer | None:
     end = answer_end(status, notable, to_head=False)
     if not status or end is None or end.kind == "close":
         return None
-    answer = Answer(status, fields, end)
+    answer = UsualHead(status, fields, end)
     fields.cookies = _secret(octets)
-    if len(octets) <= MAX_HEAD_KEPT and not fields.cookies:
-        if len(_heads) >= MAX_HEADS_KEPT:
-            _heads.clear()
-        _heads[octets] = answer
+    if not fields.cookies:
+        _heads.put(octets, answer)
     return answer
 
 
@@ -166,8 +214,7 @@ def _status(line: bytes) -> int:
     if match is None:
         return 0
     status = int(match[1])
-    if len(_statuses) < 256 and len(line) <= MAX_LINE_KEPT:
-        _statuses[line] = status
+    _statuses.put(line, status)
     return status
 
 
@@ -181,8 +228,6 @@ def _field(line: bytes) -> Field | None:
     if lower == b"upgrade":
         return None
     field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
-    if len(line) <= MAX_LINE_KEPT and not _secret(line):
-        if len(_lines) >= MAX_LINES_KEPT:
-            _lines.clear()
-        _lines[line] = field
+    if not _secret(line):
+        _lines.put(line, field)
     return field

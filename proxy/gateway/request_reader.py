@@ -1,0 +1,290 @@
+"""Pure: a strict, incremental reader of the bytes that a caller sends.
+
+Limits hold across reads, and reading takes linear time, however the bytes are cut into pieces.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from proxy.gateway.grammar import CHUNK_EXTENSION, FIELD_LINE
+from proxy.gateway.request_head import (
+    MAX_LENGTH,
+    MAX_LINE,
+    RequestHead,
+    bad_request,
+    has_broken_line,
+    head_too_large,
+    heads,
+    is_padded,
+    read_head,
+)
+
+MAX_FIELD: Final = 32 * 1024
+MAX_HEAD: Final = 64 * 1024
+MAX_EMPTY_LINES: Final = 4
+MAX_CHUNK_LINE: Final = 4 * 1024
+MAX_EXTENSIONS: Final = 16 * 1024  # bytes of them in a whole body: they are dropped, so no caller needs more
+MAX_TRAILERS: Final = 8 * 1024
+MAX_STEPS: Final = 1536  # size, data and end of 512 chunks: what is read in one turn of the event loop
+
+_TRAILERS = re.compile(rb"(?:" + FIELD_LINE + rb")*+\r\n")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,32}+)((?:" + CHUNK_EXTENSION + rb")*)\r\n")
+
+
+class _Body(Protocol):
+    """Reads the body of one message out of the buffer.
+
+    Attributes:
+        ended: whether all of it has been read.
+        interrupted: whether it stopped at MAX_STEPS.
+        padded: whether a chunk's size had leading zeros.
+    """
+
+    ended: bool
+    interrupted: bool
+    padded: bool
+
+    def read(self, buffer: bytes) -> tuple[bytes, bytes]:
+        """What has come of the body, decoded, and what is left of the buffer."""
+        ...
+
+
+class Counted:
+    """A body with a Content-Length (RFC 9112 section 6.2)."""
+
+    __slots__ = ("_left", "ended", "interrupted", "padded")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.ended = False
+        self.interrupted = False
+        self.padded = False
+
+    def read(self, buffer: bytes) -> tuple[bytes, bytes]:
+        left = self._left
+        if len(buffer) < left:
+            self._left -= len(buffer)
+            return buffer, b""
+        self.ended = True
+        return buffer[:left], buffer[left:]
+
+
+class Chunked:
+    """A body in chunks (RFC 9112 section 7.1).
+
+    Extensions and trailers are read and dropped: RFC 9110 section 6.5.1 allows it for trailers, and what
+    never arrives cannot be merged into the head.
+    """
+
+    __slots__ = (
+        "_at",
+        "_buffer",
+        "_extensions",
+        "_left",
+        "_scanned",
+        "_step",
+        "ended",
+        "interrupted",
+        "padded",
+    )
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._at = 0  # how far the buffer is read
+        self._scanned = 0  # how far the trailers are known to have no end
+        self._left = 0  # of the present chunk
+        self._extensions = 0
+        self._step: Callable[[Chunked], bytes | None] = Chunked._size  # unbound: no reference cycle
+        self.ended = False
+        self.interrupted = False
+        self.padded = False
+
+    def read(self, buffer: bytes) -> tuple[bytes, bytes]:
+        self._buffer = buffer
+        self._at = 0
+        pieces: list[bytes] = []
+        self.interrupted = False
+        for _ in range(MAX_STEPS):
+            piece = self._step(self)
+            if piece is None:
+                break
+            if piece:
+                pieces.append(piece)
+            if self.ended:
+                break
+        else:
+            self.interrupted = True
+        self._buffer = b""
+        return b"".join(pieces), buffer[self._at :]  # cut once a read, not once a chunk
+
+    # Each step returns data of a chunk, `b""` for anything else that it has read, None where more must come.
+
+    def _size(self) -> bytes | None:
+        buffer, at = self._buffer, self._at
+        end = buffer.find(b"\n", at, at + MAX_CHUNK_LINE) + 1
+        if not end:
+            if len(buffer) - at >= MAX_CHUNK_LINE:
+                raise bad_request("A chunk's size line is too long.")
+            if has_broken_line(buffer, at):
+                raise bad_request("A chunk's size line does not end in CRLF.")
+            return None
+        match = _CHUNK_LINE.fullmatch(buffer, at, end)
+        if match is None or (size := int(match[1], 16)) > MAX_LENGTH:
+            raise bad_request("A chunk's size line is not valid.")
+        self.padded = self.padded or is_padded(match[1])
+        self._extensions += len(match[2])
+        if self._extensions > MAX_EXTENSIONS:
+            raise bad_request("The body has too many chunk extensions.")
+        self._at = end
+        self._left = size
+        self._step = Chunked._data if size else Chunked._trailers
+        return b""
+
+    def _data(self) -> bytes | None:
+        piece = self._buffer[self._at : self._at + self._left]
+        self._at += len(piece)
+        self._left -= len(piece)
+        if not self._left:
+            self._step = Chunked._data_end
+        return piece or None
+
+    def _data_end(self) -> bytes | None:
+        following = self._buffer[self._at : self._at + 2]
+        if following == b"\r\n":
+            self._at += 2
+            self._step = Chunked._size
+            return b""
+        if following in (b"", b"\r"):
+            return None
+        raise bad_request("A chunk of the body is not followed by CRLF.")
+
+    def _trailers(self) -> bytes | None:
+        buffer, at = self._buffer, self._at
+        if buffer.startswith(b"\r\n", at):
+            end = at + 2
+        elif (end := buffer.find(b"\r\n\r\n", at, at + MAX_TRAILERS) + 4) == 3:  # not found
+            if len(buffer) - at >= MAX_TRAILERS:
+                raise head_too_large("The body's trailer section is too large.")
+            if has_broken_line(buffer, max(at, self._scanned - 1)):
+                raise bad_request("A line of the body's trailer section does not end in CRLF.")
+            self._scanned = len(buffer) - at
+            return None
+        if not _TRAILERS.fullmatch(buffer, at, end):
+            raise bad_request("The body's trailer section is not valid.")
+        self._at = end
+        self.ended = True
+        return b""
+
+
+class RequestReader:
+    """Bytes in; heads and pieces of bodies out, a message at a time.
+
+    Call `head()` until it returns one; then `body()` until it says that the body has ended; and again.
+    After a RequestRefused the reader is of no more use: what follows cannot be told apart.
+
+    Attributes:
+        padded: whether the size of a chunk had leading zeros: the connection ends with this message.
+        interrupted: whether `body` stopped at its limit, so that there is more to read in the buffer.
+    """
+
+    __slots__ = ("_body", "_buffer", "_empty_lines", "_scanned", "interrupted", "padded")
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._body: _Body | None = None  # None: a head is next
+        self._scanned = 0  # how far the buffer is known to hold no end of a head
+        self._empty_lines = 0  # since the last message
+        self.padded = False
+        self.interrupted = False
+
+    def feed(self, octets: bytes) -> None:
+        self._buffer = self._buffer + octets if self._buffer else octets
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait to be read."""
+        return len(self._buffer)
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether nothing of a next message has come yet."""
+        return self._body is None and not self._buffer
+
+    def head(self) -> RequestHead | None:
+        """The next head; None while it is not whole.
+
+        Raises:
+            RequestRefused: the bytes so far can never become a good head.
+        """
+        buffer = self._buffer
+        if len(buffer) <= heads.longest and (known := heads.get(buffer)) is not None:
+            self._buffer = b""
+            return self._begin(known)
+        if buffer[:1] in b"\r\n" and not self._scanned:
+            buffer = self._skip_empty_lines(buffer)
+        if not buffer:
+            return None
+        end = buffer.find(b"\r\n\r\n", max(0, self._scanned - 3))
+        if end < 0:
+            self._check_partial(buffer)
+            self._scanned = len(buffer)
+            return None
+        end += 4
+        if end > MAX_HEAD or (end > MAX_LINE and _longest_line(buffer[:end]) > MAX_FIELD):
+            self._check_line(buffer)
+            raise head_too_large("The request's fields are too large.")
+        head = read_head(buffer if end == len(buffer) else buffer[:end])
+        self._buffer = buffer[end:]
+        return self._begin(head)
+
+    def _begin(self, head: RequestHead) -> RequestHead:
+        self._scanned = self._empty_lines = 0
+        if head.has_body:
+            self._body = Chunked() if head.chunked else Counted(head.length or 0)
+        return head
+
+    def body(self) -> tuple[bytes, bool]:
+        """What has come of the body, decoded, and whether that was its end.
+
+        At most MAX_STEPS at once: chunks of one byte are dear, and others have to get their turn.
+
+        Raises:
+            RequestRefused: the chunks are not what RFC 9112 section 7.1 asks for.
+        """
+        body = self._body
+        if body is None:
+            return b"", True
+        octets, self._buffer = body.read(self._buffer)
+        self.interrupted = body.interrupted
+        self.padded = self.padded or body.padded
+        if body.ended:
+            self._body = None
+        return octets, body.ended
+
+    def _skip_empty_lines(self, buffer: bytes) -> bytes:
+        """RFC 9112 section 2.2: ignore an empty line before a request; only so many of them."""
+        rest = buffer
+        while rest[:2] == b"\r\n" and self._empty_lines < MAX_EMPTY_LINES:
+            rest = rest[2:]
+            self._empty_lines += 1
+        if rest[:2] == b"\r\n" or rest[:1] == b"\n" or (rest[:1] == b"\r" and len(rest) > 1):
+            raise bad_request("The request begins with too many empty lines, or with half of one.")
+        self._buffer = rest
+        return b"" if rest == b"\r" else rest
+
+    def _check_line(self, buffer: bytes) -> None:
+        line_end = buffer.find(b"\r\n", 0, MAX_LINE + 2)
+        if line_end < 0 and len(buffer) > MAX_LINE + 1:  # one byte may be the CR of its end
+            raise head_too_large("The request line is too long.", 414)
+
+    def _check_partial(self, buffer: bytes) -> None:
+        if has_broken_line(buffer, max(0, self._scanned - 1)):
+            raise bad_request("A line of the request's head does not end in CRLF.")
+        self._check_line(buffer)
+        if len(buffer) > MAX_HEAD or len(buffer) - buffer.rfind(b"\n") > MAX_FIELD + 2:
+            raise head_too_large("The request's fields are too large.")
+
+
+def _longest_line(head: bytes) -> int:
+    return max(len(line) for line in head.split(b"\r\n"))
