@@ -14,7 +14,8 @@ import aiohttp
 import click
 
 from proxy import log
-from proxy.app import Proxy, running
+from proxy.app.proxy import Proxy, running
+from proxy.app.upstreams import Served
 from proxy.clock import SystemClock, pause
 from proxy.commands.tables import table
 from proxy.config.load import load
@@ -22,7 +23,6 @@ from proxy.demo import Rules, SimulatedCamunda, simulated_camunda
 from proxy.demo.assertions import AVAILABLE
 from proxy.errors import StartError
 from proxy.loop import run_loop
-from proxy.upstreams import Served
 
 TOKEN_LIFE = 3.0
 EXPIRY_SHOWN = 6.0
