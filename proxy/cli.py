@@ -43,7 +43,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from importlib.metadata import version
     from platform import python_version
 
-    from proxy.loop import loop_name
+    from proxy.commands.loop import loop_name
 
     python, aiohttp = python_version(), version("aiohttp")
     click.echo(f"camunda-auth-proxy {__version__} (Python {python}, aiohttp {aiohttp}, {loop_name()})")
