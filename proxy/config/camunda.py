@@ -14,9 +14,9 @@ from proxy.config.camunda_credentials import (
     tls,
 )
 from proxy.config.draft import Draft, Found
-from proxy.config.findings import Written
 from proxy.config.model import Api
 from proxy.config.presets import ALIASES, PRESETS
+from proxy.config.written.findings import Written
 from proxy.errors import ConfigError, Problem
 
 CLUSTER_ID = ("CAMUNDA_CLUSTER_ID", "CAMUNDA_CLIENT_CLOUD_CLUSTERID")

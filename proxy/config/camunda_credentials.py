@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from proxy.config.addresses import DISCOVERY
 from proxy.config.draft import Draft, Found
-from proxy.config.findings import nearest
 from proxy.config.model import Api
 from proxy.config.presets import PRESETS
+from proxy.config.written.findings import nearest
 from proxy.errors import Problem
 
 CLIENT_ID = ("CAMUNDA_CLIENT_ID", "CAMUNDA_CLIENT_AUTH_CLIENTID", "ZEEBE_CLIENT_ID")

@@ -5,8 +5,6 @@ from types import MappingProxyType
 
 from proxy.config.addresses import token_host
 from proxy.config.credential_document import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
-from proxy.config.files import certificate_file_problem, key_file_problem
-from proxy.config.findings import Path as Place
 from proxy.config.model import (
     Basic,
     Bearer,
@@ -19,6 +17,8 @@ from proxy.config.model import (
 )
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.config.sources import Sources, http_proxy, named_file, secret, tls
+from proxy.config.written.files import certificate_file_problem, key_file_problem
+from proxy.config.written.findings import Path as Place
 
 
 def credential(name: str, upstreams: Sequence[Upstream], sources: Sources) -> CredentialConfig:

@@ -1,6 +1,6 @@
 """Kinds of values that keys may have, and what every model of the YAML has in common.
 
-Every value arrives as the text that was written (see `strict_yaml.py`), or as what the text means.
+Every value arrives as the text that was written (see `written/yaml_reader.py`), or as what the text means.
 """
 
 from collections.abc import Iterable
@@ -17,9 +17,9 @@ from pydantic import (
 )
 
 from proxy.config import addresses, egress, units
-from proxy.config.findings import nearest
 from proxy.config.model import SHORTEST_TOKEN, BaseUrl, HttpProxy, Listen
 from proxy.config.presets import API_NAMES
+from proxy.config.written.findings import nearest
 
 
 class KeyProblem(ValueError):

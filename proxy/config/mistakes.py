@@ -17,8 +17,8 @@ from proxy.config.document import (
     ShutdownDocument,
     UpstreamDocument,
 )
-from proxy.config.findings import Findings, Path, Written, nearest
 from proxy.config.kinds import KeyProblem
+from proxy.config.written.findings import Findings, Path, Written, nearest
 
 NOT_YET = frozenset({"allow", "deny", "read_only"})
 """Keys of docs/reference.md that a later version brings."""

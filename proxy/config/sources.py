@@ -9,10 +9,15 @@ from typing import Literal
 from proxy.config import egress
 from proxy.config.credential_document import TlsDocument
 from proxy.config.document import Document
-from proxy.config.files import MISSING, certificate_file_problem, key_file_problem, secret_file_problem
-from proxy.config.findings import Findings, Written, dotted
-from proxy.config.findings import Path as Place
 from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
+from proxy.config.written.files import (
+    MISSING,
+    certificate_file_problem,
+    key_file_problem,
+    secret_file_problem,
+)
+from proxy.config.written.findings import Findings, Written, dotted
+from proxy.config.written.findings import Path as Place
 from proxy.files import all_can_read
 
 SECRET_FILES = {
