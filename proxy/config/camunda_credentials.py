@@ -5,7 +5,7 @@ Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clie
 
 from collections.abc import Sequence
 
-from proxy.config.addresses import DISCOVERY
+from proxy.config.document.addresses import DISCOVERY
 from proxy.config.draft import Draft, Found
 from proxy.config.model import Api
 from proxy.config.presets import PRESETS

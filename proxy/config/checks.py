@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 
-from proxy.config.addresses import token_host
+from proxy.config.document.addresses import token_host
 from proxy.config.model import (
     Admin,
     BaseUrl,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from proxy.config.addresses import token_host
-from proxy.config.credential_document import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
+from proxy.config.document.addresses import token_host
+from proxy.config.document.credentials import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
 from proxy.config.model import (
     Basic,
     Bearer,

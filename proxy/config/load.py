@@ -6,9 +6,9 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
-from proxy.config.addresses import listen_host
 from proxy.config.camunda import from_variables
-from proxy.config.mistakes import understand
+from proxy.config.document.addresses import listen_host
+from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
 from proxy.config.resolve import resolve
 from proxy.config.sources import SECRET_FILES, ListenHost

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from proxy.config import addresses
 from proxy.config.checks import check_listeners, notice_clear_text
-from proxy.config.credential_document import OAuth2Document
 from proxy.config.credentials import credential
-from proxy.config.document import Document
+from proxy.config.document import addresses
+from proxy.config.document.credentials import OAuth2Document
+from proxy.config.document.file import Document
 from proxy.config.model import Admin, Api, BaseUrl, Config, Guard, Listen, Log, SecretRef, Shutdown, Upstream
 from proxy.config.presets import PRESETS, api_named
 from proxy.config.sources import ListenHost, Sources, http_proxy, secret, tls

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from proxy.config import egress
-from proxy.config.credential_document import TlsDocument
-from proxy.config.document import Document
+from proxy.config.document import egress
+from proxy.config.document.credentials import TlsDocument
+from proxy.config.document.file import Document
 from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
 from proxy.config.written.files import (
     MISSING,

@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from proxy.config import addresses, egress, units
+from proxy.config.document import addresses, egress, units
 from proxy.config.model import SHORTEST_TOKEN, BaseUrl, HttpProxy, Listen
 from proxy.config.presets import API_NAMES
 from proxy.config.written.findings import nearest
