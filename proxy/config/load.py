@@ -10,8 +10,8 @@ from proxy.config.camunda import from_variables
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
-from proxy.config.resolve import resolve
-from proxy.config.sources import SECRET_FILES, ListenHost
+from proxy.config.resolve.sources import SECRET_FILES, ListenHost
+from proxy.config.resolve.upstreams import resolve
 from proxy.config.written.files import read_utf8
 from proxy.config.written.findings import Findings, Written
 from proxy.config.written.findings import Path as Place

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.checks import overlap
 from proxy.config.document.addresses import (
     LONGEST_PATH,
     base_url,
@@ -15,6 +14,7 @@ from proxy.config.document.addresses import (
     token_url,
 )
 from proxy.config.model import BaseUrl, Listen
+from proxy.config.resolve.checks import overlap
 
 BOTH = ("127.0.0.1", "::1")
 

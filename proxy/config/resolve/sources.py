@@ -1,4 +1,4 @@
-"""What every step of `resolve.py` looks at, and the files and proxies that several parts may name."""
+"""What every step of resolving looks at, and the files and proxies that several parts may name."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import SAAS_TOKEN_URL
-from proxy.config.sources import Sources, http_proxy, named_file, secret, tls
+from proxy.config.resolve.sources import Sources, http_proxy, named_file, secret, tls
 from proxy.config.written.files import certificate_file_problem, key_file_problem
 from proxy.config.written.findings import Path as Place
 
