@@ -6,7 +6,7 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
-from proxy.config.camunda import from_variables
+from proxy.config.camunda.variables import from_variables
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
 from proxy.config.model import Config

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.config.camunda import from_variables
+from proxy.config.camunda.variables import from_variables
 from proxy.config.document import addresses, egress, units
 from proxy.config.load import load
 from proxy.config.written.variables import parse_env_file

@@ -5,8 +5,8 @@ Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clie
 
 from collections.abc import Sequence
 
+from proxy.config.camunda.draft import Draft, Found
 from proxy.config.document.addresses import DISCOVERY
-from proxy.config.draft import Draft, Found
 from proxy.config.model import Api
 from proxy.config.presets import PRESETS
 from proxy.config.written.findings import nearest
