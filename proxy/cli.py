@@ -43,7 +43,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from importlib.metadata import version
     from platform import python_version
 
-    from proxy.loop import loop_name
+    from proxy.commands.loop import loop_name
 
     python, aiohttp = python_version(), version("aiohttp")
     click.echo(f"camunda-auth-proxy {__version__} (Python {python}, aiohttp {aiohttp}, {loop_name()})")
@@ -153,7 +153,7 @@ def schema() -> int:
     """Print the JSON Schema of the configuration, for editors."""
     from json import dumps
 
-    from proxy.config.schema import schema as of_configuration
+    from proxy.config.document.schema import schema as of_configuration
 
     click.echo(dumps(of_configuration(), indent=2))
     return DONE
@@ -192,7 +192,7 @@ def wait(timeout: str, address: str | None) -> int:
     from proxy.clock import SystemClock
     from proxy.commands.probe import address as parsed
     from proxy.commands.probe import wait_until_ready
-    from proxy.config.units import seconds
+    from proxy.config.document.units import seconds
 
     try:
         where, limit = parsed(address), seconds(timeout)

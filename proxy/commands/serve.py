@@ -9,17 +9,17 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from proxy import __version__, log
-from proxy.app import Proxy, running
+from proxy import __version__
+from proxy.app.proxy import Proxy, running
 from proxy.clock import SystemClock
-from proxy.commands import notify
+from proxy.commands import log, notify
+from proxy.commands.loop import run_loop
 from proxy.commands.tables import running as running_table
 from proxy.errors import ConfigError, StartError
-from proxy.loop import run_loop
 
 if TYPE_CHECKING:
+    from proxy.app.upstreams import Served
     from proxy.config.model import Config
-    from proxy.upstreams import Served
 
 FIRST_FETCHES = 3.0
 """Seconds that the table waits for first fetches, so that it can say how they went."""

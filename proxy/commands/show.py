@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import aiohttp
 import click
 
-from proxy import log
-from proxy.app import Proxy, running
+from proxy.app.proxy import Proxy, running
+from proxy.app.upstreams import Served
 from proxy.clock import SystemClock, pause
+from proxy.commands import log
+from proxy.commands.loop import run_loop
 from proxy.commands.tables import table
 from proxy.config.load import load
 from proxy.demo import Rules, SimulatedCamunda, simulated_camunda
 from proxy.demo.assertions import AVAILABLE
 from proxy.errors import StartError
-from proxy.loop import run_loop
-from proxy.upstreams import Served
 
 TOKEN_LIFE = 3.0
 EXPIRY_SHOWN = 6.0

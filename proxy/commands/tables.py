@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
 
 if TYPE_CHECKING:
-    from proxy.app import Proxy
+    from proxy.app.proxy import Proxy
+    from proxy.app.upstreams import Served
     from proxy.config.model import Config, CredentialConfig, HttpProxy
-    from proxy.upstreams import Served
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -6,18 +6,18 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
-from proxy.config.addresses import listen_host
-from proxy.config.camunda import from_variables
-from proxy.config.files import read_utf8
-from proxy.config.findings import Findings, Written
-from proxy.config.findings import Path as Place
-from proxy.config.found import distrust
-from proxy.config.mistakes import understand
+from proxy.config.camunda.variables import from_variables
+from proxy.config.document.addresses import listen_host
+from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
-from proxy.config.resolve import resolve
-from proxy.config.sources import SECRET_FILES, ListenHost
-from proxy.config.strict_yaml import read_yaml
-from proxy.config.variables import parse_env_file, substitute
+from proxy.config.resolve.sources import SECRET_FILES, ListenHost
+from proxy.config.resolve.upstreams import resolve
+from proxy.config.written.files import read_utf8
+from proxy.config.written.findings import Findings, Written
+from proxy.config.written.findings import Path as Place
+from proxy.config.written.found import distrust
+from proxy.config.written.variables import parse_env_file, substitute
+from proxy.config.written.yaml_reader import read_yaml
 from proxy.errors import ConfigError, Problem
 from proxy.files import all_can_read
 

@@ -1,6 +1,6 @@
 """The configuration as the rest of the proxy sees it: resolved, frozen, plain values.
 
-`document.py` holds the YAML as people write it; `load.py` turns one into the other.
+`document/` holds the YAML as people write it; `load.py` turns one into the other.
 """
 
 from collections.abc import Mapping

@@ -47,7 +47,7 @@ class Failure:
     """Why an attempt brought no credential.
 
     A value and not the exception: an exception keeps its traceback, the traceback keeps its frames, and these
-    keep sockets alive (see `proxy.loop`).
+    keep sockets alive (see `proxy.commands.loop`).
 
     Attributes:
         at: end of the attempt, in seconds on the Clock.

@@ -1,7 +1,7 @@
 """A caller's connection: its bytes become calls, one after the other, and each call is answered on it.
 
-A `Tap` owns the connection. It reads strictly (`request_reader`), and `serve` answers call after call in the task
-that aiohttp made for the connection (see `listener`).
+A `Tap` owns the connection. It reads strictly (`request_reader`), and `serve` answers call after call in the
+task that aiohttp made for the connection (see `listener`).
 """
 
 import asyncio

@@ -9,9 +9,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.app import Change, Proxy, running
+from proxy.app.proxy import Change, Proxy, running
+from proxy.app.upstreams import Served
 from proxy.config.load import load
-from proxy.upstreams import Served
 from tests.clock import FakeClock
 from tests.gateway.wire import Answer, Origin, Wire, origin
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.variables import parse_env_file
+from proxy.config.written.variables import parse_env_file
 from tests.app.command import command, proxy
 
 ROOT = Path(__file__).parents[2]

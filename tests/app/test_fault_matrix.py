@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from proxy.app import Proxy, running
+from proxy.app.proxy import Proxy, running
 from proxy.config.load import load
 from proxy.credentials.keeper import Keeper
 from tests.clock import FakeClock

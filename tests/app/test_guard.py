@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_IMODE
 from typing import Any
 
-from proxy.app import running
+from proxy.app.proxy import running
 from proxy.clock import SystemClock
 from proxy.commands import tables
 from proxy.config.load import load

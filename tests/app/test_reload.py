@@ -10,10 +10,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from proxy.commands.log import Redactor
 from proxy.commands.serve import reload
 from proxy.config.model import Config
 from proxy.errors import StartError
-from proxy.log import Redactor
 from tests.app.house import Document, House, ask, house, send
 from tests.gateway.wire import Wire
 

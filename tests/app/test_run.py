@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from proxy.app import running
+from proxy.app.proxy import running
 from proxy.clock import SystemClock, Timer
 from proxy.config.load import load
 from proxy.demo import Fault, Rules, SimulatedCamunda, simulated_camunda

@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.addresses import LONGEST_PATH, base_url, host_name, listen, listen_at, origin, token_url
-from proxy.config.checks import overlap
+from proxy.config.document.addresses import (
+    LONGEST_PATH,
+    base_url,
+    host_name,
+    listen,
+    listen_at,
+    origin,
+    token_url,
+)
 from proxy.config.model import BaseUrl, Listen
+from proxy.config.resolve.checks import overlap
 
 BOTH = ("127.0.0.1", "::1")
 

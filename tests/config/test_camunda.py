@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.camunda_credentials import UNREAD
+from proxy.config.camunda.credentials import UNREAD
 from proxy.config.load import load
 from proxy.config.model import Basic, Bearer, Config, OAuth2, SecretRef, Session, Tls
 from proxy.config.presets import SAAS_TOKEN_URL

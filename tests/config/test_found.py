@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from proxy.config.found import distrust
 from proxy.config.load import load
+from proxy.config.written.found import distrust
 from proxy.errors import ConfigError
 from tests.config.writing import BEARER, ZEEBE
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.config import addresses, egress, units
-from proxy.config.camunda import from_variables
+from proxy.config.camunda.variables import from_variables
+from proxy.config.document import addresses, egress, units
 from proxy.config.load import load
-from proxy.config.variables import parse_env_file
+from proxy.config.written.variables import parse_env_file
 from proxy.errors import ConfigError
 from proxy.files import read_any
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused

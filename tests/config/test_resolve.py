@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.config.credential_document import OAuth2Document, SessionDocument
-from proxy.config.document import Document
-from proxy.config.mistakes import NOT_YET
+from proxy.config.document.credentials import OAuth2Document, SessionDocument
+from proxy.config.document.file import Document
+from proxy.config.document.mistakes import NOT_YET
 from proxy.config.model import BaseUrl, Basic, Bearer, HttpProxy, OAuth2, SecretRef, Session
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.errors import ConfigError

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 
-from proxy.config.credential_document import CREDENTIALS
-from proxy.config.schema import schema
+from proxy.config.document.credentials import CREDENTIALS
+from proxy.config.document.schema import schema
 from proxy.errors import ConfigError
 from tests.config.mistakes import MISTAKES
 from tests.config.test_resolve import SECTIONS

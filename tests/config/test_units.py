@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import units
+from proxy.config.document import units
 
 
 @pytest.mark.parametrize(

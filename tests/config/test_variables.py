@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.variables import parse_env_file, substitute
+from proxy.config.written.variables import parse_env_file, substitute
 from proxy.errors import ConfigError
 
 SET = {"A": "1", "B": "${A}", "EMPTY": ""}

@@ -29,10 +29,10 @@ from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.demo import simulated_camunda
 from proxy.errors import CredentialRejected, CredentialUnavailable
+from tests.app.test_tls import der
 from tests.certificates import certificate
 from tests.clock import FakeClock
 from tests.credentials.token_server import TokenServer, token_server
-from tests.test_trust import der
 
 URL = "https://login.test/auth/realms/r/protocol/openid-connect/token"
 RSA = rsa.generate_private_key(65537, 2048)
@@ -157,7 +157,7 @@ def test_without_its_extra_the_proxy_runs_and_says_what_is_missing() -> None:
     assert can_sign()
     script = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "import proxy.desk; from proxy.credentials.assertion import can_sign\n"
+        "import proxy.app.credentials; from proxy.credentials.assertion import can_sign\n"
         "print(can_sign())"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

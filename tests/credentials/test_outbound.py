@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.credentials.answer import LARGEST_ANSWER, Answer
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
 from proxy.credentials.outbound import Outbound, Via
 from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialUnavailable
-from proxy.trust import Trust
 from tests.certificates import certificate, serving
 from tests.clock import FakeClock
 from tests.connect_proxy import ConnectProxy, connect_proxy

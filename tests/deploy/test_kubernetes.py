@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from proxy.config.schema import schema
+from proxy.config.document.schema import schema
 from tests.deploy.pods import (
     LABEL,
     SECRETS,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from proxy.app.sockets import bind, bind_unix
 from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import PACE, Policy
@@ -15,7 +16,6 @@ from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Pool, Timeouts
-from proxy.gateway.sockets import bind, bind_unix
 from proxy.gateway.tally import Tally
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource

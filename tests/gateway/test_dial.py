@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.errors import UpstreamUnreachable
 from proxy.gateway.dial import Endpoint, Tunnel, connect_request, let_through
 from proxy.gateway.pool import Timeouts
-from proxy.trust import Trust
 from tests.certificates import certificate, serving
 from tests.connect_proxy import ConnectProxy, connect_proxy
 from tests.gateway.rig import gateway, get

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import aiohttp
 from yarl import URL
 
-from proxy.app import Proxy, running
+from proxy.app.proxy import Proxy, running
+from proxy.app.upstreams import Served
 from proxy.clock import Clock
 from proxy.config.load import load
 from proxy.demo import SimulatedCamunda
-from proxy.upstreams import Served
 
 BPMN = b'<bpmn:process id="mission"><zeebe:taskDefinition type="work" /></bpmn:process>'
 CALLERS_OWN = {

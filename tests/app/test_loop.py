@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.loop import new_loop
+from proxy.commands.loop import new_loop
 from tests.certificates import certificate, serving
 
 uvloop = pytest.importorskip("uvloop", reason="on Windows there is none, and nothing to mend")
@@ -46,7 +46,7 @@ async def handshake_after_a_reset() -> socket.socket:
 
 
 def test_uvloop_itself_leaves_the_number_of_a_closed_file_with_its_socket() -> None:
-    """If this fails, uvloop has mended it (issues 646, 738): `OwningLoop` in proxy/loop.py can go."""
+    """If this fails, uvloop has mended it (issues 646, 738): `OwningLoop` can go."""
     loop = uvloop.Loop()
     sock = loop.run_until_complete(handshake_after_a_reset())
     loop.close()

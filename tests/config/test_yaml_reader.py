@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.strict_yaml import read_yaml
+from proxy.config.written.yaml_reader import read_yaml
 from proxy.errors import ConfigError
 from tests.config.writing import BEARER, ZEEBE, read, refused
 

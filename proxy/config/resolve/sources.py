@@ -1,4 +1,4 @@
-"""What every step of `resolve.py` looks at, and the files and proxies that several parts may name."""
+"""What every step of resolving looks at, and the files and proxies that several parts may name."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -6,13 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from proxy.config import egress
-from proxy.config.credential_document import TlsDocument
-from proxy.config.document import Document
-from proxy.config.files import MISSING, certificate_file_problem, key_file_problem, secret_file_problem
-from proxy.config.findings import Findings, Written, dotted
-from proxy.config.findings import Path as Place
+from proxy.config.document import egress
+from proxy.config.document.credentials import TlsDocument
+from proxy.config.document.file import Document
 from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
+from proxy.config.written.files import (
+    MISSING,
+    certificate_file_problem,
+    key_file_problem,
+    secret_file_problem,
+)
+from proxy.config.written.findings import Findings, Written, dotted
+from proxy.config.written.findings import Path as Place
 from proxy.files import all_can_read
 
 SECRET_FILES = {

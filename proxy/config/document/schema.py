@@ -6,9 +6,9 @@ defined, two listeners on one port) only `check` finds.
 
 from typing import Any
 
-from proxy.config.credential_document import CREDENTIALS, SECRET, SENT_BY_US, SIGNING
-from proxy.config.document import Document
-from proxy.config.kinds import one_of
+from proxy.config.document.credentials import CREDENTIALS, SECRET, SENT_BY_US, SIGNING
+from proxy.config.document.file import Document
+from proxy.config.document.kinds import one_of
 
 Schema = dict[str, Any]
 

@@ -4,8 +4,8 @@ from typing import Annotated, Self, get_args
 
 from pydantic import Field, model_validator
 
-from proxy.config.credential_document import CredentialDocument, TlsDocument
-from proxy.config.kinds import (
+from proxy.config.document.credentials import CredentialDocument, TlsDocument
+from proxy.config.document.kinds import (
     AnyText,
     ApiName,
     CallerToken,

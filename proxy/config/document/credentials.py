@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, Field, model_validator
 
-from proxy.config.kinds import (
+from proxy.config.document.kinds import (
     AnyText,
     BasicUser,
     Flag,

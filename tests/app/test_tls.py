@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.errors import StartError
-from proxy.trust import Trust
 from tests.certificates import certificate, serving
 
 

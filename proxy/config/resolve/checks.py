@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import combinations
 
-from proxy.config.addresses import token_host
-from proxy.config.findings import Findings, Path, dotted
+from proxy.config.document.addresses import token_host
 from proxy.config.model import (
     Admin,
     BaseUrl,
@@ -17,6 +16,7 @@ from proxy.config.model import (
     Session,
     Upstream,
 )
+from proxy.config.written.findings import Findings, Path, dotted
 
 
 def check_listeners(

@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from proxy import __version__
 from proxy.admin.server import Admin
 from proxy.admin.state import State
+from proxy.app.credentials import CredentialDesk
+from proxy.app.ports import LOOK, Ports
+from proxy.app.sockets import Bound, room_for_callers
+from proxy.app.tls import Trust
+from proxy.app.upstreams import CallerToken, Name, Plan, Served, names, plan, serve, view
 from proxy.clock import Clock, pause
 from proxy.config.model import SHORTEST_TOKEN, Config, Listen, OAuth2, Upstream
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
-from proxy.desk import CredentialDesk
 from proxy.errors import CredentialError, StartError
 from proxy.gateway.caller import ConnectionLimit
 from proxy.gateway.guard import Guard
 from proxy.gateway.share import Share
-from proxy.gateway.sockets import Bound, room_for_callers
-from proxy.ports import LOOK, Ports
-from proxy.trust import Trust
-from proxy.upstreams import CallerToken, Name, Plan, Served, names, plan, serve, view
 
 log = logging.getLogger("proxy")
 

@@ -35,7 +35,7 @@ class Bound:
 
     Attributes:
         sockets: bound and listening, but nothing accepts yet. The event loop owns them from the moment that a
-            server is made of them (see `proxy.loop`).
+            server is made of them (see `proxy.commands.loop`).
         port: the same for all; 0: a Unix socket.
         addresses: `127.0.0.1:19080`, `[::1]:19080`; or `unix:/run/zeebe.sock`.
         notice: a sentence for the operator; empty: nothing to say.

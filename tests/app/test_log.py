@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.log import ForMachines, ForPeople, Redactor
+from proxy.commands.log import ForMachines, ForPeople, Redactor
 
 SECRET = "canary-0815"
 FORMATTERS = [ForPeople, ForMachines]

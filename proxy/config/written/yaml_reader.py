@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from proxy.config.findings import Path, Written, dotted
-from proxy.config.variables import without_defaults
+from proxy.config.written.findings import Path, Written, dotted
+from proxy.config.written.variables import without_defaults
 from proxy.errors import ConfigError, Problem
 
 MAX_OCTETS = 1024 * 1024

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from proxy.config import addresses
+from proxy.config.document import addresses
 from proxy.config.model import BaseUrl, HttpProxy
 
 _FORM = "http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %XX for what a URL cannot hold"

@@ -1,6 +1,6 @@
 """Kinds of values that keys may have, and what every model of the YAML has in common.
 
-Every value arrives as the text that was written (see `strict_yaml.py`), or as what the text means.
+Every value arrives as the text that was written (see `written/yaml_reader.py`), or as what the text means.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from proxy.config import addresses, egress, units
-from proxy.config.findings import nearest
+from proxy.config.document import addresses, egress, units
 from proxy.config.model import SHORTEST_TOKEN, BaseUrl, HttpProxy, Listen
 from proxy.config.presets import API_NAMES
+from proxy.config.written.findings import nearest
 
 
 class KeyProblem(ValueError):

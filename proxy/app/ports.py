@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from proxy.app.sockets import Bound, HeldSocket, bind, bind_unix
 from proxy.clock import Clock, pause
 from proxy.config.model import Listen
 from proxy.errors import StartError
 from proxy.gateway.caller import ConnectionLimit, Service
 from proxy.gateway.listener import Listener
 from proxy.gateway.share import Share
-from proxy.gateway.sockets import Bound, HeldSocket, bind, bind_unix
 
 log = logging.getLogger("proxy")
 

@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from proxy.admin.state import UpstreamView
+from proxy.app.sockets import Bound
+from proxy.app.tls import Trust
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
@@ -16,9 +18,7 @@ from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.pool import Pool, Timeouts
 from proxy.gateway.share import Share
-from proxy.gateway.sockets import Bound
 from proxy.gateway.tally import Tally
-from proxy.trust import Trust
 
 log = logging.getLogger("proxy")
 

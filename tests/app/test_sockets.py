@@ -9,8 +9,8 @@ from stat import S_IMODE, S_ISSOCK
 
 import pytest
 
+from proxy.app.sockets import bind, bind_unix
 from proxy.errors import StartError
-from proxy.gateway.sockets import bind, bind_unix
 
 ROOT = Path(__file__).parents[2]
 BOTH = ("127.0.0.1", "::1")
@@ -232,6 +232,6 @@ def test_what_a_group_can_write_on_the_way_is_refused(path: Path) -> None:
 
 def test_there_is_room_for_half_of_the_files_that_may_be_open() -> None:
     code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (128, 128));"
-    code += "from proxy.gateway.sockets import room_for_callers as room; print(room())"
+    code += "from proxy.app.sockets import room_for_callers as room; print(room())"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "32\n"

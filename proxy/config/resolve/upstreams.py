@@ -1,20 +1,20 @@
-"""From what was written to what it means: presets, defaults, references."""
+"""From the written document to the `Config`, an upstream at a time: presets, defaults, references."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from proxy.config import addresses
-from proxy.config.checks import check_listeners, notice_clear_text
-from proxy.config.credential_document import OAuth2Document
-from proxy.config.credentials import credential
-from proxy.config.document import Document
-from proxy.config.files import caller_token_file_problem
-from proxy.config.findings import Findings, Written, looks_like_a_key, nearest
-from proxy.config.findings import Path as Place
+from proxy.config.document import addresses
+from proxy.config.document.credentials import OAuth2Document
+from proxy.config.document.file import Document
 from proxy.config.model import Admin, Api, BaseUrl, Config, Guard, Listen, Log, SecretRef, Shutdown, Upstream
 from proxy.config.presets import PRESETS, api_named
-from proxy.config.sources import ListenHost, Sources, http_proxy, secret, tls
+from proxy.config.resolve.checks import check_listeners, notice_clear_text
+from proxy.config.resolve.credentials import credential
+from proxy.config.resolve.sources import ListenHost, Sources, http_proxy, secret, tls
+from proxy.config.written.files import caller_token_file_problem
+from proxy.config.written.findings import Findings, Written, looks_like_a_key, nearest
+from proxy.config.written.findings import Path as Place
 
 
 def resolve(

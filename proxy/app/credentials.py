@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from proxy.app.tls import Trust
 from proxy.clock import Clock
 from proxy.config.model import (
     Basic,
@@ -36,7 +37,6 @@ from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
 from proxy.errors import FetchOutcome, StartError
-from proxy.trust import Trust
 
 log = logging.getLogger("proxy")
 

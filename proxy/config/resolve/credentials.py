@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from proxy.config.addresses import token_host
-from proxy.config.credential_document import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
-from proxy.config.files import certificate_file_problem, key_file_problem
-from proxy.config.findings import Path as Place
+from proxy.config.document.addresses import token_host
+from proxy.config.document.credentials import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
 from proxy.config.model import (
     Basic,
     Bearer,
@@ -18,7 +16,9 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import SAAS_TOKEN_URL
-from proxy.config.sources import Sources, http_proxy, named_file, secret, tls
+from proxy.config.resolve.sources import Sources, http_proxy, named_file, secret, tls
+from proxy.config.written.files import certificate_file_problem, key_file_problem
+from proxy.config.written.findings import Path as Place
 
 
 def credential(name: str, upstreams: Sequence[Upstream], sources: Sources) -> CredentialConfig:

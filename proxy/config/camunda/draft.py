@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.config.findings import Path
+from proxy.config.written.findings import Path
 from proxy.errors import Problem
 
 

@@ -5,7 +5,7 @@ Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clie
 
 from collections.abc import Mapping
 
-from proxy.config.camunda_credentials import (
+from proxy.config.camunda.credentials import (
     CONSOLE_ID,
     api_ca_file,
     credential,
@@ -13,10 +13,10 @@ from proxy.config.camunda_credentials import (
     strategy,
     tls,
 )
-from proxy.config.draft import Draft, Found
-from proxy.config.findings import Written
+from proxy.config.camunda.draft import Draft, Found
 from proxy.config.model import Api
 from proxy.config.presets import ALIASES, PRESETS
+from proxy.config.written.findings import Written
 from proxy.errors import ConfigError, Problem
 
 CLUSTER_ID = ("CAMUNDA_CLUSTER_ID", "CAMUNDA_CLIENT_CLOUD_CLUSTERID")

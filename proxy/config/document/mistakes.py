@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from proxy.config.credential_document import CREDENTIALS, TlsDocument
-from proxy.config.document import (
+from proxy.config.document.credentials import CREDENTIALS, TlsDocument
+from proxy.config.document.file import (
     AdminDocument,
     ClusterDocument,
     Document,
@@ -17,8 +17,8 @@ from proxy.config.document import (
     ShutdownDocument,
     UpstreamDocument,
 )
-from proxy.config.findings import Findings, Path, Written, nearest
-from proxy.config.kinds import KeyProblem
+from proxy.config.document.kinds import KeyProblem
+from proxy.config.written.findings import Findings, Path, Written, nearest
 
 NOT_YET = frozenset({"allow", "deny", "read_only"})
 """Keys of docs/reference.md that a later version brings."""

@@ -1,0 +1,1 @@
+"""The variables of Camunda's own clients, as if they were our YAML."""
