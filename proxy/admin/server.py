@@ -24,7 +24,7 @@ from proxy.admin.state import State
 from proxy.admin.status import Json
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
-from proxy.gateway.caller import Call, Service, Tap
+from proxy.gateway.call import Call, CallerConnection, Service
 from proxy.gateway.guard import Guard
 from proxy.gateway.problems import Answer, answer_to
 from proxy.gateway.request_head import RequestHead
@@ -144,7 +144,7 @@ class _Door:
         tap.write(octets)
         return keep_alive
 
-    def refuse(self, tap: Tap, error: RequestRefused) -> None:
+    def refuse(self, tap: CallerConnection, error: RequestRefused) -> None:
         """Answer what is no request: the connection ends after it."""
         tap.write(_problem(error).octets(_new_id(), http_date(), keep_alive=False))
 

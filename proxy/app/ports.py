@@ -9,7 +9,8 @@ from proxy.app.sockets import Bound, HeldSocket, bind, bind_unix
 from proxy.clock import Clock, pause
 from proxy.config.model import Listen
 from proxy.errors import StartError
-from proxy.gateway.caller import ConnectionLimit, Service
+from proxy.gateway.call import Service
+from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.listener import Listener
 from proxy.gateway.share import Share
 

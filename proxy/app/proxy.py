@@ -24,8 +24,8 @@ from proxy.config.model import SHORTEST_TOKEN, Config, Listen, OAuth2, Upstream
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.errors import CredentialError, StartError
-from proxy.gateway.caller import ConnectionLimit
 from proxy.gateway.guard import Guard
+from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
 
 log = logging.getLogger("proxy")

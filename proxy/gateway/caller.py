@@ -10,13 +10,12 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import islice
 from typing import Final, Protocol, cast
 
 from proxy.clock import Clock, pause
 from proxy.errors import RequestRefused
-from proxy.gateway.exchange import Exchange
-from proxy.gateway.relay import Relay
+from proxy.gateway.call import Call, Service
+from proxy.gateway.limit import MAX_BUFFERED, SILENT, ConnectionLimit
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import MAX_STEPS, RequestReader
 from proxy.gateway.share import Share
@@ -34,146 +33,10 @@ LINGER_TIME: Final = 2.0
 MAX_PIPELINED: Final = 64 * 1024
 """Bytes of requests to come that wait for the answer to the present one."""
 
-MAX_DISCARDED: Final = 1024 * 1024
-"""Bytes of a body that are read and dropped after an answer of ours, so that its connection can be kept."""
-
-MAX_BUFFERED: Final = 16 * 1024 * 1024
-"""Bytes of all connections together that wait to be read: unfinished heads, requests sent ahead, bodies of
-requests that have no upstream connection yet."""
-
 MAX_REFUSED: Final = 24
 """Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
 
-SILENT: Final = 1.0
-"""Seconds after which a connection without a call may be closed in favour of a new one."""
-
-_SCAN: Final = 256
-"""Connections that are looked at to find such a one."""
-
 log = logging.getLogger(__name__)
-
-
-class Call:
-    """One request of a caller.
-
-    Attributes:
-        head: as it came.
-        upload: its body; None where there is none.
-        tap: the connection it came on.
-        started: seconds on the Clock.
-        opening: fields that let the page which asked read the answer, ready to be sent.
-        relay: what answers it, while an upstream does.
-        connection: to the upstream, while its answer is under way.
-        status: of the answer; 0: none yet.
-        problem, request_id: of an answer of our own.
-        sent: bytes of an answer of our own.
-        waited: seconds for a credential.
-        repaired: whether it was sent again with a new one.
-        keep_alive: whether its connection takes another request.
-    """
-
-    # No slots: nearly all of these stay what they are here, and are not set for each request.
-    opening = b""
-    relay: Relay | None = None
-    connection: Exchange | None = None
-    status = 0
-    problem: str | None = None
-    request_id = ""
-    sent = 0
-    waited = 0.0
-    repaired = False
-    keep_alive = False
-
-    def __init__(self, head: RequestHead, upload: Upload | None, tap: "Tap", started: float) -> None:
-        self.head = head
-        self.upload = upload
-        self.tap = tap
-        self.started = started
-
-    @property
-    def unread(self) -> bool:
-        """Whether bytes of its body are still to come."""
-        return self.upload is not None and not self.upload.ended
-
-    @property
-    def may_keep(self) -> bool:
-        """Whether its connection can take another request after an answer of ours.
-
-        Where a body is still to come, it has to be read first (RFC 9112 section 9.3): only a short one whose
-        length is known is worth that. After `Expect` a caller may leave the body out.
-        """
-        if not self.head.keep_alive or self.upload is None or self.upload.ended:
-            return self.head.keep_alive
-        length = self.head.length
-        if length is None or length - self.upload.size > MAX_DISCARDED:
-            return False
-        return not any(name == b"expect" for name, _ in self.head.notable)
-
-
-class Service(Protocol):
-    """What the calls of a port are for.
-
-    Attributes:
-        ending: answers are the last on their connections.
-    """
-
-    ending: bool
-
-    async def forward(self, call: Call) -> bool:
-        """Answer the call by writing to its tap; returns whether the connection takes another one."""
-        ...
-
-    def refuse(self, tap: "Tap", error: RequestRefused) -> None:
-        """Answer something that is no request."""
-        ...
-
-    def received(self, octets: int) -> None: ...
-
-    @property
-    def replay_buffer(self) -> int: ...
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a caller may be silent: before its first request, and while it does not read."""
-        ...
-
-
-class ConnectionLimit:
-    """How many callers may be connected at once; shared by listeners.
-
-    At the limit the connection that has been open longest of those that are silent gives way to a new one.
-
-    Attributes:
-        buffered: bytes that wait to be read, over all of them (see MAX_BUFFERED).
-    """
-
-    __slots__ = ("_connections", "_places", "buffered")
-
-    def __init__(self, places: int) -> None:
-        self._places = places
-        self._connections: dict[Tap, None] = {}
-        self.buffered = 0
-
-    @property
-    def free(self) -> int:
-        """Places that are left; negative: as many callers are being told that there is none."""
-        return self._places - len(self._connections)
-
-    def admit(self, tap: "Tap") -> bool:
-        """Count a new connection; returns whether there is a place for it."""
-        room = self.free > 0 or self._one_gives_way()
-        self._connections[tap] = None
-        return room
-
-    def leave(self, tap: "Tap") -> None:
-        self._connections.pop(tap, None)
-
-    def _one_gives_way(self) -> bool:
-        for tap in islice(self._connections, _SCAN):
-            if tap.gives_way():
-                del self._connections[tap]
-                return True
-        return False
 
 
 class Port(Protocol):

@@ -1,7 +1,7 @@
 """One request and its answer on one connection to the upstream.
 
-Almost all heads are read by `answers.usual_head`; llhttp reads what that leaves alone, and chunks, and what
-it lets through is judged here and in `answer_head.answer_end`. A body with a Content-Length goes past it.
+Almost all heads are read by `answer_head.usual_head`. llhttp reads the others, and chunks; what it lets
+through is judged here and in `answer_head.answer_end`. A body with a Content-Length goes past it.
 Anything that is not exactly one good answer means that the connection is never used again.
 """
 

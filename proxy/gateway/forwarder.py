@@ -10,7 +10,7 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import ProxyError, RequestRefused
-from proxy.gateway.caller import Call, Tap
+from proxy.gateway.call import Call, CallerConnection
 from proxy.gateway.exchange import ConnectionLost, Exchange
 from proxy.gateway.fields import Address
 from proxy.gateway.guard import Guard
@@ -300,7 +300,7 @@ class Forwarder:
         self._tally.sent += len(octets)
         call.tap.write(octets)
 
-    def refuse(self, tap: Tap, error: RequestRefused) -> None:
+    def refuse(self, tap: CallerConnection, error: RequestRefused) -> None:
         """Answer what is no request: the connection ends after it."""
         answer = answer_to(error, self._rules.upstream, self._rules.credential)
         self._tally.problems[answer.code] += 1

@@ -19,7 +19,9 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from proxy.clock import Clock, Timer
-from proxy.gateway.caller import ConnectionLimit, Service, Tap, is_unix
+from proxy.gateway.call import Service
+from proxy.gateway.caller import Tap, is_unix
+from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
 
 LOOK: Final = 5.0

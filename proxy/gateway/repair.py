@@ -7,7 +7,7 @@ from proxy.clock import Clock
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialError, RepairDeclined
-from proxy.gateway.caller import Call
+from proxy.gateway.call import Call
 from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.tally import Tally

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.errors import CredentialRejected, CredentialUnavailable
-from proxy.gateway.caller import MAX_DISCARDED
+from proxy.gateway.call import MAX_DISCARDED
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.rig import Rig, gateway, get, post

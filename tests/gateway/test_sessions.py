@@ -11,7 +11,7 @@ from proxy.clock import pause
 from proxy.credentials.credential import Credential
 from proxy.credentials.schedule import Policy
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
-from proxy.gateway.caller import Call
+from proxy.gateway.call import Call
 from proxy.gateway.grammar import Field
 from proxy.gateway.pool import Timeouts
 from tests.clock import FakeClock
@@ -706,7 +706,7 @@ async def test_a_look_at_a_403_does_not_wait_for_a_caller_who_does_not_read() ->
         wire = await rig.call(post(b"{}", path="/v2/x"))
         peer = await site.accept()
         await peer.message()
-        tap = call_of(rig).tap
+        (tap,) = rig.listener.taps
         tap.pause_writing()  # as when his buffers are full
         peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nno ")
         await rig.until(lambda: sum(rig.tally.response_seconds.counts) == 1)
@@ -728,7 +728,8 @@ async def test_a_403_that_passes_after_a_look_waits_for_a_caller_who_does_not_re
         peer = await site.accept()
         await peer.head()
         call = call_of(rig)
-        call.tap.pause_writing()
+        (tap,) = rig.listener.taps
+        tap.pause_writing()
         peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE[:5000])
         await rig.until(lambda: call.relay is not None and call.relay.begun)
         assert call.connection is not None
@@ -737,7 +738,7 @@ async def test_a_403_that_passes_after_a_look_waits_for_a_caller_who_does_not_re
         await rig.clock.settle()
         assert call.relay is not None
         assert call.relay.sent < 6000
-        call.tap.resume_writing()
+        tap.resume_writing()
         assert (await wire.message()).body == LARGE
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from proxy.gateway.caller import MAX_BUFFERED, ConnectionLimit
+from proxy.gateway.limit import MAX_BUFFERED, ConnectionLimit
 from tests.gateway.rig import Rig, gateway, get, post
 from tests.gateway.test_faults import code
 from tests.gateway.wire import OK, answering, origin

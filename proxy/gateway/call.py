@@ -1,0 +1,107 @@
+"""One request of a caller, and the service that answers it."""
+
+from typing import Final, Protocol
+
+from proxy.errors import RequestRefused
+from proxy.gateway.exchange import Exchange
+from proxy.gateway.relay import Caller, Relay
+from proxy.gateway.request_head import RequestHead
+from proxy.gateway.upload import Upload
+
+MAX_DISCARDED: Final = 1024 * 1024
+"""Bytes of a body that are read and dropped after an answer of ours, so that its connection can be kept."""
+
+
+class CallerConnection(Caller, Protocol):
+    """The connection that a call came on, as far as its answer needs it."""
+
+    def reset(self) -> None:
+        """Cut the connection so that the answer cannot be taken for whole."""
+        ...
+
+
+class Call:
+    """One request of a caller.
+
+    Attributes:
+        head: as it came.
+        upload: its body; None where there is none.
+        tap: the connection it came on.
+        started: seconds on the Clock.
+        opening: fields that let the page which asked read the answer, ready to be sent.
+        relay: what answers it, while an upstream does.
+        connection: to the upstream, while its answer is under way.
+        status: of the answer; 0: none yet.
+        problem, request_id: of an answer of our own.
+        sent: bytes of an answer of our own.
+        waited: seconds for a credential.
+        repaired: whether it was sent again with a new one.
+        keep_alive: whether its connection takes another request.
+    """
+
+    # No slots: nearly all of these stay what they are here, and are not set for each request.
+    opening = b""
+    relay: Relay | None = None
+    connection: Exchange | None = None
+    status = 0
+    problem: str | None = None
+    request_id = ""
+    sent = 0
+    waited = 0.0
+    repaired = False
+    keep_alive = False
+
+    def __init__(
+        self, head: RequestHead, upload: Upload | None, tap: CallerConnection, started: float
+    ) -> None:
+        self.head = head
+        self.upload = upload
+        self.tap = tap
+        self.started = started
+
+    @property
+    def unread(self) -> bool:
+        """Whether bytes of its body are still to come."""
+        return self.upload is not None and not self.upload.ended
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether its connection can take another request after an answer of ours.
+
+        Where a body is still to come, it has to be read first (RFC 9112 section 9.3): only a short one whose
+        length is known is worth that. After `Expect` a caller may leave the body out.
+        """
+        if not self.head.keep_alive or self.upload is None or self.upload.ended:
+            return self.head.keep_alive
+        length = self.head.length
+        if length is None or length - self.upload.size > MAX_DISCARDED:
+            return False
+        return not any(name == b"expect" for name, _ in self.head.notable)
+
+
+class Service(Protocol):
+    """What the calls of a port are for.
+
+    Attributes:
+        ending: answers are the last on their connections.
+    """
+
+    ending: bool
+
+    async def forward(self, call: Call) -> bool:
+        """Answer the call by writing to its tap; returns whether the connection takes another one."""
+        ...
+
+    def refuse(self, tap: CallerConnection, error: RequestRefused) -> None:
+        """Answer something that is no request."""
+        ...
+
+    def received(self, octets: int) -> None: ...
+
+    @property
+    def replay_buffer(self) -> int: ...
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a caller may be silent: before its first request, and while it does not read."""
+        ...

@@ -1,0 +1,60 @@
+"""How many callers may be connected at once, and how much they may leave unread in memory."""
+
+from itertools import islice
+from typing import Final, Protocol
+
+MAX_BUFFERED: Final = 16 * 1024 * 1024
+"""Bytes of all connections together that wait to be read: unfinished heads, requests sent ahead, bodies of
+requests that have no upstream connection yet."""
+
+SILENT: Final = 1.0
+"""Seconds after which a connection without a call may be closed in favour of a new one."""
+
+_SCAN: Final = 256
+"""Connections that are looked at to find such a one."""
+
+
+class Connection(Protocol):
+    """A caller's connection, as far as the limit needs it. Hashable by identity."""
+
+    def gives_way(self) -> bool:
+        """Close the connection in favour of a new one, if nothing has happened on it for a while."""
+        ...
+
+
+class ConnectionLimit:
+    """How many callers may be connected at once; shared by listeners.
+
+    At the limit the connection that has been open longest of those that are silent gives way to a new one.
+
+    Attributes:
+        buffered: bytes that wait to be read, over all of them (see MAX_BUFFERED).
+    """
+
+    __slots__ = ("_connections", "_places", "buffered")
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._connections: dict[Connection, None] = {}
+        self.buffered = 0
+
+    @property
+    def free(self) -> int:
+        """Places that are left; negative: as many callers are being told that there is none."""
+        return self._places - len(self._connections)
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a new connection; returns whether there is a place for it."""
+        room = self.free > 0 or self._one_gives_way()
+        self._connections[connection] = None
+        return room
+
+    def leave(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+
+    def _one_gives_way(self) -> bool:
+        for connection in islice(self._connections, _SCAN):
+            if connection.gives_way():
+                del self._connections[connection]
+                return True
+        return False
