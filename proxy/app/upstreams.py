@@ -13,10 +13,11 @@ from proxy.credentials.keeper import Keeper
 from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
 from proxy.gateway.dial import Endpoint, Tunnel
+from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
-from proxy.gateway.pool import Pool, Timeouts
+from proxy.gateway.pool import Pool
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 

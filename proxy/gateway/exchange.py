@@ -1,35 +1,56 @@
 """One request and its answer on one connection to the upstream.
 
-Almost all heads are read by `answer_head.usual_head`. llhttp reads the others, and chunks; what it lets
-through is judged here and in `answer_head.answer_end`. A body with a Content-Length goes past it.
 Anything that is not exactly one good answer means that the connection is never used again.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
 
-import httptools
-
-from proxy.errors import ProxyError, RequestRefused, UpstreamProtocol, UpstreamTimeout
-from proxy.gateway.answer_head import MAX_USUAL_HEAD, AnswerEnd, AnswerFields, answer_end, usual_head
+from proxy.clock import Clock
+from proxy.errors import RequestRefused, UpstreamProtocol, UpstreamTimeout
+from proxy.gateway.answer_head import AnswerEnd, AnswerFields
+from proxy.gateway.answer_reader import AnswerReader
 from proxy.gateway.relay import Relay
+from proxy.gateway.share import Share
+from proxy.gateway.tally import Tally
 from proxy.gateway.upload import Upload
-
-if TYPE_CHECKING:
-    from proxy.gateway.pool import Pool
-
-MAX_ANSWER_HEAD: Final = 256 * 1024
-MAX_INTERIM: Final = 16
-SLICE: Final = 16 * 1024
-"""Bytes that llhttp reads at once. In the smallest chunks that is about 4 ms."""
-
-MAX_PIECES: Final = 512
-"""Pieces of a body after which the rest of a read waits for the next turn of the event loop."""
 
 FEW_PIECES: Final = 16
 """So many in one read are not counted."""
 
-_CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: connect with TLS; until the response head; between two bytes of the upstream's; between two
+    bytes of a request's body from the caller."""
+
+    connect: float = 5.0
+    response: float = 600.0
+    idle: float = 600.0
+    caller: float = 60.0
+
+
+class Home(Protocol):
+    """The pool that a connection belongs to, as far as an exchange needs it.
+
+    Attributes:
+        share: of each turn of the event loop, for very small chunks.
+    """
+
+    timeouts: Timeouts
+    clock: Clock
+    tally: Tally
+    loop: asyncio.AbstractEventLoop
+    share: Share
+
+    def release(self, connection: "Exchange") -> None:
+        """The connection may be used again."""
+        ...
+
+    def lost(self, connection: "Exchange") -> None:
+        """The connection is closed."""
+        ...
 
 
 class ConnectionLost(UpstreamProtocol):
@@ -56,23 +77,10 @@ class Exchange(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_begun",
-        "_complete",
-        "_end",
-        "_fault",
-        "_fields",
-        "_heard",
-        "_interim",
-        "_keep",
-        "_left",
-        "_missing",
-        "_modern",
         "_over",
-        "_parser",
-        "_pieces",
         "_pool",
+        "_reader",
         "_rest",
-        "_to_head",
         "_transport",
         "_upload",
         "closing",
@@ -81,13 +89,11 @@ class Exchange(asyncio.Protocol):
         "used",
     )
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: Home) -> None:
         self._pool = pool
         self._over: asyncio.Future[None] | None = None
         self._upload: Upload | None = None
-        self._fault: ProxyError | None = None
-        self._left = 0
-        self._pieces = 0
+        self._reader = AnswerReader()
         self._rest = b""
         self.deadline = 0.0
         self.sent_at = 0.0
@@ -119,9 +125,7 @@ class Exchange(asyncio.Protocol):
                 limit = pool.timeouts.caller
         self._upload = upload
         self._answer = relay
-        self._to_head = to_head
-        self._begun = self._complete = False
-        self._heard = 0
+        self._reader.expect(self, relay, to_head=to_head)
         self.used += 1
         self.sent_at = now = pool.clock.now()
         self.deadline = now + limit
@@ -144,7 +148,7 @@ class Exchange(asyncio.Protocol):
         """
         relay.release()
         over: asyncio.Future[None] = self._pool.loop.create_future()
-        if self._answer is not relay or self._complete:
+        if self._answer is not relay or self._reader.complete:
             over.set_result(None)
         elif self._over is None:
             over.set_exception(
@@ -161,6 +165,7 @@ class Exchange(asyncio.Protocol):
         """Stop at once, whatever is under way: the upstream must not take it for whole."""
         self._over = None
         self._rest = b""
+        self._reader.done()
         self._let_go()
         self._transport.abort()
 
@@ -184,7 +189,7 @@ class Exchange(asyncio.Protocol):
             self.fail(
                 RequestRefused("request_timeout", "The request's body stopped coming (caller_timeout).")
             )
-        elif self._begun:
+        elif self._reader.begun:
             self.fail(UpstreamTimeout("no octet of the answer's body came in time (idle_timeout)."))
         else:
             self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
@@ -195,7 +200,7 @@ class Exchange(asyncio.Protocol):
             return 0.0
         if self._uploading and self._upload is not None and not self._upload.held:
             return now - (self.deadline - self._pool.timeouts.caller)
-        if self._begun and self._answer.paused:
+        if self._reader.begun and self._answer.paused:
             return now - (self.deadline - self._pool.timeouts.idle)
         return 0.0
 
@@ -231,24 +236,25 @@ class Exchange(asyncio.Protocol):
         if self._rest:  # reading was resumed by others, before its turn
             self._rest += data
             return
-        if self._pieces > FEW_PIECES and self._pool.share.left <= 0:
+        if self._reader.pieces > FEW_PIECES and self._pool.share.left <= 0:
             self._read_later(data)
             return
         self._read(data)
 
     def _read(self, data: bytes) -> None:
-        if self._left:
-            self._counted(data)
-        elif self._heard or not self._usual(data):
-            self._parse(data)
-        if self._fault is not None and not self._complete:
-            self.fail(self._fault)
+        reader = self._reader
+        if rest := reader.feed(data):
+            self._read_later(rest)
+        if reader.pieces > FEW_PIECES:
+            self._pool.share.spend(reader.pieces)
+        if reader.fault is not None and not reader.complete:
+            self.fail(reader.fault)
             return
-        if not self._begun:
+        if not reader.begun:
             return
         relay = self._answer
         relay.flush()
-        if self._complete:
+        if reader.complete:
             self._finish()
             return
         self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
@@ -259,10 +265,7 @@ class Exchange(asyncio.Protocol):
 
     def eof_received(self) -> None:
         self._read_rest()
-        if self._over is not None and self._begun and self._end.kind == "close":
-            self._complete = True
-            self._keep = False
-            self._answer.end()
+        if self._over is not None and self._reader.feed_eof():
             self._answer.flush()
             self._finish()
 
@@ -272,74 +275,18 @@ class Exchange(asyncio.Protocol):
         over, self._over = self._over, None
         self._let_go()
         if over is not None and not over.done():
-            what = "in the middle of its answer." if self._heard else "before it answered."
-            stale = self.used > 1 and not self._heard
+            received = self._reader.received
+            what = "in the middle of its answer." if received else "before it answered."
+            stale = self.used > 1 and not received
             over.set_exception(ConnectionLost(f"it closed the connection {what}", stale=stale))
 
-    # -- reading the answer --
+    def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
+        """The head of the final answer has been read."""
+        pool = self._pool
+        pool.tally.response_seconds.observe(pool.clock.now() - self.sent_at)
+        self._answer.begin(self, status, fields, end, more=self._uploading)
 
-    def _usual(self, data: bytes) -> bool:
-        """Read the head that a first read begins with; False: nothing has been read, llhttp is to."""
-        body_at = data.find(b"\r\n\r\n", 0, MAX_USUAL_HEAD) + 4
-        answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
-        if answer is None:
-            return False
-        status, fields, end = answer
-        if self._to_head:
-            end = AnswerEnd("none", end.length)
-        self._heard = len(data)
-        self._modern = True
-        self._begin(status, fields, end)
-        body = data[body_at:]
-        if end.kind == "chunked":
-            self._parser = httptools.HttpResponseParser(self)
-            self._parser.feed_data(_CHUNKS_FOLLOW)
-            self._parse(body)
-        elif len(body) == self._missing and not self._complete:
-            self._answer.body(body)
-            self._complete = True
-        elif not self._complete:
-            self._left = self._missing
-            self._counted(body)
-        elif body:  # where none may be
-            self._keep = False
-        return True
-
-    def _parse(self, data: bytes) -> None:
-        if not self._heard:
-            self._fields = AnswerFields()
-            self._parser = httptools.HttpResponseParser(self)
-            self._interim = 0
-            self._modern = data.startswith(b"HTTP/1.1 ")
-            if not self._modern and not b"HTTP/1.".startswith(data[:7]):
-                self._fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
-        self._heard += len(data)
-        self._pieces = 0
-        try:
-            if len(data) <= SLICE:
-                self._parser.feed_data(data)
-            else:
-                self._parse_fairly(data)
-        except httptools.HttpParserUpgrade:
-            self._broken("it switched protocols, which nobody had asked for.")
-        except httptools.HttpParserError:
-            self._broken("what it answered is not valid HTTP/1.1.")
-        if self._pieces > FEW_PIECES:
-            self._pool.share.spend(self._pieces)
-        if not self._begun and self._heard > MAX_ANSWER_HEAD:
-            self._broken("the head of its answer is too large.")
-        if self._begun and self._end.kind == "length":
-            self._left = self._missing
-
-    def _parse_fairly(self, data: bytes) -> None:
-        """Leave the rest for the next turn of the loop where the body comes in very small chunks."""
-        for at in range(0, len(data), SLICE):
-            self._parser.feed_data(data[at : at + SLICE])
-            rest = data[at + SLICE :] if self._pieces > MAX_PIECES else b""
-            if rest:
-                self._heard -= len(rest)
-                self._read_later(rest)
-                return
+    # -- what waits for another turn of the event loop --
 
     def _read_later(self, data: bytes) -> None:
         self._rest = data
@@ -349,7 +296,8 @@ class Exchange(asyncio.Protocol):
     def _rested(self) -> None:
         if self._rest and not self.closing():
             rest, self._rest = self._rest, b""
-            if not self._answer.paused:
+            relay = self._answer
+            if not relay.paused and (not relay.held or relay.undecided):
                 self._transport.resume_reading()
             self._read(rest)
 
@@ -359,81 +307,6 @@ class Exchange(asyncio.Protocol):
             rest, self._rest = self._rest, b""
             self._read(rest)
 
-    def _broken(self, message: str) -> None:
-        self._keep = False
-        if self._fault is None:
-            self._fault = UpstreamProtocol(message)
-
-    def _counted(self, data: bytes) -> None:
-        if len(data) > self._left:
-            data = data[: self._left]
-            self._keep = False
-        self._left -= len(data)
-        self._answer.body(data)
-        if not self._left:
-            self._complete = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._begun:  # no trailers
-            self._fields.add(name, value)
-
-    def on_message_begin(self) -> None:
-        if self._complete:  # a second answer, to no request
-            self._keep = False
-
-    def on_headers_complete(self) -> None:
-        if self._begun or self._fault is not None:
-            return
-        parser = self._parser
-        status = parser.get_status_code()
-        if not self._modern:
-            version = parser.get_http_version()
-            self._modern = version == "1.1"
-        if not (self._modern or version == "1.0") or not 100 <= status <= 999 or status == 101:
-            self._broken("the first line of its answer makes no sense.")
-        elif status < 200:
-            self._interim += 1
-            if self._interim > MAX_INTERIM:
-                self._broken("it sent too many interim answers.")
-            else:
-                self._answer.interim(status, self._fields)
-                self._fields.clear()
-                self._modern = False
-        else:
-            end = answer_end(status, self._fields.notable, to_head=self._to_head)
-            # Chunks in HTTP/1.0 are faulty framing, RFC 9112 section 6.1.
-            if end is None or (end.kind == "chunked" and not self._modern):
-                self._broken("it is not clear where its answer ends.")
-            else:
-                self._begin(status, self._fields, end)
-
-    def _begin(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
-        self._end = end
-        self._begun = True
-        kind = end.kind
-        self._missing = missing = end.length or 0
-        self._complete = kind == "none" or (kind == "length" and not missing)
-        self._keep = self._modern and kind != "close" and b"close" not in fields.options
-        pool = self._pool
-        pool.tally.response_seconds.observe(pool.clock.now() - self.sent_at)
-        more = self._upload is not None and not self._upload.ended
-        self._answer.begin(self, status, fields, end, more=more)
-
-    def on_body(self, octets: bytes) -> None:
-        if self._complete or not self._begun:  # a body where none may be
-            self._keep = False
-            return
-        self._pieces += 1
-        self._answer.body(octets)
-        if self._end.kind == "length":
-            self._missing -= len(octets)
-            self._complete = not self._missing
-
-    def on_message_complete(self) -> None:
-        if self._begun and not self._complete:
-            self._answer.end()
-            self._complete = True
-
     # -- the end --
 
     @property
@@ -442,7 +315,9 @@ class Exchange(asyncio.Protocol):
 
     def _finish(self) -> None:
         over, self._over = self._over, None
-        keep = self._keep and not self.closing() and not self._rest  # an answer to no request would follow
+        self._reader.done()
+        # Were there a rest, it would be the answer to no request.
+        keep = self._reader.keep and not self.closing() and not self._rest
         if self._upload is not None:
             keep = keep and self._upload.ended and not self._transport.get_write_buffer_size()
             self._let_go()

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused, UpstreamBusy
 from proxy.gateway.dial import Endpoint, dial
-from proxy.gateway.exchange import Exchange
+from proxy.gateway.exchange import Exchange, Timeouts
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 
@@ -22,17 +21,6 @@ STALLED = 0.5
 
 STALLED_LOOK = 0.25
 """Seconds between two looks for such a caller."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds: connect with TLS; until the response head; between two bytes of the upstream's; between two
-    bytes of a request's body from the caller."""
-
-    connect: float = 5.0
-    response: float = 600.0
-    idle: float = 600.0
-    caller: float = 60.0
 
 
 class Pool:

@@ -10,12 +10,13 @@ from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import PACE, Policy
 from proxy.gateway.dial import Endpoint
+from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.listener import Listener
-from proxy.gateway.pool import Pool, Timeouts
+from proxy.gateway.pool import Pool
 from proxy.gateway.tally import Tally
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource

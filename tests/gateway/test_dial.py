@@ -15,7 +15,7 @@ from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.errors import UpstreamUnreachable
 from proxy.gateway.dial import Endpoint, Tunnel, connect_request, let_through
-from proxy.gateway.pool import Timeouts
+from proxy.gateway.exchange import Timeouts
 from tests.certificates import certificate, serving
 from tests.connect_proxy import ConnectProxy, connect_proxy
 from tests.gateway.rig import gateway, get

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.dial import Endpoint
-from proxy.gateway.pool import Timeouts
+from proxy.gateway.exchange import Timeouts
 from tests import certificates
 from tests.certificates import serving
 from tests.gateway.rig import gateway, get, post

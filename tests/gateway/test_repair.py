@@ -8,7 +8,7 @@ import pytest
 from proxy.clock import pause
 from proxy.credentials.credential import Credential
 from proxy.errors import CredentialRejected, CredentialUnavailable
-from proxy.gateway.pool import Timeouts
+from proxy.gateway.exchange import Timeouts
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.rig import Rig, gateway, get, post

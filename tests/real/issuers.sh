@@ -26,7 +26,7 @@ start_issuer() {
       ;;
     *) die "no such identity provider: $1" ;;
   esac
-  await "$1" 60 curl -fsS "http://127.0.0.1:$port/.well-known/oauth-authorization-server"
+  await "$1" 180 curl -fsS "http://127.0.0.1:$port/.well-known/oauth-authorization-server"
   keep
 }
 

@@ -62,7 +62,7 @@ serve() {
     --https-port="$(port_of keycloak-tls)" --truststore-paths="$KEYS/ca.crt" \
     --https-certificate-file="$KEYS/server.crt" --https-certificate-key-file="$KEYS/server.key" \
     --spi-events-listener--jboss-logging--success-level=info
-  await keycloak 120 curl -fsS "$(realm_url camunda-platform)"
+  await keycloak 300 curl -fsS "$(realm_url camunda-platform)"
 }
 
 logins() {

@@ -56,7 +56,7 @@ start() {
   run "$1" "" "$2" standin.StandIn "$2" ports \
     "$("$HERE/keycloak.sh" url camunda-platform)" "$("$HERE/keycloak.sh" url rotating)" \
     "$("$HERE/issuers.sh" url oidc-provider)" "$("$HERE/issuers.sh" url authorization-server)"
-  await "$1" 90 [ -e "$ports" ]
+  await "$1" 240 [ -e "$ports" ]
   keep
 }
 

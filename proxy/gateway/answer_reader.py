@@ -1,0 +1,259 @@
+"""Reads an upstream's answer, byte by byte if need be: its head, its body, and whether it can be trusted.
+
+Almost all heads are read by `answer_head.usual_head`. llhttp reads the others, and chunks; what it lets
+through is judged here and in `answer_head.answer_end`. A body with a Content-Length goes past it.
+"""
+
+from typing import Final, Protocol
+
+import httptools
+
+from proxy.errors import UpstreamProtocol
+from proxy.gateway.answer_head import MAX_USUAL_HEAD, AnswerEnd, AnswerFields, answer_end, usual_head
+
+MAX_ANSWER_HEAD: Final = 256 * 1024
+MAX_INTERIM: Final = 16
+SLICE: Final = 16 * 1024
+"""Bytes that llhttp reads at once. In the smallest chunks that is about 4 ms."""
+
+MAX_PIECES: Final = 512
+"""Pieces of a body after which the rest of a read waits for the next turn of the event loop."""
+
+_CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Sink(Protocol):
+    """Where an answer goes."""
+
+    def interim(self, status: int, fields: AnswerFields) -> None:
+        """A 1xx answer."""
+        ...
+
+    def body(self, octets: bytes) -> None: ...
+
+    def end(self) -> None:
+        """The body has ended, and its length was not known before."""
+        ...
+
+
+class Owner(Protocol):
+    """The connection that an answer comes from."""
+
+    def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
+        """The head of the final answer has been read."""
+        ...
+
+
+class AnswerReader:
+    """Reads one answer after the other; `expect` begins each. httptools calls the `on_...` methods.
+
+    Attributes:
+        received: bytes of this answer, interim ones included.
+        begun: whether the head of the final answer has been read.
+        complete: whether the answer has been read to its end.
+        keep: whether the connection can be used again: the answer was exactly one good answer.
+        fault: why the answer cannot be trusted; None: it can, so far.
+        pieces: of the body, in the last read.
+    """
+
+    __slots__ = (
+        "_end",
+        "_fields",
+        "_http11",
+        "_interim",
+        "_left",
+        "_missing",
+        "_owner",
+        "_parser",
+        "_sink",
+        "_to_head",
+        "begun",
+        "complete",
+        "fault",
+        "keep",
+        "pieces",
+        "received",
+    )
+
+    def __init__(self) -> None:
+        self._owner: Owner | None = None
+        self._left = 0  # of a body with a Content-Length, once its head has been read
+        self.received = 0
+        self.begun = self.complete = False
+        self.keep = False
+        self.fault: UpstreamProtocol | None = None
+        self.pieces = 0
+
+    def expect(self, owner: Owner, sink: Sink, *, to_head: bool) -> None:
+        """The next answer goes to this sink.
+
+        Args:
+            owner: is told of its head; it is forgotten with `done`, so that no reference cycle stays.
+            to_head: whether it answers a HEAD request.
+        """
+        self._owner = owner
+        self._sink = sink
+        self._to_head = to_head
+        self.begun = self.complete = False
+        self.received = 0
+
+    def done(self) -> None:
+        """No more of this answer is read."""
+        self._owner = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Read what has come.
+
+        Returns:
+            What is to be fed in a later turn of the event loop, because the body comes in very small chunks.
+        """
+        if self._left:
+            self._counted(data)
+            return b""
+        if not self.received and (rest := self._usual(data)) is not None:
+            return rest
+        return self._parse(data)
+
+    def feed_eof(self) -> bool:
+        """The upstream sends no more; returns whether that was the end of the body."""
+        if not self.begun or self.complete or self._end.kind != "close":
+            return False
+        self.complete = True
+        self.keep = False
+        self._sink.end()
+        return True
+
+    def _usual(self, data: bytes) -> bytes | None:
+        """Try the fast path on the first bytes of an answer. None: nothing was read, llhttp has to."""
+        body_at = data.find(b"\r\n\r\n", 0, MAX_USUAL_HEAD) + 4
+        answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
+        if answer is None:
+            return None
+        status, fields, end = answer
+        if self._to_head:
+            end = AnswerEnd("none", end.length)
+        self.received = len(data)
+        self._http11 = True
+        self._begin(status, fields, end)
+        body = data[body_at:]
+        if end.kind == "chunked":
+            self._parser = httptools.HttpResponseParser(self)
+            self._parser.feed_data(_CHUNKS_FOLLOW)
+            return self._parse(body)
+        if len(body) == self._missing and not self.complete:
+            self._sink.body(body)
+            self.complete = True
+        elif not self.complete:
+            self._left = self._missing
+            self._counted(body)
+        elif body:  # where there may be none
+            self.keep = False
+        return b""
+
+    def _parse(self, data: bytes) -> bytes:
+        if not self.received:
+            self._fields = AnswerFields()
+            self._parser = httptools.HttpResponseParser(self)
+            self._interim = 0
+            self._http11 = data.startswith(b"HTTP/1.1 ")
+            if not self._http11 and not b"HTTP/1.".startswith(data[:7]):
+                self.fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
+        self.received += len(data)
+        self.pieces = 0
+        rest = b""
+        try:
+            if len(data) <= SLICE:
+                self._parser.feed_data(data)
+            else:
+                rest = self._parse_fairly(data)
+        except httptools.HttpParserUpgrade:
+            self._broken("it switched protocols, which was not asked for.")
+        except httptools.HttpParserError:
+            self._broken("what it answered is not valid HTTP/1.1.")
+        if not self.begun and self.received > MAX_ANSWER_HEAD:
+            self._broken("the head of its answer is too large.")
+        if self.begun and self._end.kind == "length":
+            self._left = self._missing
+        return rest
+
+    def _parse_fairly(self, data: bytes) -> bytes:
+        """Stop where the body comes in very small chunks; returns what is left."""
+        for at in range(0, len(data), SLICE):
+            self._parser.feed_data(data[at : at + SLICE])
+            if self.pieces > MAX_PIECES and (rest := data[at + SLICE :]):
+                self.received -= len(rest)
+                return rest
+        return b""
+
+    def _broken(self, message: str) -> None:
+        self.keep = False
+        if self.fault is None:
+            self.fault = UpstreamProtocol(message)
+
+    def _counted(self, data: bytes) -> None:
+        if len(data) > self._left:
+            data = data[: self._left]
+            self.keep = False
+        self._left -= len(data)
+        self._sink.body(data)
+        if not self._left:
+            self.complete = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.begun:  # no trailers
+            self._fields.add(name, value)
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # a second answer, to no request
+            self.keep = False
+
+    def on_headers_complete(self) -> None:
+        if self.begun or self.fault is not None:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        if not self._http11:
+            version = parser.get_http_version()
+            self._http11 = version == "1.1"
+        if not (self._http11 or version == "1.0") or not 100 <= status <= 999 or status == 101:
+            self._broken("the first line of its answer makes no sense.")
+        elif status < 200:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                self._broken("it sent too many interim answers.")
+            else:
+                self._sink.interim(status, self._fields)
+                self._fields.clear()
+                self._http11 = False
+        else:
+            end = answer_end(status, self._fields.notable, to_head=self._to_head)
+            # Chunks in HTTP/1.0 are faulty framing, RFC 9112 section 6.1.
+            if end is None or (end.kind == "chunked" and not self._http11):
+                self._broken("it is not clear where its answer ends.")
+            else:
+                self._begin(status, self._fields, end)
+
+    def _begin(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
+        self._end = end
+        self.begun = True
+        kind = end.kind
+        self._missing = missing = end.length or 0
+        self.complete = kind == "none" or (kind == "length" and not missing)
+        self.keep = self._http11 and kind != "close" and b"close" not in fields.options
+        if self._owner is not None:
+            self._owner.answer_begins(status, fields, end)
+
+    def on_body(self, octets: bytes) -> None:
+        if self.complete or not self.begun:  # a body where there may be none
+            self.keep = False
+            return
+        self.pieces += 1
+        self._sink.body(octets)
+        if self._end.kind == "length":
+            self._missing -= len(octets)
+            self.complete = not self._missing
+
+    def on_message_complete(self) -> None:
+        if self.begun and not self.complete:
+            self._sink.end()
+            self.complete = True
