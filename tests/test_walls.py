@@ -12,7 +12,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in ROOT.rglob("*.py")
 }
-GROUND = {"proxy", "proxy.errors", "proxy.clock", "proxy.files", "proxy.histogram"}
+GROUND = {"proxy", "proxy.errors", "proxy.clock", "proxy.files", "proxy.histogram", "proxy.net"}
 """Every room may import these, and they import nothing of ours."""
 
 MAY_IMPORT = {

@@ -15,7 +15,6 @@ from proxy.config.model import (
     Basic,
     Bearer,
     CredentialConfig,
-    HttpProxy,
     OAuth2,
     SecretRef,
     Session,
@@ -29,7 +28,7 @@ from proxy.credentials.fixed import AT_ONCE, BasicLogin, NoCredential, SharedTok
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
-from proxy.credentials.outbound import Outbound, Via
+from proxy.credentials.outbound import Outbound
 from proxy.credentials.report import CredentialStatus
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
@@ -37,6 +36,7 @@ from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
 from proxy.errors import FetchOutcome, StartError
+from proxy.net import HttpProxy
 
 log = logging.getLogger("proxy")
 
@@ -155,8 +155,8 @@ class CredentialDesk:
         Raises:
             StartError: a file of `tls` makes no sense.
         """
-        via = Via(http_proxy.host, http_proxy.port, http_proxy.user) if http_proxy is not None else None
-        outbound = Outbound(tls=self._trust.context(tls, setting), server_name=tls.server_name, via=via)
+        context = self._trust.context(tls, setting)
+        outbound = Outbound(tls=context, server_name=tls.server_name, http_proxy=http_proxy)
         stack.push_async_callback(outbound.close)
         return outbound
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from proxy.errors import StartError
 from proxy.files import open_to_others
+from proxy.net import authority
 
 SPARE_FILES = 64
 """Open files for all but callers and their upstream connections: listeners, token fetches, secrets, logs, and
@@ -136,7 +137,7 @@ def _bind_once(
 
 def _address(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return authority(host, port)
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -2,17 +2,15 @@
 
 import logging
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 from proxy.config.model import Tls
 from proxy.errors import StartError
 from proxy.files import read_regular
+from proxy.net import ContextMaker
 
 LARGEST = 1 << 20
 """Bytes of a PEM file; the CAs of all browsers together have a quarter of that."""
-
-ContextMaker = Callable[[], ssl.SSLContext]
 
 log = logging.getLogger("proxy")
 

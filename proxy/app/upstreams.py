@@ -12,7 +12,7 @@ from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
-from proxy.gateway.dial import Endpoint, Tunnel
+from proxy.gateway.dial import Endpoint
 from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
@@ -20,6 +20,7 @@ from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.pool import Pool
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
+from proxy.net import bracketed
 
 log = logging.getLogger("proxy")
 
@@ -171,14 +172,13 @@ def names(config: Config, listen: Listen) -> frozenset[str]:
     """Host names that a listener answers to: localhost's, its own address, and what the operator allowed."""
     wildcard = listen.host in ("0.0.0.0", "::")  # noqa: S104 -- these reach loopback too, so they are no names
     more = config.guard.allowed_hosts if wildcard else (*config.guard.allowed_hosts, listen.host)
-    return LOOPBACK_NAMES | {f"[{host}]" if ":" in host else host for host in more}
+    return LOOPBACK_NAMES | {bracketed(host) for host in more}
 
 
 def _endpoint(upstream: Upstream, trust: Trust) -> Endpoint:
-    url, way = upstream.url, upstream.http_proxy
+    url = upstream.url
     tls = trust.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
-    tunnel = Tunnel(way.host, way.port, way.user) if way is not None else None
-    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, tunnel)
+    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy)
 
 
 class RequestLog:

@@ -15,6 +15,7 @@ import click
 
 from proxy.config.presets import PRESETS
 from proxy.errors import StartError
+from proxy.net import bracketed
 
 if TYPE_CHECKING:
     from proxy.config.model import Api, Config, Listen, Upstream
@@ -134,4 +135,4 @@ def ports(admin: "Listen") -> dict[str, int]:
 def _reachable(listen: "Listen") -> str:
     """The host to ask for where a listener is on every interface: this machine's own."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
-    return f"[{host}]" if ":" in host else host
+    return bracketed(host)

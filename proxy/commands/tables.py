@@ -8,7 +8,8 @@ from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
 if TYPE_CHECKING:
     from proxy.app.proxy import Proxy
     from proxy.app.upstreams import Served
-    from proxy.config.model import Config, CredentialConfig, HttpProxy
+    from proxy.config.model import Config, CredentialConfig
+    from proxy.net import HttpProxy
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

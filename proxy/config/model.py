@@ -5,9 +5,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+
+from proxy.net import HttpProxy, authority, bracketed, is_loopback
 
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "other"]
 AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
@@ -55,8 +56,8 @@ class BaseUrl:
     @property
     def authority(self) -> str:
         """What the Host field says (RFC 9110 section 7.2): no default port, IPv6 in brackets."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+        usual = self.port == (443 if self.scheme == "https" else 80)
+        return bracketed(self.host) if usual else authority(self.host, self.port)
 
     @property
     def loopback(self) -> bool:
@@ -95,9 +96,7 @@ class Listen:
         return bool(self.path) or is_loopback(self.host)
 
     def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"unix:{self.path}" if self.path else authority(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +113,6 @@ class Tls:
     server_name: str | None = None
     cert_file: Path | None = None
     key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HttpProxy:
-    """A proxy that is asked to CONNECT (RFC 9110 section 9.3.6), spoken to in clear.
-
-    Attributes:
-        host: an IPv6 address without brackets.
-        user: `NAME:PASSWORD`, decoded; None: none is shown.
-    """
-
-    host: str
-    port: int
-    user: str | None = field(default=None, repr=False)
-
-    def __str__(self) -> str:
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +302,3 @@ class Config:
     shutdown: Shutdown
     notices: tuple[str, ...]
     origins: Mapping[str, str]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is always this machine: `localhost` and below (RFC 6761), or a loopback address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

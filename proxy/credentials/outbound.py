@@ -4,46 +4,16 @@ What went wrong is told in words of ours: aiohttp's own have our header fields i
 """
 
 import ssl
-from base64 import b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
 from proxy.credentials.answer import LARGEST_ANSWER, Answer
 from proxy.errors import CredentialUnavailable
+from proxy.net import ContextMaker, HttpProxy
 
 AGENT = {"User-Agent": "camunda-auth-proxy"}
-
-ContextMaker = Callable[[], ssl.SSLContext]
-"""Says whom to trust, and as whom to come, on the next connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Via:
-    """An HTTP proxy on the way: asked to CONNECT for https, and to forward plain http.
-
-    Attributes:
-        host: an IPv6 address without brackets.
-        user: `NAME:PASSWORD`; None: none is shown.
-    """
-
-    host: str
-    port: int
-    user: str | None = field(default=None, repr=False)
-
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """Who we are to it (RFC 9110 section 11.7.2)."""
-        if self.user is None:
-            return {}
-        return {"Proxy-Authorization": f"Basic {b64encode(self.user.encode()).decode()}"}
 
 
 class Outbound:
@@ -55,7 +25,7 @@ class Outbound:
     Args:
         tls: None: the system's CAs, and no certificate of ours.
         server_name: name in the certificate, where it is not the host of the URL.
-        via: None: the straight way.
+        http_proxy: None: the straight way.
         resolver: of names; None: the system's.
     """
 
@@ -64,12 +34,12 @@ class Outbound:
         *,
         tls: ContextMaker | None = None,
         server_name: str | None = None,
-        via: Via | None = None,
+        http_proxy: HttpProxy | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._tls = tls
         self._server_name = server_name
-        self._via = via
+        self._http_proxy = http_proxy
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, resolver=resolver),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -98,11 +68,11 @@ class Outbound:
         Raises:
             CredentialUnavailable: no answer. Any status is one.
         """
-        via = self._via
+        http_proxy = self._http_proxy
         secure = url.lower().startswith("https:")
         own = {"Accept-Encoding": "identity"} | AGENT
-        if via is not None and not secure:
-            own |= via.fields  # forwarded in clear: there is no CONNECT to carry them
+        if not secure:
+            own |= _to_proxy(http_proxy)  # forwarded in clear: there is no CONNECT to carry them
         try:
             async with self._session.request(
                 method,
@@ -112,16 +82,22 @@ class Outbound:
                 allow_redirects=False,
                 ssl=self._tls() if self._tls is not None and secure else True,
                 server_hostname=self._server_name,
-                proxy=via.url if via is not None else None,
-                proxy_headers=AGENT | via.fields if via is not None else None,
+                proxy=str(http_proxy) if http_proxy is not None else None,
+                proxy_headers=AGENT | _to_proxy(http_proxy) if http_proxy is not None else None,
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
-                if response.status == 407 and via is not None:
+                if response.status == 407 and http_proxy is not None:
                     raise CredentialUnavailable(_refused_by_proxy(to, 407))
                 fields = tuple((name.lower(), value) for name, value in response.headers.items())
                 return Answer(response.status, await _read(response.content, LARGEST_ANSWER + 1), fields)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _network_failure(error, to) from None  # its repr has our header fields
+
+
+def _to_proxy(http_proxy: HttpProxy | None) -> dict[str, str]:
+    """The fields that authenticate us to it."""
+    authorization = http_proxy.authorization if http_proxy is not None else None
+    return {} if authorization is None else {"Proxy-Authorization": authorization}
 
 
 async def _read(content: aiohttp.StreamReader, most: int) -> bytes:

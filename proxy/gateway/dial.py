@@ -7,13 +7,13 @@ import asyncio
 import os
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from re import compile as pattern
 from typing import TypeVar
 
 from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
+from proxy.net import ContextMaker, HttpProxy, authority
 
 LARGEST_ANSWER = 16 * 1024
 """Octets of a proxy's answer to CONNECT, interim ones with it."""
@@ -24,20 +24,6 @@ _STATUS_LINE = pattern(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]
 
 
 @dataclass(frozen=True, slots=True)
-class Tunnel:
-    """The proxy that is asked.
-
-    Attributes:
-        host: an IPv6 address without brackets.
-        user: `NAME:PASSWORD`; None: none is shown.
-    """
-
-    host: str
-    port: int
-    user: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where to dial.
 
@@ -45,14 +31,14 @@ class Endpoint:
         host, port: as DNS and TCP take them.
         tls: makes the context for the next connection; None for http.
         server_name: name in the certificate, where it is not the host.
-        tunnel: None: the straight way.
+        http_proxy: None: the straight way.
     """
 
     host: str
     port: int
-    tls: Callable[[], ssl.SSLContext] | None = None
+    tls: ContextMaker | None = None
     server_name: str | None = None
-    tunnel: Tunnel | None = None
+    http_proxy: HttpProxy | None = None
 
 
 async def dial(endpoint: Endpoint, protocol: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109 -- translated here
@@ -82,12 +68,12 @@ async def _connected(endpoint: Endpoint, protocol: Callable[[], P]) -> P:
     loop = asyncio.get_running_loop()
     tls = endpoint.tls() if endpoint.tls is not None else None
     name = (endpoint.server_name or endpoint.host) if tls is not None else None
-    if endpoint.tunnel is None:
+    if endpoint.http_proxy is None:
         _, made = await loop.create_connection(
             protocol, endpoint.host, endpoint.port, ssl=tls, server_hostname=name
         )
         return made
-    site = await _tunnelled(loop, endpoint.tunnel, endpoint.host, endpoint.port)
+    site = await _tunnelled(loop, endpoint.http_proxy, endpoint.host, endpoint.port)
     _, made = await loop.create_connection(protocol, sock=site, ssl=tls, server_hostname=name)
     return made
 
@@ -95,12 +81,12 @@ async def _connected(endpoint: Endpoint, protocol: Callable[[], P]) -> P:
 # -- CONNECT --
 
 
-def connect_request(host: str, port: int, user: str | None) -> bytes:
+def connect_request(host: str, port: int, authorization: str | None) -> bytes:
     """The request for a way to `host`, an IPv6 address without brackets."""
-    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", "User-Agent: camunda-auth-proxy"]
-    if user is not None:
-        lines.append(f"Proxy-Authorization: Basic {b64encode(user.encode()).decode()}")
+    target = authority(host, port)
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", "User-Agent: camunda-auth-proxy"]
+    if authorization is not None:
+        lines.append(f"Proxy-Authorization: {authorization}")
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
@@ -133,18 +119,20 @@ def let_through(octets: bytes) -> bool:
     return True
 
 
-async def _tunnelled(loop: asyncio.AbstractEventLoop, tunnel: Tunnel, host: str, port: int) -> socket.socket:
+async def _tunnelled(
+    loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy, host: str, port: int
+) -> socket.socket:
     """A socket whose other end is the upstream.
 
     Raises:
         UpstreamUnreachable: the proxy cannot be reached, or refuses.
     """
     try:
-        site = await _dialled(loop, tunnel)
+        site = await _dialled(loop, http_proxy)
     except OSError as error:
         raise UpstreamUnreachable(f"no connection to the http_proxy: {_plain(error)}.") from error
     try:
-        await loop.sock_sendall(site, connect_request(host, port, tunnel.user))
+        await loop.sock_sendall(site, connect_request(host, port, http_proxy.authorization))
         await _let_through(loop, site)
     except OSError as error:
         site.close()
@@ -164,11 +152,11 @@ async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket) -> 
         octets += piece
 
 
-async def _dialled(loop: asyncio.AbstractEventLoop, tunnel: Tunnel) -> socket.socket:
+async def _dialled(loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy) -> socket.socket:
     """The first of its addresses that answers. Raises OSError: the last one's."""
     last = OSError()
     for family, kind, protocol, _, address in await loop.getaddrinfo(
-        tunnel.host, tunnel.port, type=socket.SOCK_STREAM
+        http_proxy.host, http_proxy.port, type=socket.SOCK_STREAM
     ):
         site = socket.socket(family, kind, protocol)
         try:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.config.document.addresses import base_url
 from proxy.config.document.egress import from_environment, http_proxy, spared, way_out
-from proxy.config.model import HttpProxy
+from proxy.net import HttpProxy
 
 HTTPS = base_url("https://a.b.example:8443/base")
 

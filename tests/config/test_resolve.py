@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from proxy.config.document.credentials import OAuth2Document, SessionDocument
 from proxy.config.document.file import Document
 from proxy.config.document.mistakes import NOT_YET
-from proxy.config.model import BaseUrl, Basic, Bearer, HttpProxy, OAuth2, SecretRef, Session
+from proxy.config.model import BaseUrl, Basic, Bearer, OAuth2, SecretRef, Session
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.errors import ConfigError
+from proxy.net import HttpProxy
 from tests.config.mistakes import CLIENT, CRED, ISSUED, MISTAKES, SESSION, UP
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, read, refused
 

@@ -14,9 +14,10 @@ from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.credentials.answer import LARGEST_ANSWER, Answer
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
-from proxy.credentials.outbound import Outbound, Via
+from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialUnavailable
+from proxy.net import HttpProxy
 from tests.certificates import certificate, serving
 from tests.clock import FakeClock
 from tests.connect_proxy import ConnectProxy, connect_proxy
@@ -29,8 +30,10 @@ WANTED = OAuth2Settings("", "me", TextSecret(CANARY))
 
 
 @asynccontextmanager
-async def way_out(tls: Tls = PLAIN, via: Via | None = None) -> AsyncIterator[Outbound]:
-    outbound = Outbound(tls=Trust().context(tls, "credentials.saas"), server_name=tls.server_name, via=via)
+async def way_out(tls: Tls = PLAIN, http_proxy: HttpProxy | None = None) -> AsyncIterator[Outbound]:
+    outbound = Outbound(
+        tls=Trust().context(tls, "credentials.saas"), server_name=tls.server_name, http_proxy=http_proxy
+    )
     try:
         yield outbound
     finally:
@@ -40,18 +43,18 @@ async def way_out(tls: Tls = PLAIN, via: Via | None = None) -> AsyncIterator[Out
 async def fetched(
     server: TokenServer,
     tls: Tls = PLAIN,
-    via: Via | None = None,
+    http_proxy: HttpProxy | None = None,
 ) -> Sequence[tuple[bytes, bytes]]:
     """What a fetch brings."""
-    async with way_out(tls, via) as outbound:
+    async with way_out(tls, http_proxy) as outbound:
         source = OAuth2Source(replace(WANTED, token_url=server.url), outbound, FakeClock())
         return (await source.fetch()).fields
 
 
-async def failure(server: TokenServer, tls: Tls = PLAIN, via: Via | None = None) -> str:
+async def failure(server: TokenServer, tls: Tls = PLAIN, http_proxy: HttpProxy | None = None) -> str:
     """What is said of a fetch that fails, after a look that no secret is in it."""
     with pytest.raises(CredentialUnavailable) as caught:
-        await fetched(server, tls, via)
+        await fetched(server, tls, http_proxy)
     error = caught.value
     assert CANARY not in f"{error!r} {error}"
     assert error.__cause__ is None
@@ -194,7 +197,7 @@ async def test_https_is_tunnelled_and_the_proxy_sees_no_secret(
     proxy.user = f"me:{CANARY}:é"
     async with token_server(serving(theirs)) as server:
         tls = Tls(ca_file=theirs[0], server_name="login.test")
-        assert await fetched(server, tls, Via("127.0.0.1", proxy.port, proxy.user)) == GOOD
+        assert await fetched(server, tls, HttpProxy("127.0.0.1", proxy.port, proxy.user)) == GOOD
         port = server.url.partition("127.0.0.1:")[2].partition("/")[0]
     (head,) = proxy.asked
     assert head.startswith(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n".encode())
@@ -205,7 +208,7 @@ async def test_https_is_tunnelled_and_the_proxy_sees_no_secret(
 async def test_plain_http_is_forwarded(proxy: ConnectProxy) -> None:
     proxy.user = f"me:{CANARY}"
     async with token_server() as server:
-        assert await fetched(server, via=Via("127.0.0.1", proxy.port, proxy.user)) == GOOD
+        assert await fetched(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, proxy.user)) == GOOD
     assert proxy.lines == [f"POST {server.url} HTTP/1.1".encode()]
 
 
@@ -215,7 +218,7 @@ async def test_a_proxy_that_wants_another_user_is_named(
 ) -> None:
     proxy.user = "somebody:else"
     async with token_server(serving(theirs) if secure else None) as server:
-        says = await failure(server, via=Via("127.0.0.1", proxy.port, f"me:{CANARY}"))
+        says = await failure(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, f"me:{CANARY}"))
         assert not server.asked
     assert says == (
         "the http_proxy did not let us through to the token endpoint: 407, it wants another user and password"
@@ -239,7 +242,7 @@ async def test_a_proxy_that_does_not_let_through_is_a_failed_fetch(
 ) -> None:
     proxy.answer = answer
     async with token_server(serving(theirs)) as server:
-        assert await failure(server, via=Via("127.0.0.1", proxy.port, f"me:{CANARY}")) == says
+        assert await failure(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, f"me:{CANARY}")) == says
         assert not server.asked
 
 
@@ -247,10 +250,10 @@ async def test_a_proxy_that_is_not_there_is_named(proxy: ConnectProxy) -> None:
     async with connect_proxy() as gone:
         port = gone.port
     async with token_server() as server:
-        says = await failure(server, via=Via("127.0.0.1", port))
+        says = await failure(server, http_proxy=HttpProxy("127.0.0.1", port))
     assert says == "the http_proxy on the way to the token endpoint cannot be reached"
 
 
 def test_a_proxys_password_is_not_in_its_repr() -> None:
-    assert CANARY not in repr(Via("::1", 3128, f"me:{CANARY}"))
-    assert Via("::1", 3128).url == "http://[::1]:3128"
+    assert CANARY not in repr(HttpProxy("::1", 3128, f"me:{CANARY}"))
+    assert str(HttpProxy("::1", 3128)) == "http://[::1]:3128"

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.errors import UpstreamUnreachable
-from proxy.gateway.dial import Endpoint, Tunnel, connect_request, let_through
+from proxy.gateway.dial import Endpoint, connect_request, let_through
 from proxy.gateway.exchange import Timeouts
+from proxy.net import HttpProxy
 from tests.certificates import certificate, serving
 from tests.connect_proxy import ConnectProxy, connect_proxy
 from tests.gateway.rig import gateway, get
@@ -38,7 +39,9 @@ def problem(answer: Answer) -> tuple[int, str, str]:
     [("camunda.test", b"camunda.test:8443"), ("127.0.0.1", b"127.0.0.1:8443"), ("::1", b"[::1]:8443")],
 )
 def test_a_way_is_asked_for_by_name_and_port(host: str, authority: bytes) -> None:
-    line, host_field, agent, user, *end = connect_request(host, 8443, CANARY).split(b"\r\n")
+    line, host_field, agent, user, *end = connect_request(
+        host, 8443, HttpProxy("p", 1, CANARY).authorization
+    ).split(b"\r\n")
     assert line == b"CONNECT " + authority + b" HTTP/1.1"
     assert host_field == b"Host: " + authority
     assert agent.startswith(b"User-Agent: ")
@@ -110,7 +113,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 async def test_plain_http_goes_through_a_proxy_and_its_connection_is_used_again(way: ConnectProxy) -> None:
     async with origin(answering(OK)) as site:
-        endpoint = Endpoint("127.0.0.1", site.port, tunnel=Tunnel("localhost", way.port))
+        endpoint = Endpoint("127.0.0.1", site.port, http_proxy=HttpProxy("localhost", way.port))
         async with gateway(site, endpoint=endpoint) as rig:
             wire = await rig.call(get())
             assert (await wire.message()).body == b"ok"
@@ -125,8 +128,8 @@ async def test_tls_goes_through_a_proxy_that_sees_the_name_alone(
     way.user = f"me:{CANARY}"
     trusting = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
     async with origin(answering(OK), serving(server)) as site:
-        tunnel = Tunnel("127.0.0.1", way.port, f"me:{CANARY}")
-        endpoint = Endpoint("127.0.0.1", site.port, trusting, "camunda.test", tunnel)
+        http_proxy = HttpProxy("127.0.0.1", way.port, f"me:{CANARY}")
+        endpoint = Endpoint("127.0.0.1", site.port, trusting, "camunda.test", http_proxy)
         async with gateway(site, endpoint=endpoint) as rig:
             assert (await (await rig.call(get("/v2/topology"))).message()).body == b"ok"
     (head,) = way.asked
@@ -150,15 +153,15 @@ async def test_a_proxy_that_does_not_let_through_is_a_502_that_names_it(
 ) -> None:
     way.answer = answer
     async with origin(answering(OK)) as site:
-        tunnel = Tunnel("127.0.0.1", way.port, f"me:{CANARY}")
-        async with gateway(site, endpoint=Endpoint("127.0.0.1", site.port, tunnel=tunnel)) as rig:
+        http_proxy = HttpProxy("127.0.0.1", way.port, f"me:{CANARY}")
+        async with gateway(site, endpoint=Endpoint("127.0.0.1", site.port, http_proxy=http_proxy)) as rig:
             told = await (await rig.call(get())).message()
             status, code, detail = problem(told)
             assert (status, code) == (502, "upstream_unreachable")
             assert "http_proxy" in detail
             assert says in detail
             assert CANARY.encode() not in told.body
-            assert CANARY not in repr(tunnel)
+            assert CANARY not in repr(http_proxy)
             assert not any(rig.pool.counts().values())
         assert site.accepted == 0
 
@@ -166,8 +169,8 @@ async def test_a_proxy_that_does_not_let_through_is_a_502_that_names_it(
 async def test_a_proxy_that_is_not_there_is_a_502_that_names_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        tunnel = Tunnel("127.0.0.1", taken.getsockname()[1])
-        async with gateway(1, endpoint=Endpoint("127.0.0.1", 1, tunnel=tunnel)) as rig:
+        http_proxy = HttpProxy("127.0.0.1", taken.getsockname()[1])
+        async with gateway(1, endpoint=Endpoint("127.0.0.1", 1, http_proxy=http_proxy)) as rig:
             status, code, detail = problem(await (await rig.call(get())).message())
     assert (status, code) == (502, "upstream_unreachable")
     assert "no connection to the http_proxy: connection refused." in detail
@@ -175,7 +178,7 @@ async def test_a_proxy_that_is_not_there_is_a_502_that_names_it() -> None:
 
 async def test_a_proxy_that_is_silent_is_a_504(way: ConnectProxy) -> None:
     way.silent = True
-    endpoint = Endpoint("127.0.0.1", 1, tunnel=Tunnel("127.0.0.1", way.port))
+    endpoint = Endpoint("127.0.0.1", 1, http_proxy=HttpProxy("127.0.0.1", way.port))
     async with gateway(1, endpoint=endpoint, timeouts=Timeouts(connect=0.05)) as rig:
         assert problem(await (await rig.call(get())).message())[:2] == (504, "upstream_timeout")
         assert not any(rig.pool.counts().values())
@@ -186,7 +189,7 @@ async def test_a_wrong_name_behind_a_proxy_is_a_502_and_nothing_is_sent(
 ) -> None:
     trusting = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
     async with origin(answering(OK), serving(server)) as site:
-        endpoint = Endpoint("127.0.0.1", site.port, trusting, "other.test", Tunnel("127.0.0.1", way.port))
+        endpoint = Endpoint("127.0.0.1", site.port, trusting, "other.test", HttpProxy("127.0.0.1", way.port))
         async with gateway(site, endpoint=endpoint) as rig:
             assert problem(await (await rig.call(get())).message())[:2] == (502, "upstream_tls")
         assert site.accepted == 0
@@ -238,7 +241,7 @@ async def test_a_renewed_certificate_is_shown_on_the_next_connection(
 
 async def test_a_caller_that_goes_while_a_proxy_is_silent_frees_the_place(way: ConnectProxy) -> None:
     way.silent = True
-    endpoint = Endpoint("127.0.0.1", 1, tunnel=Tunnel("127.0.0.1", way.port))
+    endpoint = Endpoint("127.0.0.1", 1, http_proxy=HttpProxy("127.0.0.1", way.port))
     async with gateway(1, endpoint=endpoint, max_connections=1) as rig:
         wire = await rig.call(get())
         await rig.until(lambda: bool(way.asked))
@@ -248,7 +251,7 @@ async def test_a_caller_that_goes_while_a_proxy_is_silent_frees_the_place(way: C
 
 async def test_what_a_proxy_sends_in_pieces_is_read_as_one() -> None:
     async with origin() as way:
-        endpoint = Endpoint("camunda.test", 80, tunnel=Tunnel("127.0.0.1", way.port))
+        endpoint = Endpoint("camunda.test", 80, http_proxy=HttpProxy("127.0.0.1", way.port))
         async with gateway(1, endpoint=endpoint) as rig:
             wire = await rig.call(get("/through"))
             peer = await way.accept()

@@ -11,6 +11,7 @@ from typing import Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 from proxy.config.model import BaseUrl, Listen
+from proxy.net import authority, bracketed
 
 LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
 """Octets that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
@@ -195,9 +196,12 @@ def origin(value: object) -> str:
     host = host_name(host)
     if port is not None and not 0 < int(port) < 65536:
         raise ValueError("its port must be a number from 1 to 65535")
-    shown = f"[{host}]" if ":" in host else host
     default = port is None or (scheme, int(port)) in {("http", 80), ("https", 443)}
-    return f"{scheme}://{shown}" if default else f"{scheme}://{shown}:{int(cast('str', port))}"
+    return (
+        f"{scheme}://{bracketed(host)}"
+        if default
+        else f"{scheme}://{authority(host, int(cast('str', port)))}"
+    )
 
 
 def host_name(value: object) -> str:

@@ -10,7 +10,8 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from proxy.config.document import addresses
-from proxy.config.model import BaseUrl, HttpProxy
+from proxy.config.model import BaseUrl
+from proxy.net import HttpProxy
 
 _FORM = "http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %XX for what a URL cannot hold"
 _PROXY = ("HTTPS_PROXY", "https_proxy")

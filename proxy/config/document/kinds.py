@@ -17,9 +17,10 @@ from pydantic import (
 )
 
 from proxy.config.document import addresses, egress, units
-from proxy.config.model import SHORTEST_TOKEN, BaseUrl, HttpProxy, Listen
+from proxy.config.model import SHORTEST_TOKEN, BaseUrl, Listen
 from proxy.config.presets import API_NAMES
 from proxy.config.written.findings import nearest
+from proxy.net import HttpProxy
 
 
 class KeyProblem(ValueError):

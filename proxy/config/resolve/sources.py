@@ -9,7 +9,7 @@ from typing import Literal
 from proxy.config.document import egress
 from proxy.config.document.credentials import TlsDocument
 from proxy.config.document.file import Document
-from proxy.config.model import BaseUrl, HttpProxy, SecretRef, Tls
+from proxy.config.model import BaseUrl, SecretRef, Tls
 from proxy.config.written.files import (
     MISSING,
     certificate_file_problem,
@@ -19,6 +19,7 @@ from proxy.config.written.files import (
 from proxy.config.written.findings import Findings, Written, dotted
 from proxy.config.written.findings import Path as Place
 from proxy.files import all_can_read
+from proxy.net import HttpProxy
 
 SECRET_FILES = {
     **{f"{key}_file": key for key in ("client_secret", "password", "token", "caller_token")},
