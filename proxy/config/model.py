@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from proxy.net import HttpProxy, authority, bracketed, is_loopback
+from proxy.terms import AuthMethod, DialectChoice, RequestFormat
 
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "other"]
-AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
-Dialect = Literal["auto", "login", "api-login"]
-RequestFormat = Literal["form", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 
@@ -203,7 +201,7 @@ class Session:
     login_url: BaseUrl | None
     username: str
     password: SecretRef
-    dialect: Dialect
+    dialect: DialectChoice
     max_idle: float
     wait: float
 

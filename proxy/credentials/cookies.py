@@ -10,9 +10,7 @@ from re import compile as pattern
 
 from proxy.credentials.answer import unix_time
 from proxy.credentials.credential import Credential, Fields
-
-CSRF = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
-"""CSRF tokens go by these names, as header and as cookie: since 8.6; Operate 8.5.1; Tasklist before 8.6."""
+from proxy.terms import CSRF_NAMES
 
 LARGEST = 8192
 """Octets of all cookies. Tomcat refuses a head that is larger (400, observed on 8.6.0)."""
@@ -32,7 +30,7 @@ class Jar:
     @property
     def session(self) -> bool:
         """Whether there is more than a CSRF cookie: then that is a session's, under whatever name."""
-        return any(name.lower() not in CSRF for name, _ in self.cookies)
+        return any(name.lower() not in CSRF_NAMES for name, _ in self.cookies)
 
     @property
     def fields(self) -> Fields:
@@ -51,7 +49,7 @@ class Jar:
         for name, value in answer:
             if name == b"set-cookie":
                 _take(cookies, value, wall)
-            elif name in CSRF and value and not _CONTROL.search(value) and len(value) <= LARGEST:
+            elif name in CSRF_NAMES and value and not _CONTROL.search(value) and len(value) <= LARGEST:
                 csrf = (name.upper(), value)
         return Jar(tuple(cookies.items()), csrf)
 
@@ -65,7 +63,7 @@ def heard(used: Credential, answer: Sequence[tuple[bytes, bytes]], wall: float) 
     if not any(name == b"set-cookie" for name, _ in answer):
         return None
     before = jar_of(used.fields)
-    known = CSRF.union(name.lower() for name, _ in before.cookies)
+    known = CSRF_NAMES.union(name.lower() for name, _ in before.cookies)
     after = before.after(answer, wall)
     after = replace(after, cookies=tuple(each for each in after.cookies if each[0].lower() in known))
     if after.cookies == before.cookies or not after.session:
@@ -76,7 +74,7 @@ def heard(used: Credential, answer: Sequence[tuple[bytes, bytes]], wall: float) 
 def same_session(one: Fields, other: Fields) -> bool:
     """Whether both show a cookie that is not CSRF's alike: to the server they are one session, then."""
     shown = set(jar_of(one).cookies) & set(jar_of(other).cookies)
-    return any(name.lower() not in CSRF for name, _ in shown)
+    return any(name.lower() not in CSRF_NAMES for name, _ in shown)
 
 
 def jar_of(fields: Fields) -> Jar:

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 from proxy.credentials.answer import Answer, invalid, json_object
 from proxy.credentials.outbound import Outbound
 from proxy.errors import CredentialUnavailable
+from proxy.terms import DISCOVERY
 
 ISSUER = "the issuer"
 """How messages name it."""
-
-WELL_KNOWN = "/.well-known/openid-configuration"
 
 _URL = pattern(r"[\x21-\x7e]{1,2048}")
 _AUTHORITY = pattern(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
@@ -43,7 +42,7 @@ def token_endpoint(answer: Answer, issuer_url: str, wall: float) -> str:
             wait,
         )
     if status != 200:
-        raise invalid(f"the issuer's {WELL_KNOWN} is not there: {status}; look at issuer_url", wait)
+        raise invalid(f"the issuer's {DISCOVERY} is not there: {status}; look at issuer_url", wait)
     document = json_object(answer, ISSUER)
     # Section 4.3: exactly the same; the slash at the end is ours to forgive, since we took it off.
     named = document.get("issuer")
@@ -97,7 +96,7 @@ class Discovery:
         if self._found is None:
             answer = await self._outbound.send(
                 "GET",
-                self._issuer_url + WELL_KNOWN,
+                self._issuer_url + DISCOVERY,
                 to=ISSUER,
                 headers={"Accept": "application/json"},
                 timeout=self._timeout,

@@ -10,11 +10,10 @@ from typing import Final, Literal
 from urllib.parse import urlencode
 
 from proxy.credentials.answer import Answer, invalid
-from proxy.credentials.cookies import CSRF, Jar
+from proxy.credentials.cookies import Jar
 from proxy.errors import CredentialRejected, CredentialUnavailable
+from proxy.terms import CSRF_NAMES, Dialect, DialectChoice
 
-Dialect = Literal["login", "api-login"]
-Choice = Literal["auto", "login", "api-login"]
 Meaning = Literal["in", "csrf", "elsewhere"]
 """Logged in; a CSRF token was wanted; not the way to log in here."""
 
@@ -46,7 +45,7 @@ class NoLogin(CredentialUnavailable):
         super().__init__(f"there is no login that we know ({self.said}); {hint}", outcome="invalid")
 
 
-def order(choice: Choice, worked: Dialect | None) -> tuple[Dialect, ...]:
+def order(choice: DialectChoice, worked: Dialect | None) -> tuple[Dialect, ...]:
     """Dialects to try; `worked` is that of the last login, which the server may have outgrown."""
     if choice != "auto":
         return (choice,)
@@ -70,7 +69,7 @@ def said(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(
         (name.encode("ascii"), value.encode("utf-8", "surrogateescape"))
         for name, value in answer.fields
-        if name == "set-cookie" or name.encode("utf-8", "surrogateescape") in CSRF
+        if name == "set-cookie" or name.encode("utf-8", "surrogateescape") in CSRF_NAMES
     )
 
 

@@ -7,7 +7,6 @@ import json
 from base64 import b64encode
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 from urllib.parse import quote_plus, urlencode
 
 from proxy.clock import Clock, wall_time
@@ -18,11 +17,10 @@ from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import Secret
 from proxy.credentials.token_answer import ENDPOINT, parse_token_answer
 from proxy.errors import CredentialUnavailable
+from proxy.terms import AuthMethod, RequestFormat
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 """RFC 7523 section 2.2."""
-
-AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class OAuth2Settings:
     issuer_url: str | None = None
     key_id: str | None = None
     certificate: Secret | None = None
-    request_format: Literal["form", "json"] = "form"
+    request_format: RequestFormat = "form"
     audience: str | None = None
     scope: str | None = None
     resource: str | None = None

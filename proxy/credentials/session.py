@@ -17,8 +17,6 @@ from proxy.credentials.login import (
     LOGOUT,
     LOOK,
     SERVER,
-    Choice,
-    Dialect,
     NoLogin,
     form,
     meaning,
@@ -29,6 +27,7 @@ from proxy.credentials.outbound import Outbound
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
+from proxy.terms import Dialect, DialectChoice
 
 MAX_IDLE = 1500.0
 """Seconds. Camunda's sessions end after 1800 without use."""
@@ -58,7 +57,7 @@ class LoginSettings:
     base_url: str
     username: str
     password: Secret
-    dialect: Choice = "auto"
+    dialect: DialectChoice = "auto"
     timeout: float = 30.0
 
 

@@ -12,19 +12,17 @@ from typing import Final, Literal, NamedTuple
 from proxy.gateway.grammar import TEXT, TOKEN, Field
 from proxy.gateway.memo import Memo
 from proxy.gateway.request_head import HOP_BY_HOP, MAX_DIGITS, MAX_LENGTH, connection_options
+from proxy.terms import CSRF_NAMES
 
 PASSED: Final = frozenset(
     b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
 )
 """Notable fields that go on to the caller nevertheless."""
 
-CSRF: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
-"""Camunda's names, 8.5 to 8.10."""
-
 COOKIES: Final = frozenset((b"set-cookie", b"set-cookie2"))
 """What no caller gets where we stamped a credential: with Basic it may be a login as us."""
 
-OF_SESSION: Final = CSRF | COOKIES
+OF_SESSION: Final = CSRF_NAMES | COOKIES
 """What an answer tells a session of ours, and not the caller."""
 
 MAX_USUAL_HEAD: Final = 16 * 1024

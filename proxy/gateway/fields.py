@@ -9,9 +9,10 @@ from http import HTTPStatus
 from itertools import product
 from typing import Final
 
-from proxy.gateway.answer_head import COOKIES, CSRF, OF_SESSION, PASSED, AnswerEnd, AnswerFields
+from proxy.gateway.answer_head import COOKIES, OF_SESSION, PASSED, AnswerEnd, AnswerFields
 from proxy.gateway.paths import stays_here
 from proxy.gateway.request_head import RequestHead
+from proxy.terms import CSRF_NAMES
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
 # Of the notable fields of a request, these go on as they came; the caller's own credentials only where
@@ -30,7 +31,7 @@ _SANDBOX: Final = b"Content-Security-Policy: sandbox\r\n"
 # Behind servers that make variables of names they are one: CVE-2025-64484.
 _CSRF_LOOKALIKES: Final = frozenset(
     b"".join(pair[0] + pair[1] for pair in zip(name.split(b"-"), (*marks, b""), strict=True))
-    for name in CSRF
+    for name in CSRF_NAMES
     for marks in product((b"-", b"_"), repeat=name.count(b"-"))
 )
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.cookies import CSRF, LARGEST, Jar, heard, jar_of, same_session
+from proxy.credentials.cookies import LARGEST, Jar, heard, jar_of, same_session
 from proxy.credentials.credential import Credential
+from proxy.terms import CSRF_NAMES
 
 WALL = 1_800_000_000.0
 GONE = b"X-CSRF-TOKEN=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:10 GMT; Path=/"
@@ -47,7 +48,7 @@ def test_set_cookie_lines_are_taken_in_their_order(lines: tuple[bytes, ...], coo
     assert jar(*lines).fields == (((b"Cookie", cookie),) if cookie else ())
 
 
-@pytest.mark.parametrize("name", sorted(CSRF))
+@pytest.mark.parametrize("name", sorted(CSRF_NAMES))
 def test_a_csrf_header_goes_back_under_the_name_it_came_with(name: bytes) -> None:
     fields = Jar().after([(b"set-cookie", b"s=1"), (name, b"masked")], WALL).fields
     assert fields == ((b"Cookie", b"s=1"), (name.upper(), b"masked"))
@@ -144,7 +145,7 @@ def test_whatever_a_server_sets_the_fields_are_sound_and_can_be_read_again(
 ) -> None:
     full = Jar().after(answer, WALL)
     for name, value in full.fields:
-        assert name == b"Cookie" or name.lower() in CSRF
+        assert name == b"Cookie" or name.lower() in CSRF_NAMES
         assert not any(octet < 32 or octet == 127 for octet in value)
         assert len(value) <= LARGEST
     assert jar_of(full.fields) == full

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.credentials.answer import Answer
-from proxy.credentials.discovery import WELL_KNOWN, token_endpoint
+from proxy.credentials.discovery import token_endpoint
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.terms import DISCOVERY
 from tests.clock import FakeClock
 from tests.credentials.token_server import TOKEN
 
@@ -141,7 +142,7 @@ class IssuerServer:
         self.document: dict[str, object] = {}
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        if request.path == f"/realms/r{WELL_KNOWN}":
+        if request.path == f"/realms/r{DISCOVERY}":
             self.discoveries += 1
             assert request.method == "GET"
             assert not await request.read()

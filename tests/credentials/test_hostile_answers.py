@@ -25,10 +25,11 @@ from proxy.credentials.cookies import Jar, heard
 from proxy.credentials.credential import Credential
 from proxy.credentials.discovery import token_endpoint
 from proxy.credentials.login import NoLogin, form, meaning, said
-from proxy.credentials.oauth2 import AuthMethod, OAuth2Settings, token_request
+from proxy.credentials.oauth2 import OAuth2Settings, token_request
 from proxy.credentials.secret import FileSecret, TextSecret
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, CredentialUnavailable
+from proxy.terms import AuthMethod
 
 T = TypeVar("T")
 

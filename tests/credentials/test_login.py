@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from proxy.credentials.answer import Answer
 from proxy.credentials.cookies import Jar
-from proxy.credentials.login import Choice, Dialect, NoLogin, form, meaning, order, said
+from proxy.credentials.login import NoLogin, form, meaning, order, said
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.terms import Dialect, DialectChoice
 
 JSON = ("content-type", "application/json;charset=UTF-8")
 PROBLEM = ("content-type", "application/problem+json")
@@ -99,7 +100,7 @@ def test_an_anonymous_visitors_session_is_no_login() -> None:
     ],
 )
 def test_what_worked_is_tried_first(
-    choice: Choice, worked: Dialect | None, tried: tuple[Dialect, ...]
+    choice: DialectChoice, worked: Dialect | None, tried: tuple[Dialect, ...]
 ) -> None:
     assert order(choice, worked) == tried
 

@@ -6,11 +6,11 @@ Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clie
 from collections.abc import Sequence
 
 from proxy.config.camunda.draft import Draft, Found
-from proxy.config.document.addresses import DISCOVERY
 from proxy.config.model import Api
 from proxy.config.presets import PRESETS
 from proxy.config.written.findings import nearest
 from proxy.errors import Problem
+from proxy.terms import DISCOVERY
 
 CLIENT_ID = ("CAMUNDA_CLIENT_ID", "CAMUNDA_CLIENT_AUTH_CLIENTID", "ZEEBE_CLIENT_ID")
 CLIENT_SECRET = ("CAMUNDA_CLIENT_SECRET", "CAMUNDA_CLIENT_AUTH_CLIENTSECRET", "ZEEBE_CLIENT_SECRET")

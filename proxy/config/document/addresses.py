@@ -12,11 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from proxy.config.model import BaseUrl, Listen
 from proxy.net import authority, bracketed
+from proxy.terms import DISCOVERY
 
 LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
 """Octets that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
 
-DISCOVERY: Final = "/.well-known/openid-configuration"
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)

@@ -23,7 +23,7 @@ from proxy.config.document.kinds import (
     WithSecret,
     choice,
 )
-from proxy.config.model import AuthMethod, Dialect, RequestFormat
+from proxy.terms import AuthMethod, DialectChoice, RequestFormat
 
 _OURS = ("audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "grant_type")
 SENT_BY_US = frozenset((*_OURS, "resource", "scope"))
@@ -133,7 +133,7 @@ class SessionDocument(WithSecret):
     """Password of the user; better `password_file`."""
     password_file: Text | None = None
     """File with the password, read again whenever it changes."""
-    dialect: Annotated[Dialect, choice(get_args(Dialect))] = "auto"
+    dialect: Annotated[DialectChoice, choice(get_args(DialectChoice))] = "auto"
     """How to log in: POST /login (8.8 and later), POST /api/login (8.2 to 8.7), or whichever answers."""
     max_idle: Timeout = 1500.0
     """A session idle for longer is not trusted: the next request logs in."""

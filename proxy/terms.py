@@ -1,0 +1,21 @@
+"""Words of protocols that the configuration and the rooms below it must spell alike."""
+
+from typing import Final, Literal
+
+AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
+"""How a client authenticates to its token endpoint (OpenID Connect Core 1.0 section 9, RFC 8705)."""
+
+RequestFormat = Literal["form", "json"]
+"""Body of a token request; RFC 6749 knows the form alone."""
+
+Dialect = Literal["login", "api-login"]
+"""How a session's user logs in: `POST /login` or, 8.2 to 8.7, `POST /api/login`."""
+
+DialectChoice = Literal["auto", "login", "api-login"]
+"""`auto` tries both in turn."""
+
+DISCOVERY: Final = "/.well-known/openid-configuration"
+"""Path below an issuer (OpenID Connect Discovery 1.0 section 4)."""
+
+CSRF_NAMES: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
+"""Camunda's names of CSRF headers and cookies: since 8.6; Operate 8.5.1; Tasklist before 8.6."""
