@@ -84,6 +84,11 @@ def _wait(descriptor: int, patience: float) -> None:
         raise TimeoutError
 
 
+def signature(state: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is renamed over, or written in place."""
+    return state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev
+
+
 def is_ours(state: os.stat_result) -> bool:
     """Whether it belongs to the user who runs this process, or to root."""
     return state.st_uid in (0, os.geteuid())

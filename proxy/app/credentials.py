@@ -24,7 +24,7 @@ from proxy.config.model import (
 from proxy.credentials.as_session import BasicAsSession
 from proxy.credentials.assertion import can_sign
 from proxy.credentials.credential import CredentialSource
-from proxy.credentials.fixed import AT_ONCE, BasicLogin, NoCredential, SharedToken
+from proxy.credentials.fixed import AT_ONCE, Anonymous, BasicLogin, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
@@ -88,7 +88,7 @@ class CredentialDesk:
             password = self.secret(config.password)
             source = BasicLogin(config.username, password, self._clock)
             return self._read(("basic", config.username, password), config.name, source, password)
-        return self._read(("none",), config.name, NoCredential(self._clock), None)
+        return self._read(("none",), config.name, Anonymous(self._clock), None)
 
     def _read(self, key: Hashable, name: str, source: CredentialSource, secret: Secret | None) -> Keeper:
         """What is read from a file or the configuration; the name is all that the key lacks."""

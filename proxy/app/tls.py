@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proxy.config.model import Tls
 from proxy.errors import StartError
-from proxy.files import read_regular
+from proxy.files import read_regular, signature
 from proxy.net import ContextMaker
 
 LARGEST = 1 << 20
@@ -75,16 +75,15 @@ class FileContext:
 
     def _look(self) -> tuple[tuple[int, ...] | None, ...]:
         tls = self._tls
-        return tuple(_signature(path) for path in (tls.ca_file, tls.cert_file, tls.key_file))
+        return tuple(_signature_of(path) for path in (tls.ca_file, tls.cert_file, tls.key_file))
 
 
-def _signature(path: Path | None) -> tuple[int, ...] | None:
-    """What changes with the file; None: there is none."""
+def _signature_of(path: Path | None) -> tuple[int, ...] | None:
+    """None: there is no such file."""
     try:
-        state = path.stat() if path is not None else None
+        return signature(path.stat()) if path is not None else None
     except OSError:
         return None
-    return (state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev) if state is not None else None
 
 
 def _context(tls: Tls, setting: str) -> ssl.SSLContext:

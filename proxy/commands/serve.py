@@ -14,7 +14,7 @@ from proxy.app.proxy import Proxy, running
 from proxy.clock import SystemClock
 from proxy.commands import log, notify
 from proxy.commands.loop import run_loop
-from proxy.commands.tables import running as running_table
+from proxy.commands.tables import running_table
 from proxy.errors import ConfigError, StartError
 
 if TYPE_CHECKING:

@@ -78,7 +78,7 @@ def _via(url: str, proxy: "HttpProxy | None") -> str:
     return url if proxy is None else f"{url} via {proxy}"
 
 
-def running(proxy: "Proxy") -> str:
+def running_table(proxy: "Proxy") -> str:
     """What `run` prints once on a terminal."""
     rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "state")]
     for served in proxy.served:

@@ -241,7 +241,7 @@ CredentialConfig = OAuth2 | Session | Bearer | Basic | NoCredential
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class GuardConfig:
     """Who may talk to us.
 
     Attributes:
@@ -294,7 +294,7 @@ class Config:
     source: str
     upstreams: tuple[Upstream, ...]
     credentials: Mapping[str, CredentialConfig]
-    guard: Guard
+    guard: GuardConfig
     admin: Admin
     log: Log
     shutdown: Shutdown

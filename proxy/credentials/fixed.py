@@ -15,7 +15,7 @@ from proxy.errors import CredentialUnavailable
 AT_ONCE = Policy(retry_min=0.0, repair_min=0.0, repair_max=0.0)
 """Nobody is hammered by a look at a file, so a refusal looks at once."""
 
-LARGEST_TOKEN = 1 << 16
+LARGEST_SHARED_TOKEN = 1 << 16
 
 _VISIBLE = pattern(r"[\x21-\x7e]+")
 _CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
@@ -30,7 +30,7 @@ class SharedToken:
 
     async def fetch(self) -> Credential:
         token = self._token.read()
-        if not _VISIBLE.fullmatch(token) or len(token) > LARGEST_TOKEN:
+        if not _VISIBLE.fullmatch(token) or len(token) > LARGEST_SHARED_TOKEN:
             raise _invalid("the shared token is not made of visible ASCII, or is longer than 64 KiB")
         return Credential(((b"Authorization", b"Bearer " + token.encode("ascii")),), self._clock.now())
 
@@ -54,7 +54,7 @@ class BasicLogin:
         return Credential(((b"Authorization", b"Basic " + pair),), self._clock.now())
 
 
-class NoCredential:
+class Anonymous:
     """Nothing is stamped."""
 
     def __init__(self, clock: Clock) -> None:

@@ -1,11 +1,10 @@
 """A secret and where it comes from. A file may change at any time, and may be half written when we look."""
 
-import os
 from pathlib import Path
 from typing import ClassVar, NoReturn, Protocol
 
 from proxy.errors import CredentialUnavailable
-from proxy.files import NotRegular, read_regular
+from proxy.files import NotRegular, read_regular, signature
 
 LARGEST = 1 << 20
 """Octets; a larger file is no secret."""
@@ -105,11 +104,11 @@ class FileSecret(_Hidden):
 
     def _look(self) -> None:
         try:
-            seen = _signature(self._path.stat())
+            seen = signature(self._path.stat())
             if seen == self._seen:
                 return
             octets, state = read_regular(self._path, LARGEST)
-            self._seen = _signature(state)  # of what was read: what is written meanwhile has another one
+            self._seen = signature(state)  # of what was read: what is written meanwhile has another one
             text = _without_line_end(octets.decode())
         except NotRegular:
             self._seen = seen
@@ -121,10 +120,6 @@ class FileSecret(_Hidden):
         if len(text) >= self._shortest and text != self._text:
             self._text = text
             self._version += 1
-
-
-def _signature(state: os.stat_result) -> tuple[int, ...]:
-    return state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev
 
 
 def _without_line_end(text: str) -> str:

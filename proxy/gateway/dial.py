@@ -15,7 +15,7 @@ from typing import TypeVar
 from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
 from proxy.net import ContextMaker, HttpProxy, authority
 
-LARGEST_ANSWER = 16 * 1024
+LARGEST_CONNECT_ANSWER = 16 * 1024
 """Octets of a proxy's answer to CONNECT, interim ones with it."""
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -99,7 +99,7 @@ def let_through(octets: bytes) -> bool:
     Raises:
         UpstreamUnreachable: it is not, and will not be.
     """
-    if len(octets) > LARGEST_ANSWER:
+    if len(octets) > LARGEST_CONNECT_ANSWER:
         raise UpstreamUnreachable("the http_proxy's answer is too large.")
     status = 100
     while 100 <= status < 200 and status != 101:

@@ -271,7 +271,7 @@ async def test_the_table_shows_the_path_and_the_log_masks_the_caller_token(tmp_p
     config = load(config=tmp_path / "c.yaml", env_file=None, environ={}, directory=tmp_path)
     async with running(config, SystemClock()) as app:
         assert list(app.known_secrets()) == [TOKEN]
-        shown = tables.running(app)
+        shown = tables.running_table(app)
         assert f"\nunix:{tmp_path}/s  zeebe" in shown
         assert f"\nhttp://localhost:{app.served[1].bound.port} " in shown
 

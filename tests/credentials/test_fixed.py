@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.credentials.fixed import BasicLogin, NoCredential, SharedToken
+from proxy.credentials.fixed import Anonymous, BasicLogin, SharedToken
 from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialUnavailable
 from tests.clock import FakeClock
@@ -52,5 +52,5 @@ async def test_basic_with_colon_or_control_characters_is_not_used(username: str,
 
 
 async def test_none_stamps_nothing() -> None:
-    credential = await NoCredential(FakeClock()).fetch()
+    credential = await Anonymous(FakeClock()).fetch()
     assert (credential.fields, credential.expires_at) == ((), None)

@@ -9,7 +9,7 @@ from proxy.config.model import (
     Admin,
     BaseUrl,
     CredentialConfig,
-    Guard,
+    GuardConfig,
     Listen,
     NoCredential,
     OAuth2,
@@ -23,7 +23,7 @@ def check_listeners(
     listens: Mapping[str, Listen | None],
     upstreams: Sequence[Upstream],
     admin: Admin,
-    guard: Guard,
+    guard: GuardConfig,
     findings: Findings,
 ) -> None:
     """Each port once, loopback unless allowed, and none of them our own upstream."""
@@ -54,7 +54,7 @@ def check_listeners(
 
 
 def _refuse_networks(
-    places: Mapping[Path, Listen], upstreams: Sequence[Upstream], guard: Guard, findings: Findings
+    places: Mapping[Path, Listen], upstreams: Sequence[Upstream], guard: GuardConfig, findings: Findings
 ) -> None:
     used = {upstream.name: upstream.credential for upstream in upstreams}
     for place, listen in places.items():

@@ -7,7 +7,18 @@ from types import MappingProxyType
 from proxy.config.document import addresses
 from proxy.config.document.credentials import OAuth2Document
 from proxy.config.document.file import Document
-from proxy.config.model import Admin, Api, BaseUrl, Config, Guard, Listen, Log, SecretRef, Shutdown, Upstream
+from proxy.config.model import (
+    Admin,
+    Api,
+    BaseUrl,
+    Config,
+    GuardConfig,
+    Listen,
+    Log,
+    SecretRef,
+    Shutdown,
+    Upstream,
+)
 from proxy.config.presets import PRESETS, api_named
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.credentials import credential
@@ -114,7 +125,7 @@ def _credential_origins(names: Iterable[str], sources: Sources) -> dict[str, str
     return found
 
 
-def _guard(sources: Sources) -> Guard:
+def _guard(sources: Sources) -> GuardConfig:
     document = sources.document.guard
     token = None
     if document.caller_token_file is not None:
@@ -122,7 +133,7 @@ def _guard(sources: Sources) -> Guard:
         token = secret(None, document.caller_token_file, place, sources, caller_token_file_problem)
     elif document.caller_token is not None:
         token = SecretRef(text=document.caller_token)
-    return Guard(
+    return GuardConfig(
         document.allow_non_loopback, tuple(document.allowed_hosts), tuple(document.allowed_origins), token
     )
 
