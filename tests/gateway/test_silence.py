@@ -96,11 +96,11 @@ async def test_a_body_that_stops_coming_is_a_408_after_a_minute() -> None:
 
 
 async def test_a_caller_that_stops_reading_is_cut_after_a_minute_and_one_that_reads_slowly_is_not() -> None:
-    async with origin(answering(large(100_000_000))) as site, gateway(site) as rig:
+    async with origin(answering(large(40_000_000))) as site, gateway(site) as rig:
         stopped, slow = await rig.call(get()), await rig.call(get())
         await rig.until(lambda: sum(tap._paused for tap in rig.listener.taps) == 2)
         for _ in range(10):
-            await slow.octets(3_000_000)
+            await slow.octets(1_000_000)
             await rig.clock.advance(10.0)
         assert await stopped.ended() == "reset"
         assert rig.tally.in_flight == 1
