@@ -14,6 +14,7 @@ from proxy.app.upstreams import Served
 from proxy.config.load import load
 from tests.clock import FakeClock
 from tests.gateway.wire import Answer, Origin, Wire, origin
+from tests.token_server import TokenServer, token_server
 
 Document = dict[str, Any]
 
@@ -55,35 +56,6 @@ class Site:
             self.open -= 1
 
 
-class TokenEndpoint:
-    """Attributes:
-    asked: bodies of requests.
-    refuses: whether it knows nobody.
-    open: it answers while this is set.
-    """
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.asked: list[bytes] = []
-        self.refuses = False
-        self.open = asyncio.Event()
-        self.open.set()
-
-    async def play(self, wire: Wire) -> None:
-        while True:
-            self.asked.append((await wire.message()).body)
-            await self.open.wait()
-            token = {"access_token": f"token-{len(self.asked)}", "expires_in": 300}
-            status, said = (
-                ("401 Unauthorized", {"error": "invalid_client"}) if self.refuses else ("200 OK", token)
-            )
-            body = json.dumps(said)
-            wire.send(
-                f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
-            )
-
-
 class House:
     """What a test needs.
 
@@ -95,7 +67,7 @@ class House:
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self.clock = FakeClock()
         self.a, self.b = Site("a"), Site("b")
-        self.tokens = TokenEndpoint()
+        self.tokens: TokenServer
         self.document: Document = {}
         self.proxy: Proxy
         self._folder = folder
@@ -186,14 +158,15 @@ async def house(folder: Path, prepare: Callable[[House], None] = lambda _: None)
         for site in (it.a, it.b):
             site.url = _url(await stack.enter_async_context(origin(site.play)))
             stack.callback(site.release.set)
+        it.tokens = await stack.enter_async_context(token_server(clock=it.clock))
+        it.tokens.named = lambda number: f"token-{number}"
         stack.callback(it.tokens.open.set)
-        it.tokens.url = _url(await stack.enter_async_context(origin(it.tokens.play)))
         it.document = {
             "upstreams": {"zeebe": {"url": it.a.url, "listen": "localhost:0", "credential": "identity"}},
             "credentials": {
                 "identity": {
                     "type": "oauth2",
-                    "token_url": f"{it.tokens.url}/token",
+                    "token_url": it.tokens.url,
                     "client_id": "orchestration",
                     "client_secret": "canary-client-secret",
                 }

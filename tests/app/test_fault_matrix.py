@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,49 +23,10 @@ from proxy.app.proxy import Proxy, running
 from proxy.config.load import load
 from proxy.credentials.keeper import Keeper
 from tests.clock import FakeClock
+from tests.token_server import TokenServer, token_server
 
-LIFE = 300
 WAIT = 10.0
 CANARY = "canary-client-secret"
-GOOD: dict[str, Any] = {"token_type": "Bearer", "expires_in": LIFE}
-
-
-class TokenEndpoint:
-    """Hands out a new token each time, unless it is told otherwise.
-
-    Attributes:
-        asked: moments of all requests.
-        issued: tokens so far.
-        instead: what to answer, called for each request; None: a token.
-        members: of a good answer, beside the token; a value of None leaves one out.
-        named: makes the next token.
-        silent: no answer until it is set.
-    """
-
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
-        self.asked: list[float] = []
-        self.issued: list[str] = []
-        self.instead: Callable[[], web.Response] | None = None
-        self.members: dict[str, Any] = {}
-        self.named: Callable[[int], str] = lambda number: f"canary-token-{number}"
-        self.silent: asyncio.Event | None = None
-
-    async def answer(self, request: web.BaseRequest) -> web.Response:
-        self.asked.append(self._clock.now())
-        assert b"client_secret=" in await request.read()
-        if self.silent is not None:
-            await self.silent.wait()
-        if self.instead is not None:
-            return self.instead()
-        token = self.named(len(self.issued) + 1)
-        self.issued.append(token)
-        members = {"access_token": token} | GOOD | self.members
-        return web.json_response({name: value for name, value in members.items() if value is not None})
-
-    @property
-    def gaps(self) -> list[float]:
-        return [later - sooner for sooner, later in zip(self.asked, self.asked[1:], strict=False)]
 
 
 class Camunda:
@@ -104,7 +66,7 @@ class House:
     """The proxy and its surroundings."""
 
     clock: FakeClock
-    tokens: TokenEndpoint
+    tokens: TokenServer
     camunda: Camunda
     proxy: Proxy
     session: aiohttp.ClientSession
@@ -190,21 +152,22 @@ async def serving(answer: Any) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def house(
-    folder: Path, prepare: Callable[[TokenEndpoint], None] = lambda _: None, *, secret: str = CANARY
+    folder: Path, prepare: Callable[[TokenServer], None] = lambda _: None, *, secret: str = CANARY
 ) -> AsyncIterator[House]:
     """All of it, once the first attempt to get a token has ended. Nothing it says holds a secret."""
     clock = FakeClock()
-    tokens, camunda = TokenEndpoint(clock), Camunda()
-    prepare(tokens)
+    camunda = Camunda()
     secret_file = folder / "secret"
     secret_file.write_text(secret, encoding="utf-8")
-    async with serving(tokens.answer) as token_url, serving(camunda.answer) as url:
+    async with token_server(clock=clock) as tokens, serving(camunda.answer) as url:
+        tokens.named = lambda number: f"canary-token-{number}"
+        prepare(tokens)
         document = {
             "upstreams": {"zeebe": {"url": url, "listen": "localhost:0"}},
             "credentials": {
                 "identity": {
                     "type": "oauth2",
-                    "token_url": f"{token_url}/token",
+                    "token_url": tokens.url,
                     "client_id": "orchestration",
                     "client_secret_file": str(secret_file),
                     "wait": WAIT,
@@ -223,7 +186,7 @@ async def house(
             connector = aiohttp.TCPConnector(limit=0)
             async with running(config, clock) as proxy, aiohttp.ClientSession(connector=connector) as session:
                 it = House(clock, tokens, camunda, proxy, session, said)
-                if tokens.silent is None:
+                if tokens.open.is_set():
                     await it.until(lambda: it.fetches == 1)
                 yield it
         finally:
@@ -231,7 +194,14 @@ async def house(
             log.setLevel(logging.NOTSET)
         everything = "\n".join(said)
         assert secret not in everything
+        assert all(b"client_secret=" in asked.body for asked in tokens.asked)
         assert not [token for token in tokens.issued if token in everything]
+
+
+def gaps(tokens: TokenServer) -> list[float]:
+    """Seconds between requests."""
+    moments = [asked.at for asked in tokens.asked]
+    return [later - sooner for sooner, later in pairwise(moments)]
 
 
 def status(code: int, **headers: str) -> Callable[[], web.Response]:
@@ -256,7 +226,7 @@ def jwt(**claims: float) -> str:
 
 
 async def test_down_at_start_the_proxy_is_up_not_ready_and_ready_with_the_first_token(tmp_path: Path) -> None:
-    async with house(tmp_path, lambda tokens: setattr(tokens, "instead", status(503))) as it:
+    async with house(tmp_path, lambda tokens: setattr(tokens, "always", status(503))) as it:
         assert await it.health("live") == 200
         assert await it.health("ready") == 503
         code, headers, body = await it.patiently()
@@ -264,7 +234,7 @@ async def test_down_at_start_the_proxy_is_up_not_ready_and_ready_with_the_first_
         assert int(headers["Retry-After"]) >= 1
         assert json.loads(body)["type"] == "urn:camunda-auth-proxy:credential_unavailable"
         assert not it.camunda.seen
-        it.tokens.instead = None
+        it.tokens.always = None
         await it.fetched()
         assert await it.health("ready") == 200
         assert (await it.ask())[0] == 200
@@ -272,7 +242,7 @@ async def test_down_at_start_the_proxy_is_up_not_ready_and_ready_with_the_first_
 
 async def test_down_at_refresh_requests_go_on_with_the_old_token(tmp_path: Path) -> None:
     async with house(tmp_path) as it:
-        it.tokens.instead = status(500)
+        it.tokens.always = status(500)
         await it.fetched(4)
         assert (await it.ask())[0] == 200
         assert it.camunda.seen == ["Bearer canary-token-1"]
@@ -283,14 +253,14 @@ async def test_down_at_refresh_requests_go_on_with_the_old_token(tmp_path: Path)
 
 async def test_down_past_expiry_nothing_is_forwarded_and_it_heals_within_the_back_off(tmp_path: Path) -> None:
     async with house(tmp_path) as it:
-        it.tokens.instead = status(502)
+        it.tokens.always = status(502)
         await it.clock.advance(1)
         while it.keeper.current is not None:
             await it.fetched()
         assert (await it.patiently())[0] == 503
         assert it.camunda.seen == []
         assert await it.health("ready") == 503
-        it.tokens.instead = None
+        it.tokens.always = None
         broken_at = it.clock.now()
         await it.fetched()
         assert it.clock.now() - broken_at <= 30
@@ -298,8 +268,7 @@ async def test_down_past_expiry_nothing_is_forwarded_and_it_heals_within_the_bac
 
 
 async def test_slow_there_is_one_fetch_callers_are_told_and_the_late_answer_is_used(tmp_path: Path) -> None:
-    release = asyncio.Event()
-    async with house(tmp_path, lambda tokens: setattr(tokens, "silent", release)) as it:
+    async with house(tmp_path, lambda tokens: tokens.open.clear()) as it:
         await it.until(lambda: len(it.tokens.asked) == 1)
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(it.ask()) for _ in range(50)]
@@ -308,7 +277,7 @@ async def test_slow_there_is_one_fetch_callers_are_told_and_the_late_answer_is_u
         assert {task.result()[0] for task in asked} == {503}
         await it.clock.advance(20)
         assert len(it.tokens.asked) == 1
-        release.set()
+        it.tokens.open.set()
         await it.until(lambda: it.keeper.current is not None)
         assert (await it.ask())[0] == 200
         assert it.camunda.seen == ["Bearer canary-token-1"]
@@ -318,23 +287,23 @@ async def test_slow_there_is_one_fetch_callers_are_told_and_the_late_answer_is_u
 async def test_429_with_retry_after_is_obeyed_also_by_repairs(tmp_path: Path, retry_after: str) -> None:
     async with house(tmp_path) as it:
         fields = {"Retry-After": retry_after, "Date": "Sun, 22 Nov 2026 12:00:00 GMT"}
-        it.tokens.instead = status(429, **fields)
+        it.tokens.always = status(429, **fields)
         await it.fetched()
-        limited_at = it.tokens.asked[-1]
-        it.tokens.instead = None
+        limited_at = it.tokens.asked[-1].at
+        it.tokens.always = None
         it.camunda.revoked.add("canary-token-1")
         while it.clock.now() < limited_at + 110:
             assert (await it.patiently("POST", b"{}"))[0] == 503
             await it.clock.advance(5)
-        assert it.tokens.asked[-1] == limited_at
+        assert it.tokens.asked[-1].at == limited_at
         await it.fetched()
-        assert it.tokens.asked[-1] - limited_at >= 120
+        assert it.tokens.asked[-1].at - limited_at >= 120
         assert (await it.ask())[0] == 200
 
 
 @pytest.mark.parametrize("code", [500, 502, 503])
 async def test_5xx_backs_off_and_requests_add_nothing_to_it(tmp_path: Path, code: int) -> None:
-    async with house(tmp_path, lambda tokens: setattr(tokens, "instead", status(code))) as it:
+    async with house(tmp_path, lambda tokens: setattr(tokens, "always", status(code))) as it:
         began = it.clock.now()
         while it.clock.now() < began + 120:
             async with asyncio.TaskGroup() as tasks:
@@ -342,7 +311,7 @@ async def test_5xx_backs_off_and_requests_add_nothing_to_it(tmp_path: Path, code
                 while not all(task.done() for task in asked):
                     await it.clock.advance(1)
             assert {task.result()[0] for task in asked} == {503}
-        assert min(it.tokens.gaps) >= 1
+        assert min(gaps(it.tokens)) >= 1
         assert len(it.tokens.asked) <= 40, "full jitter under a cap of 30 s"
         assert not it.camunda.seen
 
@@ -353,7 +322,7 @@ async def test_5xx_backs_off_and_requests_add_nothing_to_it(tmp_path: Path, code
 async def test_a_refused_client_is_a_502_in_the_slow_lane_until_its_secret_changes(
     tmp_path: Path, code: int, name: str
 ) -> None:
-    async with house(tmp_path, lambda tokens: setattr(tokens, "instead", error(code, name))) as it:
+    async with house(tmp_path, lambda tokens: setattr(tokens, "always", error(code, name))) as it:
         answered, _, body = await it.patiently()
         assert answered == 502
         assert json.loads(body)["type"] == "urn:camunda-auth-proxy:credential_rejected"
@@ -363,7 +332,7 @@ async def test_a_refused_client_is_a_502_in_the_slow_lane_until_its_secret_chang
         assert set(await it.asks(20)) == {502}
         assert len(it.tokens.asked) == before <= 2
         assert it.keeper.tally.outcomes["rejected"] == before
-        it.tokens.instead = None
+        it.tokens.always = None
         (tmp_path / "secret").write_text("canary-rotated", encoding="utf-8")
         await it.clock.advance(5)
         await it.until(lambda: it.keeper.current is not None)
@@ -386,13 +355,13 @@ SENSELESS = {
 async def test_a_senseless_answer_is_a_failure_and_never_logged(
     tmp_path: Path, instead: Callable[[], web.Response]
 ) -> None:
-    async with house(tmp_path, lambda tokens: setattr(tokens, "instead", instead)) as it:
+    async with house(tmp_path, lambda tokens: setattr(tokens, "always", instead)) as it:
         assert it.keeper.current is None
         await it.fetched(2)
         assert it.keeper.tally.outcomes.keys() <= {"invalid", "unavailable"}
         assert not it.camunda.seen
         assert "canary-leak" not in "\n".join(it.said)
-        it.tokens.instead = None
+        it.tokens.always = None
         await it.fetched()
         assert (await it.ask())[0] == 200
 
@@ -403,7 +372,7 @@ async def test_a_senseless_answer_is_a_failure_and_never_logged(
 async def test_without_expires_in_the_jwt_tells_or_five_minutes_count(
     tmp_path: Path, token: str, life: float
 ) -> None:
-    def prepare(tokens: TokenEndpoint) -> None:
+    def prepare(tokens: TokenServer) -> None:
         tokens.members = {"expires_in": None}
         tokens.named = lambda number: token if number == 1 else f"canary-token-{number}"
 
@@ -452,7 +421,7 @@ async def test_a_token_of_another_type_is_not_injected(
 async def test_a_token_with_octets_that_do_not_belong_there_is_never_on_the_wire(
     tmp_path: Path, octets: str
 ) -> None:
-    def prepare(tokens: TokenEndpoint) -> None:
+    def prepare(tokens: TokenServer) -> None:
         tokens.named = lambda number: f"canary{octets}X-Smuggled: {number}"
 
     async with house(tmp_path, prepare) as it:
@@ -490,7 +459,7 @@ async def test_a_token_of_16_kib_works_and_one_that_is_too_large_is_a_clear_erro
 
 @pytest.mark.parametrize("skew", [-600, 600])
 async def test_a_wrong_clock_on_either_side_changes_nothing(tmp_path: Path, skew: float) -> None:
-    def prepare(tokens: TokenEndpoint) -> None:
+    def prepare(tokens: TokenServer) -> None:
         tokens.members = {"expires_in": None}
         tokens.named = lambda number: jwt(iat=1_000_000 + skew, exp=1_000_300 + skew, jti=number)
 
@@ -513,7 +482,7 @@ async def test_a_redirect_of_the_token_endpoint_is_refused_and_the_secret_goes_n
 ) -> None:
     async with house(tmp_path) as it:
         url = it.proxy.served[0].upstream.url
-        it.tokens.instead = status(307, Location=f"{url}/stolen")
+        it.tokens.always = status(307, Location=f"{url}/stolen")
         await it.fetched()
         assert it.keeper.tally.outcomes["ok"] == 1
         assert it.fetches == 2

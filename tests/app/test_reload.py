@@ -16,6 +16,7 @@ from proxy.config.model import Config
 from proxy.errors import StartError
 from tests.app.house import Document, House, ask, house, send
 from tests.gateway.wire import Wire
+from tests.token_server import invalid_client
 
 LOOPBACK = "127.0.0.1"
 PEM = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
@@ -363,7 +364,7 @@ async def test_a_token_is_handed_over_where_it_would_be_the_same(tmp_path: Path,
 
 async def test_a_refused_client_stays_in_its_slow_lane(tmp_path: Path) -> None:
     def refusing(it: House) -> None:
-        it.tokens.refuses = True
+        it.tokens.always = invalid_client
 
     async with house(tmp_path, refusing) as it:
         await it.until(lambda: len(it.tokens.asked) == 1)
@@ -384,7 +385,7 @@ async def test_another_secret_is_used_at_once_and_the_old_one_hidden_meanwhile(t
         assert {"canary-another-secret", "token-1"} <= set(known)
         assert await it.says() == "a"
         assert it.a.shown == [b"Bearer token-1", b"Bearer token-2"]
-        assert b"canary-another-secret" in it.tokens.asked[1]
+        assert b"canary-another-secret" in it.tokens.asked[1].body
         it.a.release.set()
         assert (await held.message()).body == b"a"
         await it.later(lambda: "token-1" not in list(it.proxy.known_secrets()))
@@ -393,7 +394,7 @@ async def test_another_secret_is_used_at_once_and_the_old_one_hidden_meanwhile(t
 
 async def test_a_new_credential_is_not_waited_for_and_readiness_tells(tmp_path: Path) -> None:
     async with house(tmp_path) as it:
-        it.tokens.refuses = True
+        it.tokens.always = invalid_client
         it.document["credentials"]["identity"]["client_id"] = "unknown"
         await it.apply()
         await it.until(lambda: it.proxy.started)

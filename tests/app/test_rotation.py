@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.house import House, house
+from tests.token_server import invalid_client
 
 OLD, NEW = "canary-old-token", "canary-another-token"
 
@@ -134,7 +135,7 @@ async def test_a_changed_client_secret_cuts_the_slow_lane_short(tmp_path: Path) 
     secret.write_text("canary-wrong-secret")
 
     def prepare(it: House) -> None:
-        it.tokens.refuses = True
+        it.tokens.always = invalid_client
         identity = it.document["credentials"]["identity"]
         del identity["client_secret"]
         identity["client_secret_file"] = str(secret)
@@ -143,10 +144,10 @@ async def test_a_changed_client_secret_cuts_the_slow_lane_short(tmp_path: Path) 
         await it.clock.advance(1)  # a file that is still being written gets a second
         assert (await it.ask()).status == 502
         asked = len(it.tokens.asked)
-        it.tokens.refuses = False
+        it.tokens.always = None
         secret.write_text("canary-right-secret-at-last")
         await it.clock.advance(6)
         await it.until(lambda: len(it.tokens.asked) > asked)
         await it.until(lambda: it.upstream().keeper.current is not None)
-        assert b"canary-right-secret-at-last" in it.tokens.asked[-1]
+        assert b"canary-right-secret-at-last" in it.tokens.asked[-1].body
         assert await it.says() == "a"

@@ -12,8 +12,8 @@ from proxy.demo import simulated_camunda
 from tests.app.command import command, proxy
 from tests.certificates import certificate, serving
 from tests.connect_proxy import ConnectProxy, connect_proxy
-from tests.credentials.token_server import token_server
 from tests.gateway.wire import OK, answering, origin
+from tests.token_server import token_server
 
 Files = tuple[Path, Path]
 CANARY = "c4n4ry-s3cr3t"

@@ -32,7 +32,7 @@ from proxy.errors import CredentialRejected, CredentialUnavailable
 from tests.app.test_tls import der
 from tests.certificates import certificate
 from tests.clock import FakeClock
-from tests.credentials.token_server import TokenServer, token_server
+from tests.token_server import TokenServer, token_server
 
 URL = "https://login.test/auth/realms/r/protocol/openid-connect/token"
 RSA = rsa.generate_private_key(65537, 2048)

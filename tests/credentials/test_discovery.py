@@ -20,7 +20,7 @@ from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.terms import DISCOVERY
 from tests.clock import FakeClock
-from tests.credentials.token_server import TOKEN
+from tests.token_server import TOKEN
 
 CANARY = "c4n4ry-s3cr3t"
 ISSUER = "https://login.test/realms/r"

@@ -21,7 +21,7 @@ from proxy.credentials.secret import FileSecret, TextSecret
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from tests.clock import FakeClock
 from tests.credentials.sources import running
-from tests.credentials.token_server import TokenServer, raw_server, token_server
+from tests.token_server import TokenServer, raw_server, token_server
 
 CANARY = "c4n4ry-s3cr3t"
 
@@ -151,7 +151,7 @@ async def test_each_answer_has_its_outcome_on_the_wire(
 
 
 async def test_no_answer_in_time(server: TokenServer, outbound: Outbound) -> None:
-    server.silent = True
+    server.open.clear()
     error = await failure(OAuth2Source(wanted(server.url, timeout=0.05), outbound, FakeClock()))
     assert str(error) == "the token endpoint did not answer in time"
 

@@ -21,7 +21,7 @@ from proxy.net import HttpProxy
 from tests.certificates import certificate, serving
 from tests.clock import FakeClock
 from tests.connect_proxy import ConnectProxy, connect_proxy
-from tests.credentials.token_server import TokenServer, raw_server, token_server
+from tests.token_server import TokenServer, raw_server, token_server
 
 CANARY = "c4n4ry-s3cr3t"
 GOOD = ((b"Authorization", b"Bearer abc.def.ghi"),)

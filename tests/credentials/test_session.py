@@ -18,7 +18,7 @@ from proxy.credentials.session import LoginSettings, LoginSource
 from proxy.demo import DIALECTS, LoginFault, SimulatedCamunda, simulated_camunda
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from tests.clock import FakeClock
-from tests.credentials.token_server import TokenServer, raw_server, token_server
+from tests.token_server import TokenServer, raw_server, token_server
 
 CANARY = "c4n4ry p&s=sword é"
 NO_CSRF = {"operate-8.2", "operate-8.6-csrf-off"}
@@ -296,7 +296,7 @@ async def test_a_login_server_that_is_not_there_is_told(outbound: Outbound) -> N
 
 
 async def test_a_login_that_takes_too_long_is_given_up(server: TokenServer, outbound: Outbound) -> None:
-    server.silent = True
+    server.open.clear()
     error = await failure(source_at(server, outbound, timeout=0.05))
     assert str(error) == "the login server did not answer in time"
 
@@ -315,7 +315,7 @@ async def test_logging_out_bothers_nobody(server: TokenServer, outbound: Outboun
     (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", "/base/api/logout")
     assert (asked.headers["Cookie"], asked.headers["X-CSRF-TOKEN"]) == ("S=1", "m")
-    server.silent = True
+    server.open.clear()
     async with asyncio.timeout(5.0):
         await source_at(server, outbound, timeout=0.05).leave(session)
 
