@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -176,11 +177,13 @@ async def _stop(process: Process) -> int:
 
 
 def _free_ports(number: int) -> list[int]:
-    """Below those of outgoing connections, which take any that is free a moment later."""
+    """Below those of outgoing connections, which take any that is free a moment later; and a range for each of
+    the test processes, which would take each other's."""
     ports: list[int] = []
+    first = 10_000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while len(ports) < number:
         try:
-            with socket.create_server(("127.0.0.1", randrange(10_000, 20_000))) as free:
+            with socket.create_server(("127.0.0.1", randrange(first, first + 1000))) as free:
                 ports.append(free.getsockname()[1])
         except OSError:
             continue
