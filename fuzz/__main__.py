@@ -23,7 +23,9 @@ def main(name: str, folder: Path, *options: str) -> None:
 
 
 DICTIONARY = {
-    **dict.fromkeys(("token-answers", "jwts", "retry-after", "logins", "keys"), "credentials"),
+    **dict.fromkeys(
+        ("token-answers", "jwts", "retry-after", "logins", "keys", "secret-files"), "credentials"
+    ),
     **dict.fromkeys(("yaml", "env-files"), "files"),
     "paths": "paths",
 }

@@ -165,23 +165,29 @@ def key_seeds() -> list[bytes]:
 
 
 def keys(octets: bytes) -> None:
-    """A key that signs and a certificate that is its own, or errors of ours, for tokens and for TLS."""
-    key, certificate = _pem(_pair()[0], "PRIVATE KEY"), _pem(_pair()[1], "CERTIFICATE")
+    """A key that signs and a certificate that is its own, or errors of ours."""
+    key = _pem(_pair()[0], "PRIVATE KEY")
     text = octets.decode("utf-8", "replace")
     for label in ("PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"):
         _signs(_pem(octets, label), None)
     _signs(text, None)
     _signs(key, text)
     _signs(key, _pem(octets, "CERTIFICATE"))
+
+
+def secret_files(octets: bytes) -> None:
+    """Files with keys, certificates and secrets: TLS that verifies, a secret, or errors of ours."""
+    key, certificate = _pem(_pair()[0], "PRIVATE KEY"), _pem(_pair()[1], "CERTIFICATE")
     with TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
         folder = Path(name)
         (folder / "key").write_text(key, encoding="ascii")
-        (folder / "certificate").write_text(certificate, encoding="ascii")
+        own = folder / "certificate"  # to trust it is cheaper than the system's hundred
+        own.write_text(certificate, encoding="ascii")
         (folder / "any").write_bytes(octets)
         for tls in (
             Tls(ca_file=folder / "any"),
-            Tls(cert_file=folder / "any", key_file=folder / "key"),
-            Tls(cert_file=folder / "certificate", key_file=folder / "any"),
+            Tls(ca_file=own, cert_file=folder / "any", key_file=folder / "key"),
+            Tls(ca_file=own, cert_file=own, key_file=folder / "any"),
         ):
             _context(tls)
         found = _result(FileSecret(folder / "any").read)

@@ -22,6 +22,7 @@ HARNESSES: Final[dict[str, Callable[[bytes], None]]] = {
     "cookies": credentials.cookies,
     "logins": credentials.logins,
     "keys": credentials.keys,
+    "secret-files": credentials.secret_files,
     "yaml": files.yaml,
     "env-files": files.env_files,
     "long": long.long,
@@ -48,4 +49,5 @@ CASES: Final[dict[str, Callable[[], list[bytes]]]] = {
     "answers": lambda: _raw(("responses",), "raw_response"),
     "heads": lambda: _raw(("responses",), "raw_response"),
     "keys": credentials.key_seeds,
+    "secret-files": credentials.key_seeds,
 }

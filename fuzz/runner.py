@@ -11,7 +11,14 @@ from re import search
 from fuzz.harnesses import HARNESSES, HERE
 
 WORK = HERE / ".build"
-LIMITS = ("-max_len=4096", "-timeout=30", "-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=1")
+LIMITS = (
+    "-max_len=4096",
+    "-timeout=30",
+    "-report_slow_units=30",
+    "-rss_limit_mb=1024",
+    "-print_final_stats=1",
+    "-verbosity=1",
+)
 
 
 @dataclass(frozen=True)
