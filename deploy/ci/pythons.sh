@@ -46,7 +46,8 @@ tested() {
   [ ! -e /etc/pip.conf ] || cp -L /etc/pip.conf "$root/etc/"
   version="$(inside "$root" /usr/bin/python3 --version)"
   say "$suite has $version"
-  inside "$root" sh -c 'cd /src && . scripts/lib.sh && PYTHON=/usr/bin/python3 ensure_venv requirements-dev.lock &&
+  # PIP_FIND_LINKS may name a folder of this machine.
+  inside "$root" env -u PIP_FIND_LINKS sh -c 'cd /src && . scripts/lib.sh && PYTHON=/usr/bin/python3 ensure_venv requirements-dev.lock &&
     exec .venv/bin/pytest --quiet --numprocesses=auto --dist=loadgroup "$@"' sh "${TESTS[@]}" ||
     die "the tests fail on $version of $suite"
   VERSIONS+=("$version")
