@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,10 +24,10 @@ from tests.http.strict import Answer, read_answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 10.0
 """Seconds of real time after which what was due is lost."""
 
-EXAMPLES: Final = int(os.environ.get("CONNECTION_EXAMPLES", "100"))
+EXAMPLES: Final = int(os.environ.get("CONNECTION_EXAMPLES", "500"))
 
 MOST: Final = 6
 """Callers at once."""
@@ -254,8 +254,10 @@ class Connections(RuleBasedStateMachine):
             for asked in caller.asked[len(caller.answers) :]:
                 asked.lost = True
                 asked.way = "reset" if asked.way == "slow" and asked.whole else asked.way
+        self.house.site.released = True  # what is sent once more is answered
         self.house.site.reset_all()
         self.settle()
+        self.house.site.released = False
 
     @rule()
     def grow_old(self) -> None:
@@ -267,14 +269,16 @@ class Connections(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Wait for all that must come, then judge it."""
-        self.until(lambda: all(each.ended or len(each.answers) >= each.due for each in self.callers))
+        self.until(
+            lambda: all(each.ended or len(each.answers) >= each.due for each in self.callers), "no answer"
+        )
         for caller in self.callers:
             judge(caller)
         assert not self.house.site.faults, self.house.site.faults
         for (name, method), times in self.house.site.came.items():
             assert times == 1 or method != b"POST", f"{name} was delivered {times} times"
 
-    def until(self, fact: Callable[[], bool]) -> None:
+    def until(self, fact: Callable[[], bool], otherwise: str) -> None:
         async def turned() -> None:
             async with asyncio.timeout(PATIENCE):
                 while not fact():
@@ -286,7 +290,9 @@ class Connections(RuleBasedStateMachine):
             self.run(turned())
         except TimeoutError:
             told = [(each.due, len(each.answers), each.octets[:200], each.asked) for each in self.callers]
-            raise AssertionError(f"what was due has not come: {told}") from None
+            rig, here = self.house.rig, self.house.site
+            counts = rig.pool.counts(), len(here.peers), len(rig.listener.taps), rig.tally.in_flight
+            raise AssertionError(f"{otherwise} stays, of {counts}: {told}") from None
 
     def teardown(self) -> None:
         if not hasattr(self, "house"):
@@ -307,10 +313,16 @@ class Connections(RuleBasedStateMachine):
         for caller in self.callers:
             caller.transport.abort()
         rig, here = self.house.rig, self.house.site
+        # Who has sent ahead and goes is taken for one who only stops sending: those requests are answered.
+        here.released = True
+        here.release()
         self.run(rig.clock.advance(3.0))
-        self.until(lambda: not rig.listener.taps and not rig.tally.in_flight)
-        self.until(lambda: rig.pool.counts()["active"] == rig.pool.counts()["connecting"] == 0)
-        self.until(lambda: len(here.peers) == rig.pool.counts()["idle"])
+        self.until(lambda: not rig.listener.taps, "a caller's connection")
+        self.until(lambda: not rig.tally.in_flight, "a request")
+        self.until(lambda: not rig.pool.counts()["active"], "an upstream connection in use")
+        self.until(
+            lambda: len(here.peers) == rig.pool.counts()["idle"], "a connection that only one side knows"
+        )
         assert rig.listener.limit.buffered == 0
         assert rig.listener.busy == 0
 
@@ -321,7 +333,8 @@ def judge(caller: Caller) -> None:
         if answer.status == 200:
             assert answer.all(b"x-id") == [asked.name.encode()], (asked, answer)
             told = {said(asked.name, asked.body), said(asked.name, b"early")}
-            assert asked.way in ANSWERS or asked.lost, (asked, answer)
+            cut = asked.method == "HEAD" and asked.way in ("cut", "cut-chunks")  # there is nothing to cut
+            assert asked.way in ANSWERS or asked.lost or cut, (asked, answer)
             assert asked.method == "HEAD" or answer.body in told, (asked, answer)
         else:
             assert answer.status == 502, (asked, answer)
@@ -334,6 +347,10 @@ def judge(caller: Caller) -> None:
 
 
 def test_connections_in_any_order_of_events() -> None:
+    # Not made shorter: each attempt at that would wait in vain for what is due.
     run_state_machine_as_test(
-        Connections, settings=settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)
+        Connections,
+        settings=settings(
+            max_examples=EXAMPLES, stateful_step_count=30, phases=[Phase.generate], deadline=None
+        ),
     )
