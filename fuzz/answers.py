@@ -310,9 +310,9 @@ def _kept_in(got: Answer, known: AnswerFields, *, injects: bool) -> None:
 
 
 def _locations(known: AnswerFields) -> None:
-    for name, value in known.notable:
-        local = ADDRESS.local(value) if name == b"location" else value
-        if local == value or name != b"location":
+    values = [value for name, value in known.notable if name == b"location"]
+    for value, local in [(value, each.local(value)) for value in values for each in (ADDRESS, OPEN)]:
+        if local == value:  # an absolute one of another host, or one that leads where the upstream says
             continue
         seen = "".join(each for each in local.decode("latin-1") if each not in "\t\r\n").replace("\\", "/")
         meant = urlsplit(urljoin(HERE, seen))

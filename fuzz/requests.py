@@ -135,6 +135,8 @@ def _forwarded_alike(message: Message, address: Address, *, session: bool) -> No
     stamped = got.all(b"authorization")
     assert stamped[-1] == b"Bearer stamped"
     assert len(stamped) == 1 or not address.injects
+    names = {name.replace(b"_", b"-") for name, _ in got.fields if b"_" in name}
+    assert not names & {b"content-length", b"transfer-encoding"}
     options = {each for each in head.connection if each not in (b"", b"close", b"keep-alive")}
     if not session:
         theirs = [(name.lower(), value) for name, value in head.fields]
