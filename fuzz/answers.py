@@ -10,14 +10,13 @@ import h11
 
 from fuzz.pieces import lines_and_rest, pieces, untold
 from proxy.errors import ProxyError
-from proxy.gateway import answers as usual
-from proxy.gateway.answers import AnswerFields, usual_head
-from proxy.gateway.exchange import Exchange
+from proxy.gateway import answer_head
+from proxy.gateway.answer_head import AnswerFields, answer_end, usual_head
+from proxy.gateway.exchange import Exchange, Home, Timeouts
 from proxy.gateway.fields import Address
-from proxy.gateway.framing import RequestHead, answer_end, parse_head
-from proxy.gateway.pool import Pool, Timeouts
 from proxy.gateway.refusal import Asked, Verdict, judge
 from proxy.gateway.relay import Relay
+from proxy.gateway.request_head import RequestHead, parse_head
 from tests.http.strict import Answer, read_answer
 
 ADDRESS: Final = Address(b"http://origin:1", b"origin:1", b"/base", b"us-1", True)
@@ -63,11 +62,12 @@ class Upstream:
             timeouts=Timeouts(),
             clock=SimpleNamespace(now=lambda: 0.0),
             loop=loop,
+            share=SimpleNamespace(left=1 << 30, spend=lambda _: None, later=self._later.append),
             tally=SimpleNamespace(response_seconds=SimpleNamespace(observe=lambda _: None)),
             release=lambda _: self._keep(),
             lost=lambda _: None,
         )
-        self._exchange = Exchange(cast(Pool, pool))
+        self._exchange = Exchange(cast(Home, pool))
         self._exchange.connection_made(cast(Any, self))
         head = _request(method)
         self.relay = Relay(self, head, ADDRESS)
@@ -145,7 +145,7 @@ def _request(method: bytes) -> RequestHead:
 
 def forget() -> None:
     """Begin with empty caches."""
-    for cache in (usual._heads, usual._lines, usual._statuses, usual._judged):
+    for cache in (answer_head._heads, answer_head._lines, answer_head._statuses, answer_head._judged):
         cast(dict[bytes, object], cache).clear()
 
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
 from fuzz.pieces import lines_and_rest, untold
+from proxy.app.tls import Trust
 from proxy.config.model import Tls
 from proxy.credentials.answer import Answer, unix_time
 from proxy.credentials.assertion import assertion, signing_key
@@ -23,7 +24,6 @@ from proxy.credentials.login import NoLogin, form, meaning, said
 from proxy.credentials.secret import FileSecret
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, StartError
-from proxy.trust import Trust
 
 T = TypeVar("T")
 ISSUER = "https://login.test/r"

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from fuzz.pieces import CANARY, untold
 from proxy.config.load import load
-from proxy.config.strict_yaml import read_yaml
-from proxy.config.variables import parse_env_file, substitute
+from proxy.config.written.variables import parse_env_file, substitute
+from proxy.config.written.yaml_reader import read_yaml
 from proxy.errors import ConfigError
 
 VARIABLES = {"A": "a", "EMPTY": "", "SECRET": CANARY}

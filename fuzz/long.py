@@ -13,19 +13,19 @@ from fuzz.answers import Upstream
 from fuzz.answers import forget as forget_answers
 from fuzz.files import _refused
 from fuzz.requests import _head, read
-from proxy.config.addresses import base_url, listen, origin
-from proxy.config.strict_yaml import read_yaml
-from proxy.config.variables import parse_env_file, substitute
+from proxy.config.document.addresses import base_url, listen, origin
+from proxy.config.written.variables import parse_env_file, substitute
+from proxy.config.written.yaml_reader import read_yaml
 from proxy.credentials.answer import Answer
 from proxy.credentials.cookies import Jar
 from proxy.credentials.discovery import token_endpoint
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, RequestRefused
 from proxy.gateway import paths
-from proxy.gateway.framing import parse_head
 from proxy.gateway.guard import Guard
 from proxy.gateway.options import allowing
 from proxy.gateway.refusal import Asked, judge
+from proxy.gateway.request_head import parse_head
 
 LONG: Final = 128 * 1024
 """Bytes of what is read whole."""

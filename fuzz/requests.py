@@ -5,11 +5,12 @@ from typing import Final
 
 from fuzz.pieces import pieces, untold
 from proxy.errors import RequestRefused
-from proxy.gateway import framing
+from proxy.gateway import request_head
 from proxy.gateway.fields import Address
-from proxy.gateway.framing import RequestHead, RequestReader
 from proxy.gateway.guard import NOT_PASSED, Guard
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.request_head import RequestHead
+from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import Upload
 from tests.http.strict import read_request
 
@@ -55,7 +56,7 @@ class Reading:
 
 def forget() -> None:
     """Begin with empty caches."""
-    for cache in (framing._heads, framing._judged):
+    for cache in (request_head.heads, request_head._judged):
         cache.clear()
 
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from proxy.loop import new_loop
+from proxy.commands.loop import new_loop
 from tests.gateway.rig import Rig, gateway
 from tests.gateway.site import ANSWERS, FAULTS, WAYS, Site, said, site
 from tests.http.strict import Answer, read_answer
