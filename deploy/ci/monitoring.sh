@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/lib.sh
 source "$ROOT/scripts/lib.sh"
 
-CRDS="cloudcoil-models-prometheus-operator==0.80.1.0" # its version is the operator's
+CRDS="$(grep -o '^cloudcoil[^ ]*' "$ROOT/deploy/ci/tools/monitoring.lock" | sed 1q)" # its version is the operator's
 
 rules() {
   promtool check config "$ROOT/deploy/prometheus/prometheus.example.yml" >"$W/said" || die "$(cat "$W/said")"
@@ -15,7 +15,7 @@ rules() {
 
 # operator_objects: right by the operator's CRDs, and without a key that these do not know (the model lets such pass).
 operator_objects() {
-  "$(pypi "$CRDS")/python" - "$ROOT"/deploy/kubernetes/monitoring/*.yaml <<'.' || die "an object of the Prometheus operator"
+  "$(pypi monitoring)/python" - "$ROOT"/deploy/kubernetes/monitoring/*.yaml <<'.' || die "an object of the Prometheus operator"
 import sys
 import yaml
 from cloudcoil.models.prometheus_operator import v1

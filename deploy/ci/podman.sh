@@ -220,7 +220,7 @@ classic() {
   remove $name
 }
 
-PYTHON="$(pypi PyYAML==6.0.3)"
+PYTHON="$(pypi podman)"
 engine
 kubectl_and_helm
 images curl:8.16.0

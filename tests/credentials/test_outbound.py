@@ -139,7 +139,11 @@ async def test_old_tls_gets_no_secret(tmp_path: Path) -> None:
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
     async with token_server(context) as server:
         says = await failure(server, Tls(ca_file=old[0]))
-        assert says == "the token endpoint ended the TLS handshake"
+        # Who ends it is a matter of OpenSSL's own settings: Debian's package openssl has some.
+        assert says in (
+            "the token endpoint ended the TLS handshake",
+            "the TLS handshake with the token endpoint failed",
+        )
         assert not server.asked
 
 

@@ -137,6 +137,8 @@ BAD_ONES = {
     "chunk LF after": (CHUNKED + b"5\r\nhello\n0\r\n\r\n", 400),
     "chunk huge": (CHUNKED + b"8000000000000000\r\n", 400),
     "chunk endless": (CHUNKED + b"0" * 5000, 400),
+    "chunk half a string": (CHUNKED + b'5;a="b\r\nhello\r\n0\r\n\r\n', 400),
+    "chunk half a string, escaped": (CHUNKED + b'5;a="b\\"\r\nhello\r\n0\r\n\r\n', 400),
     "chunk bad extension": (CHUNKED + b"5;\x00\r\nhello\r\n0\r\n\r\n", 400),
     "too many extensions": (CHUNKED + (b"1;" + b"x" * 1000 + b"\r\nx\r\n") * 20, 400),
     "trailer without colon": (CHUNKED + b"0\r\nX\r\n\r\n", 400),

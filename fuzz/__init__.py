@@ -1,0 +1,1 @@
+"""Fuzzers of every reader of what comes from outside; `fuzz/run` starts them (CONTRIBUTING.md)."""
