@@ -177,8 +177,8 @@ async def _stop(process: Process) -> int:
 
 
 def _free_ports(number: int) -> list[int]:
-    """Below those of outgoing connections, which take any that is free a moment later; and a range for each of
-    the test processes, which would take each other's."""
+    """Below those of outgoing connections, which take any that is free a moment later; and out of a range for
+    each test process, because they would take each other's."""
     ports: list[int] = []
     first = 10_000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while len(ports) < number:
