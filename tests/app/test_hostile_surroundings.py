@@ -129,9 +129,11 @@ def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> Non
 FAULTY = """
 from proxy.cli import cli, run
 
+TEXT = "can" + "ary"  # in parts, because Python 3.13 shows the source of `-c`
+
 @cli.command()
 def faulty():
-    raise ExceptionGroup("canary", [ValueError("canary")])
+    raise ExceptionGroup(TEXT, [ValueError(TEXT)])
 
 raise SystemExit(run())
 """
@@ -150,7 +152,7 @@ def test_a_fault_of_ours_is_one_sentence_without_the_text_of_the_error(level: st
     assert done.returncode == 2
     assert done.stderr.startswith("This is a fault of camunda-auth-proxy itself (ValueError")
     assert "Traceback" not in done.stderr
-    assert "canary" not in done.stderr.replace('raise ExceptionGroup("canary"', "")
+    assert "canary" not in done.stderr
     assert (", in faulty" in done.stderr) == (level == "debug")
 
 

@@ -8,7 +8,7 @@ import pytest
 from proxy.gateway.limit import MAX_BUFFERED, ConnectionLimit
 from tests.gateway.rig import Rig, gateway, get, post
 from tests.gateway.test_faults import code
-from tests.gateway.wire import OK, answering, origin
+from tests.gateway.wire import OK, Wire, answering, origin
 
 
 def large(size: int) -> bytes:
@@ -95,8 +95,15 @@ async def test_a_body_that_stops_coming_is_a_408_after_a_minute() -> None:
         assert answer.head.get(b"connection") == b"close"
 
 
+async def sends_once(wire: Wire) -> None:
+    """Much more than fits into all buffers, in answer to one request; then it only waits."""
+    await wire.message()
+    wire.send(large(40_000_000))
+    await asyncio.Event().wait()
+
+
 async def test_a_caller_that_stops_reading_is_cut_after_a_minute_and_one_that_reads_slowly_is_not() -> None:
-    async with origin(answering(large(40_000_000))) as site, gateway(site) as rig:
+    async with origin(sends_once) as site, gateway(site) as rig:
         stopped, slow = await rig.call(get()), await rig.call(get())
         await rig.until(lambda: sum(tap._paused for tap in rig.listener.taps) == 2)
         for _ in range(10):
