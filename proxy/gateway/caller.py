@@ -15,7 +15,7 @@ from typing import Final, Protocol, cast
 from proxy.clock import Clock, pause
 from proxy.errors import RequestRefused
 from proxy.gateway.call import Call, Service
-from proxy.gateway.limit import MAX_BUFFERED, SILENT, ConnectionLimit
+from proxy.gateway.limit import MAX_BUFFERED, SILENT, SILENT_KEPT, ConnectionLimit
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import MAX_STEPS, RequestReader
 from proxy.gateway.share import Share
@@ -351,7 +351,8 @@ class Tap(asyncio.Protocol):
 
     def gives_way(self) -> bool:
         """Close the connection in favour of a new one, if nothing has happened on it for a while."""
-        if self.call is not None or self._deaf or self._port.clock.now() - self._since < SILENT:
+        silent = SILENT if self._fresh or self._reading else SILENT_KEPT
+        if self.call is not None or self._deaf or self._port.clock.now() - self._since < silent:
             return False
         self._deaf = True
         self.transport.abort()

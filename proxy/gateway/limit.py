@@ -8,7 +8,10 @@ MAX_BUFFERED: Final = 16 * 1024 * 1024
 requests that have no upstream connection yet."""
 
 SILENT: Final = 1.0
-"""Seconds after which a connection without a call may be closed in favour of a new one."""
+"""Seconds after which a connection on which no request has come may be closed in favour of a new one."""
+
+SILENT_KEPT: Final = 10.0
+"""The same for one that was used: its caller may be about to send its next request."""
 
 _SCAN: Final = 256
 """Connections that are looked at to find such a one."""

@@ -157,15 +157,20 @@ class Handles:
         return sum(file.startswith("socket:") for file in files) - int(known)
 
     async def settled(self) -> bool:
-        """Whether as many are open as before; a token request may be under way."""
-        return await self.unknown() == self.beside
+        """Whether no more are open than before; a token request may be under way."""
+        return await self.unknown() <= self.beside
 
 
 async def storm(sidecar: Running, around: World, *, goes: float = 0.0) -> Ledger:
     """Callers and trouble for SECONDS; then every open socket is one that the proxy knows of."""
     handles = Handles(sidecar)
     ports = [int((await sidecar.url(name)).rpartition(":")[2]) for name in NAMES]
-    handles.beside = min([await handles.unknown() for _ in range(20)])
+
+    async def all_fetched() -> bool:
+        return await sidecar.metric("credential_usable") == len(NAMES)
+
+    await sidecar.until(all_fetched)  # or first fetches would count as sockets that stay
+    handles.beside = min([await handles.unknown() for _ in range(50)])
     ledger, until = Ledger(), CLOCK.now() + SECONDS
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(around.trouble(until))

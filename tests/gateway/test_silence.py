@@ -140,6 +140,21 @@ async def test_the_oldest_silent_connection_gives_way_to_a_new_one() -> None:
         assert (await kept.message()).status == 200
 
 
+async def test_a_connection_that_was_used_gives_way_only_after_ten_seconds() -> None:
+    async with origin(answering(OK)) as site, gateway(site, limit=ConnectionLimit(1)) as rig:
+        kept = await rig.call(get())
+        assert (await kept.message()).status == 200
+        await rig.clock.advance(9.0)
+        refused = await rig.call(get())
+        assert (await refused.message()).status == 503
+        refused.reset()
+        await rig.until(lambda: rig.listener.limit.free == 0)
+        await rig.clock.advance(1.0)
+        new = await rig.call(get())
+        assert (await new.message()).status == 200
+        assert await kept.ended() in ("closed", "reset")
+
+
 async def test_where_none_is_silent_a_new_caller_is_told_so_and_finds_room_later() -> None:
     async with origin() as site, gateway(site, limit=ConnectionLimit(1)) as rig:
         busy = await rig.call(get())
