@@ -33,7 +33,7 @@ LINGER_TIME: Final = 2.0
 MAX_PIPELINED: Final = 64 * 1024
 """Bytes of requests to come that wait for the answer to the present one."""
 
-MAX_REFUSED: Final = 24
+MAX_REFUSED: Final = 32
 """Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
 
 log = logging.getLogger(__name__)
