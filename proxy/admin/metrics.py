@@ -125,11 +125,18 @@ def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
         ("upstream",),
         {(name,): tally.in_flight for name, tally in each},
     )
+    connections = {name: tally.connections() for name, tally in each}
+    yield _gauge(
+        "upstream_requests_waiting",
+        "Requests that wait for a connection to the upstream, because max_connections are taken.",
+        ("upstream",),
+        {(name,): counts.pop("waiting") for name, counts in connections.items()},
+    )
     yield _gauge(
         "upstream_connections",
         "Connections to the upstream.",
         ("upstream", "state"),
-        {(name, state): count for name, tally in each for state, count in tally.connections().items()},
+        {(name, state): count for name, counts in connections.items() for state, count in counts.items()},
     )
 
 

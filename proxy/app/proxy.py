@@ -25,7 +25,7 @@ from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.errors import CredentialError, StartError
 from proxy.gateway.guard import Guard
-from proxy.gateway.limit import ConnectionLimit
+from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
 from proxy.gateway.share import Share
 
 log = logging.getLogger("proxy")
@@ -74,7 +74,9 @@ class Proxy:
         self._admin = Admin(self.state, clock, __version__)
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
-        self._ports = Ports(clock, ConnectionLimit(room_for_callers()), self._share)
+        self._caller_limit = ConnectionLimit(1)  # the right number is set with each configuration
+        self._upstream_limit = UpstreamLimit(1)
+        self._ports = Ports(clock, self._caller_limit, self._share)
         self._names: dict[str, Name] = {}
         self._leaving: list[Served] = []
         self._seeing_off: set[asyncio.Task[None]] = set()
@@ -162,6 +164,7 @@ class Proxy:
     async def _switch(self, order: "_Order") -> Change:
         """Nothing in here fails; all is exchanged before anything is waited for: nobody sees half of it."""
         before, config = self.served, order.config
+        self._caller_limit.places = self._upstream_limit.places = room_for_callers(len(config.upstreams))
         self.served = tuple(self._serve(each, order.bound) for each in order.plans)
         self.state.upstreams = tuple(view(served) for served in self.served)
         self._desk.settle()
@@ -191,8 +194,9 @@ class Proxy:
         for served in self.served:
             if served.plan == plan:
                 return served
-        name = plan.upstream.name
-        return serve(plan, bound[_setting(plan.upstream)], self._names[name].tally, self._clock, self._share)
+        tally = self._names[plan.upstream.name].tally
+        port = bound[_setting(plan.upstream)]
+        return serve(plan, port, tally, self._clock, self._share, self._upstream_limit)
 
     def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
         task = self._tasks.create_task(_seen_off(leaving))

@@ -16,9 +16,14 @@ from proxy.errors import StartError
 from proxy.files import open_to_others
 from proxy.net import authority
 
-SPARE_FILES = 64
-"""Open files for all but callers and their upstream connections: listeners, token fetches, secrets, logs, and
-callers who read that there is no room for them (`MAX_REFUSED`)."""
+SPARE_FILES = 112
+"""Open files that are no connection of a caller or to an upstream: 16 of the interpreter and of files that
+are being read, 64 for callers of the admin listener (`ADMIN_CONNECTIONS`), 32 for callers that are being told
+that there is no room for them (`MAX_REFUSED`)."""
+
+FILES_PER_UPSTREAM = 4
+"""Open files of each upstream: its listening sockets, and its credential's connection to the token
+endpoint."""
 
 ATTEMPTS = 20
 """Tries to find a port that is free on every address, where any free one will do."""
@@ -60,8 +65,11 @@ class Bound:
                     Path(self.path).unlink()
 
 
-def room_for_callers() -> int:
+def room_for_callers(upstreams: int) -> int:
     """How many callers' connections this process can hold, each with one of its own to an upstream.
+
+    Args:
+        upstreams: how many are configured.
 
     Raises the limit of open files as far as it may: beyond it, accepting would fail and so would fetching
     a token.
@@ -75,7 +83,8 @@ def room_for_callers() -> int:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
             soft = hard
-    return max(1, (soft - SPARE_FILES) // 2) if soft != resource.RLIM_INFINITY else 1 << 20
+    spare = SPARE_FILES + FILES_PER_UPSTREAM * upstreams
+    return max(1, (soft - spare) // 2) if soft != resource.RLIM_INFINITY else 1 << 20
 
 
 def bind(

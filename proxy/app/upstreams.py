@@ -17,6 +17,7 @@ from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
+from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.pool import Pool
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
@@ -131,7 +132,7 @@ def plan(
     )
 
 
-def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock, share: Share) -> Served:
+def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock, share: Share, limit: UpstreamLimit) -> Served:
     """What serves an upstream by that plan, once its port is given the forwarder."""
     upstream = plan.upstream
     timeouts = Timeouts(
@@ -140,7 +141,7 @@ def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock, share: Share) ->
         upstream.idle_timeout,
         min(upstream.caller_timeout, upstream.idle_timeout),
     )
-    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally, share)
+    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally, share, limit)
     forwarder = Forwarder(
         plan.rules,
         plan.address,

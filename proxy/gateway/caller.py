@@ -178,8 +178,10 @@ class Tap(asyncio.Protocol):
         try:
             while (call := await self._next()) is not None:
                 keep_alive = await self._port.service.forward(call) and not self._reader.padded
-                if call.upload is not None:
-                    await self._leave_body(call.upload, keep_alive=keep_alive)
+                if keep_alive and call.upload is not None:
+                    call.upload.discard()
+                elif not keep_alive and self._may_be_sending(call):
+                    await self._linger()
                 self.call = None
                 self._since = self._port.clock.now()
                 if self._charged:
@@ -211,12 +213,12 @@ class Tap(asyncio.Protocol):
             await self._awaited
         return self.call
 
-    async def _leave_body(self, upload: Upload, *, keep_alive: bool) -> None:
-        """The call is answered: what still comes of its body is dropped."""
-        if keep_alive:
-            upload.discard()
-        elif not upload.ended:
-            await self._linger()
+    def _may_be_sending(self, call: Call) -> bool:
+        """Whether the caller may send more, so that closing could take away the answer it has not read yet.
+
+        On a Unix socket any byte that arrives after the close does that.
+        """
+        return call.unread or self._reader.buffered > 0 or not self.resets
 
     async def _linger(self) -> None:
         """Let the caller read the answer to a request that it is still sending (RFC 9112 section 9.6)."""

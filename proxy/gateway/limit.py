@@ -1,4 +1,4 @@
-"""How many callers may be connected at once, and how much they may leave unread in memory."""
+"""How many callers and upstreams may be connected at once, and how much callers may leave unread."""
 
 from itertools import islice
 from typing import Final, Protocol
@@ -31,20 +31,21 @@ class ConnectionLimit:
     At the limit the connection that has been open longest of those that are silent gives way to a new one.
 
     Attributes:
+        places: for connections.
         buffered: bytes that wait to be read, over all of them (see MAX_BUFFERED).
     """
 
-    __slots__ = ("_connections", "_places", "buffered")
+    __slots__ = ("_connections", "buffered", "places")
 
     def __init__(self, places: int) -> None:
-        self._places = places
+        self.places = places
         self._connections: dict[Connection, None] = {}
         self.buffered = 0
 
     @property
     def free(self) -> int:
         """Places that are left; negative: as many callers are being told that there is none."""
-        return self._places - len(self._connections)
+        return self.places - len(self._connections)
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection; returns whether there is a place for it."""
@@ -61,3 +62,48 @@ class ConnectionLimit:
                 del self._connections[connection]
                 return True
         return False
+
+
+class Idle(Protocol):
+    """The connections to one upstream, as far as the limit over all of them needs it."""
+
+    @property
+    def taken(self) -> int:
+        """Open connections, and those that are being made."""
+        ...
+
+    @property
+    def idle_until(self) -> float | None:
+        """Seconds on the Clock at which the oldest idle connection ends by itself; None: none is idle."""
+        ...
+
+    def close_oldest(self) -> None:
+        """Close the oldest idle connection."""
+        ...
+
+
+class UpstreamLimit:
+    """How many connections to all upstreams together the process has files for; shared by pools.
+
+    There are as many places as for callers, and a caller uses one at most: what is over the limit is idle,
+    and the oldest idle connection is closed for a new one. Without this, idle connections of one upstream
+    would use up the files that callers of another one need.
+
+    Attributes:
+        places: for connections.
+        pools: that share them.
+    """
+
+    __slots__ = ("places", "pools")
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        self.pools: list[Idle] = []
+
+    def make_room(self) -> None:
+        """Called before a connection is made."""
+        if sum(pool.taken for pool in self.pools) < self.places:
+            return
+        idle = [(until, pool) for pool in self.pools if (until := pool.idle_until) is not None]
+        if idle:
+            min(idle, key=lambda each: each[0])[1].close_oldest()

@@ -1,12 +1,14 @@
 """The connections to one upstream: reuse, limits."""
 
 import asyncio
+import sys
 from collections import deque
 
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused, UpstreamBusy
 from proxy.gateway.dial import Endpoint, dial
 from proxy.gateway.exchange import Exchange, Timeouts
+from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 
@@ -34,12 +36,14 @@ class Pool:
         clock: Clock,
         tally: Tally,
         share: Share | None = None,
+        limit: UpstreamLimit | None = None,
     ) -> None:
         self.timeouts = timeouts
         self.clock = clock
         self.tally = tally
         self.loop = asyncio.get_running_loop()
         self.share = share if share is not None else Share(self.loop)
+        self._limit = limit if limit is not None else UpstreamLimit(sys.maxsize)
         self._endpoint = endpoint
         self._max = max_connections
         self._idle: deque[Exchange] = deque()
@@ -50,11 +54,17 @@ class Pool:
         self._relief: Timer | None = None
         self._tick = min(1.0, timeouts.response / 4, timeouts.idle / 4, timeouts.caller / 4)
         tally.pools.append(self.counts)
+        self._limit.pools.append(self)
 
     def counts(self) -> dict[str, int]:
-        """Connections by state."""
+        """Connections by state, and (`waiting`) requests that wait for one because all are taken."""
         idle = len(self._idle)
-        return {"idle": idle, "active": len(self._all) - idle, "connecting": self._dialling}
+        return {
+            "idle": idle,
+            "active": len(self._all) - idle,
+            "connecting": self._dialling,
+            "waiting": len(self._waiting),
+        }
 
     def take(self) -> Exchange | None:
         """An idle connection, if there is one."""
@@ -81,10 +91,9 @@ class Pool:
         while True:
             if not fresh and (connection := self.take()) is not None:
                 return connection
-            if fresh and self._idle and self._taken >= self._max:
-                self._idle.popleft().expire()
-                self._max_reached_by_closing()
-            if self._taken < self._max:
+            if fresh and self._idle and self.taken >= self._max:
+                self.close_oldest()
+            if self.taken < self._max:
                 return await self._dial()
             self._relieve()
             handed = await self._place(give_up, first=waited)
@@ -117,10 +126,24 @@ class Pool:
             connection.abort()
         if self.counts in self.tally.pools:
             self.tally.pools.remove(self.counts)
+            self._limit.pools.remove(self)
+
+    # -- for the limit over all pools --
 
     @property
-    def _taken(self) -> int:
+    def taken(self) -> int:
+        """Open connections, and those that are being made."""
         return len(self._all) + self._dialling
+
+    @property
+    def idle_until(self) -> float | None:
+        """Seconds on the Clock at which the oldest idle connection ends by itself; None: none is idle."""
+        return self._idle[0].deadline if self._idle else None
+
+    def close_oldest(self) -> None:
+        """Close the oldest idle connection."""
+        self._idle.popleft().expire()
+        self._max_reached_by_closing()
 
     def _max_reached_by_closing(self) -> None:
         """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
@@ -179,6 +202,7 @@ class Pool:
         return False
 
     async def _dial(self) -> Exchange:
+        self._limit.make_room()
         begun = self.clock.now()
         self._dialling += 1
         connection: Exchange | None = None

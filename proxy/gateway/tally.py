@@ -17,8 +17,8 @@ class Tally:
         received, sent: octets from and to callers.
         in_flight: requests being answered now.
         problems, repairs: own answers by code, repairs by outcome.
-        pools: asked when scraped: how many upstream connections of each are in which state. The counts above
-            go on when a pool is exchanged.
+        pools: asked when scraped: how many upstream connections of each are in which state, and how many
+            requests wait for one. The counts above go on when a pool is exchanged.
     """
 
     __slots__ = (
@@ -47,8 +47,8 @@ class Tally:
         self.pools: list[Callable[[], dict[str, int]]] = []
 
     def connections(self) -> dict[str, int]:
-        """Connections to the upstream by state."""
-        total: Counter[str] = Counter()
+        """Connections to the upstream by state, and `waiting`: requests that wait for one."""
+        total = Counter[str](waiting=0)
         for counts in self.pools:
             total.update(counts())
         return total

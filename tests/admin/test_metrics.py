@@ -43,7 +43,7 @@ async def busy(house: House) -> None:
     tally.received, tally.sent, tally.in_flight = 100, 2000, 2
     tally.problems["wrong_host"] = 3
     tally.repairs["ok"] = 4
-    tally.pools.append(lambda: {"idle": 1, "busy": 2})
+    tally.pools.append(lambda: {"idle": 1, "active": 2, "waiting": 5})
     for seconds in (0.004, 0.005, 0.02, 1000.0):
         tally.request_seconds.observe(seconds)
     tally.response_seconds.observe(0.3)
@@ -132,7 +132,8 @@ async def test_counts_of_requests_become_samples(house: House) -> None:
     assert values(families[PREFIX + "sent_bytes"]) == {("zeebe",): 2000}
     assert values(families[PREFIX + "requests_in_flight"]) == {("zeebe",): 2}
     assert values(families[PREFIX + "problems"]) == {("wrong_host", "zeebe"): 3}
-    assert values(families[PREFIX + "upstream_connections"]) == {("idle", "zeebe"): 1, ("busy", "zeebe"): 2}
+    assert values(families[PREFIX + "upstream_connections"]) == {("idle", "zeebe"): 1, ("active", "zeebe"): 2}
+    assert values(families[PREFIX + "upstream_requests_waiting"]) == {("zeebe",): 5}
     repairs = values(families[PREFIX + "repairs"])
     assert repairs["ok", "zeebe"] == 4
     assert repairs["too_soon", "zeebe"] == 0

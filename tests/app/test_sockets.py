@@ -231,7 +231,7 @@ def test_what_a_group_can_write_on_the_way_is_refused(path: Path) -> None:
 
 
 def test_there_is_room_for_half_of_the_files_that_may_be_open() -> None:
-    code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (128, 128));"
-    code += "from proxy.app.sockets import room_for_callers as room; print(room())"
+    code = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (188, 188));"
+    code += "from proxy.app.sockets import room_for_callers as room; print(room(3))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "32\n"

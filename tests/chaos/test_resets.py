@@ -227,7 +227,10 @@ async def test_reloads_meanwhile_change_nothing_about_that(tmp_path: Path) -> No
 
 async def test_hardly_any_files_left_cross_no_answer_either(tmp_path: Path) -> None:
     """There are files for 52 of the 80 callers; the others are told so."""
-    async with world(tmp_path) as around, proxy(tmp_path, around.config, files=64 + 2 * 52) as sidecar:
+    async with (
+        world(tmp_path) as around,
+        proxy(tmp_path, around.config, files=112 + 4 * 6 + 2 * 52) as sidecar,
+    ):
         ledger = await storm(sidecar, around)
         assert await sidecar.metric("problems_total", problem="too_many_callers") > SECONDS
         check(ledger, around, sidecar)

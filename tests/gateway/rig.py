@@ -14,7 +14,7 @@ from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import Address
 from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
 from proxy.gateway.guard import Guard
-from proxy.gateway.limit import ConnectionLimit
+from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Pool
 from proxy.gateway.tally import Tally
@@ -91,6 +91,7 @@ async def gateway(
     open_paths: tuple[bytes, ...] = (),
     path: str = "",
     limit: ConnectionLimit | None = None,
+    upstream_limit: UpstreamLimit | None = None,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
@@ -99,7 +100,9 @@ async def gateway(
     if isinstance(source, ScriptedSource):
         source._clock = clock
     keeper = Keeper("saas", source, clock=clock, sessions=sessions, policy=policy, random=lambda: 0.0)
-    pool = Pool(endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally)
+    pool = Pool(
+        endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally, limit=upstream_limit
+    )
     address = Address(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = Rules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
     forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)

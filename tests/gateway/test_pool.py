@@ -12,6 +12,7 @@ import pytest
 
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.exchange import Timeouts
+from proxy.gateway.limit import UpstreamLimit
 from tests import certificates
 from tests.certificates import serving
 from tests.gateway.rig import gateway, get, post
@@ -72,7 +73,7 @@ async def test_who_waits_for_a_place_gets_it_when_a_dial_fails() -> None:
     with black_hole() as port:
         async with gateway(port, timeouts=Timeouts(connect=0.05), max_connections=1) as rig:
             wires = [await rig.call(get()) for _ in range(3)]
-            await rig.until(lambda: len(rig.pool._waiting) == 2)
+            await rig.until(lambda: rig.pool.counts()["waiting"] == 2)
             assert {(await wire.message()).status for wire in wires} == {504}
 
 
@@ -94,7 +95,7 @@ async def test_over_the_limit_requests_wait_for_a_connection_in_turn() -> None:
         peer = await site.accept()
         for number in (1, 2, 3):
             wires.append(await rig.call(get(f"/{number}")))
-            await rig.until(lambda: len(rig.pool._waiting) == number)  # noqa: B023 -- called at once
+            await rig.until(lambda: rig.pool.counts()["waiting"] == number)  # noqa: B023 -- called at once
         for number, wire in enumerate(wires):
             assert (await peer.head()).line == b"GET /%d HTTP/1.1" % number
             peer.send(OK)
@@ -108,7 +109,7 @@ async def test_a_newcomer_does_not_overtake_who_waits() -> None:
         peer = await site.accept()
         await peer.head()
         waiting = await rig.call(get("/waiting"))
-        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         first.send(
             get("/newcomer")
         )  # pipelined: it asks in the very step in which the connection is given back
@@ -124,7 +125,7 @@ async def test_a_connection_that_is_given_back_is_nobody_elses_but_who_waits_lon
     async with origin() as site, gateway(site, max_connections=1) as rig, asyncio.TaskGroup() as tasks:
         connection = await rig.pool.acquire()
         waiting = tasks.create_task(rig.pool.acquire())
-        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         rig.pool.release(connection)
         assert rig.pool.take() is None
         assert await waiting is connection
@@ -133,18 +134,47 @@ async def test_a_connection_that_is_given_back_is_nobody_elses_but_who_waits_lon
         rig.pool.release(connection)
 
 
+async def test_the_oldest_idle_connection_of_all_pools_gives_its_place_to_a_new_one() -> None:
+    limit = UpstreamLimit(2)
+    async with (
+        origin(answering(OK, OK)) as one,
+        origin(answering(OK, OK)) as other,
+        gateway(one, upstream_limit=limit) as first,
+        gateway(other, upstream_limit=limit) as second,
+    ):
+        for rig in (first, second, first):
+            assert (await (await rig.call(get())).message()).status == 200
+            await rig.until(lambda: rig.pool.counts()["idle"] == 1)  # noqa: B023 -- called at once
+            await rig.clock.advance(1.0)
+        assert (one.accepted, other.accepted) == (1, 1)
+        connection = await first.pool.acquire(fresh=True)
+        assert (first.pool.counts()["idle"], second.pool.counts()["idle"]) == (1, 0)
+        connection.abort()
+
+
+async def test_connections_in_use_stay_though_there_are_more_of_them_than_places() -> None:
+    limit = UpstreamLimit(1)
+    async with origin() as site, gateway(site, upstream_limit=limit) as rig:
+        wires = [await rig.call(get()) for _ in range(2)]
+        for _ in wires:
+            peer = await site.accept()
+            await peer.head()
+            peer.send(OK)
+        assert [(await wire.message()).status for wire in wires] == [200, 200]
+
+
 async def test_whoever_waits_for_10_seconds_gets_a_503() -> None:
     async with origin() as site, gateway(site, max_connections=1) as rig:
         await rig.call(get())
         peer = await site.accept()
         await peer.head()
         second = await rig.call(get())
-        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         await rig.clock.advance(10.0)
         answer = await second.message()
         assert (answer.status, code(answer)) == (503, "upstream_busy")
         assert answer.head.get(b"retry-after") == b"1"
-        assert not rig.pool._waiting
+        assert not rig.pool.counts()["waiting"]
 
 
 async def test_a_caller_that_goes_while_it_waits_for_a_place_takes_none() -> None:
@@ -154,9 +184,9 @@ async def test_a_caller_that_goes_while_it_waits_for_a_place_takes_none() -> Non
         await peer.head()
         second = await rig.call(get("/gone"))
         third = await rig.call(get("/stays"))
-        await rig.until(lambda: len(rig.pool._waiting) == 2)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 2)
         second.close()
-        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         peer.send(OK)
         await first.message()
         assert (await peer.head()).line == b"GET /stays HTTP/1.1"
@@ -168,7 +198,7 @@ async def test_a_place_given_to_who_has_just_gone_is_given_to_the_next() -> None
     async with origin() as site, gateway(site, max_connections=1) as rig:
         connection = await rig.pool.acquire()
         gone, stays = (rig.group.create_task(rig.pool.acquire()) for _ in range(2))
-        await rig.until(lambda: len(rig.pool._waiting) == 2)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 2)
         rig.pool.release(connection)
         gone.cancel()
         await rig.until(stays.done)

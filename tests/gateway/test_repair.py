@@ -98,7 +98,7 @@ async def test_the_credential_is_looked_at_again_once_there_is_a_connection() ->
         peer = await site.accept()
         await peer.head()
         second = await rig.call(get())
-        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         await rig.clock.advance(8.5)  # the keeper has refreshed meanwhile
         peer.send(OK)
         assert (await first.message()).status == 200
@@ -114,7 +114,7 @@ async def test_a_credential_that_expired_while_waiting_for_a_connection_is_not_s
         peer = await site.accept()
         await peer.head()
         second = await rig.call(get())
-        await rig.until(lambda: len(rig.pool._waiting) == 1)
+        await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         source.always = DOWN
         await rig.clock.advance(6.0)
         assert rig.keeper.current is None
@@ -557,7 +557,7 @@ async def test_what_is_counted_adds_up() -> None:
         assert rig.notes.all[2].sent == len(refusal.head.raw) + len(refusal.body)
         assert [details.received for details in rig.notes.all] == [0, 5, 0]
         assert sum(tally.connect_seconds.counts) == 1
-        assert tally.connections() == {"idle": 1, "active": 0, "connecting": 0}
+        assert tally.connections() == {"idle": 1, "active": 0, "connecting": 0, "waiting": 0}
 
 
 async def test_callers_may_go_at_any_moment_of_a_repair() -> None:

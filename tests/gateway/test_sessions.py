@@ -469,7 +469,7 @@ async def test_under_a_session_a_callers_own_login_or_logout_is_answered_by_us(p
             wire.send(get("/v2/users/login"))
             assert (await wire.message()).body == b"ok"
         assert seen == [b"GET /v2/users/login HTTP/1.1"] * 2
-        await rig.until(lambda: rig.pool.counts() == {"idle": 1, "active": 0, "connecting": 0})
+        await rig.until(lambda: rig.pool.counts() == {"idle": 1, "active": 0, "connecting": 0, "waiting": 0})
         assert rig.tally.problems == {"not_allowed": 2}
         assert logins.count == 1
 

@@ -1,5 +1,6 @@
 """A listener on a Unix socket: there is no reset, and yet a cut answer must not look complete."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ async def test_an_old_caller_gets_no_chunks(path: str) -> None:
         upstream.close()
         answer = await caller.message()
         assert (answer.body, answer.head.get(b"transfer-encoding")) == (b"hello", None)
+
+
+async def test_what_a_caller_sends_after_the_last_answer_does_not_take_the_answer_away(path: str) -> None:
+    async with origin(answering(OK)) as site, gateway(site, path=path) as rig:
+        caller = await rig.call(get("/", "Connection: close"))
+        await rig.until(lambda: rig.tally.sent > 0)
+        await rig.clock.settle()
+        for _ in range(3):
+            os.write(caller.writer.get_extra_info("socket").fileno(), b"GET /2")
+        assert (await caller.message()).body == b"ok"
+        assert await caller.ended() == "closed"
 
 
 async def test_where_there_are_resets_an_answer_to_the_end_stays_one() -> None:
