@@ -13,14 +13,14 @@ from proxy.errors import ProxyError
 from proxy.gateway import answer_head
 from proxy.gateway.answer_head import AnswerFields, answer_end, usual_head
 from proxy.gateway.exchange import Exchange, Home, Timeouts
-from proxy.gateway.fields import Address
+from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.refusal import Asked, Verdict, judge
 from proxy.gateway.relay import Relay
 from proxy.gateway.request_head import RequestHead, parse_head
 from tests.http.strict import Answer, read_answer
 
-ADDRESS: Final = Address(b"http://origin:1", b"origin:1", b"/base", b"us-1", True)
-OPEN: Final = Address(b"http://origin:1", b"origin:1", b"", b"us-1", False)
+ADDRESS: Final = HeadRewriter(b"http://origin:1", b"origin:1", b"/base", b"us-1", True)
+OPEN: Final = HeadRewriter(b"http://origin:1", b"origin:1", b"", b"us-1", False)
 HERE: Final = "http://here:1/a/b"
 CANARY_SESSION: Final = Asked(b"POST", b"/v2/c4n4ry-S3cret", b"origin:1", b"OPERATE-SESSION=c4n4ry-S3cret")
 

@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
 from fuzz.pieces import lines_and_rest, untold
-from proxy.app.tls import Trust
+from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
-from proxy.credentials.answer import Answer, unix_time
 from proxy.credentials.assertion import assertion, signing_key
-from proxy.credentials.cookies import LARGEST, Jar, heard, jar_of, same_session
+from proxy.credentials.cookies import LARGEST, Jar, jar_of, note_session_fields, same_session
 from proxy.credentials.credential import Credential
 from proxy.credentials.discovery import token_endpoint
 from proxy.credentials.login import NoLogin, form, meaning, said
+from proxy.credentials.reply import Reply, unix_time
 from proxy.credentials.secret import FileSecret
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, StartError
@@ -42,7 +42,7 @@ def _result(call: Callable[[], T]) -> T | None:
         return None
 
 
-def _answer(octets: bytes) -> Answer:
+def _answer(octets: bytes) -> Reply:
     """Status and fields in lines, an empty one, the body."""
     lines, body = lines_and_rest(octets)
     status = int(lines[0]) if lines[0].isdigit() and len(lines[0]) == 3 else 200
@@ -52,7 +52,7 @@ def _answer(octets: bytes) -> Answer:
         for name, _, value in fields
         if re.fullmatch(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name)
     ]
-    return Answer(status, body, tuple(told))
+    return Reply(status, body, tuple(told))
 
 
 def token_answers(octets: bytes) -> None:
@@ -80,7 +80,7 @@ def jwts(octets: bytes) -> None:
     encoded = urlsafe_b64encode(octets).rstrip(b"=").decode()
     for token in (f"e30.{encoded}.e30", octets.decode("latin-1")):
         body = json.dumps({"access_token": token}).encode()
-        found = _result(lambda body=body: parse_token_answer(Answer(200, body), 5.0, 0.0))  # type: ignore[misc]
+        found = _result(lambda body=body: parse_token_answer(Reply(200, body), 5.0, 0.0))  # type: ignore[misc]
         if found is not None:
             _lives(found)
 
@@ -90,7 +90,7 @@ def retry_after(octets: bytes) -> None:
     lines, _ = lines_and_rest(octets)
     value, date = (each.decode("utf-8", "surrogateescape") for each in (*lines, b"")[:2])
     for fields in ((("retry-after", value),), (("retry-after", value), ("date", date))):
-        wait = Answer(429, b"", fields).retry_after(1.7e9)
+        wait = Reply(429, b"", fields).retry_after(1.7e9)
         assert wait is None or 0.0 <= wait < inf
         if re.fullmatch(r"[0-9]{1,15}", value):
             assert wait == int(value)
@@ -114,7 +114,7 @@ def cookies(octets: bytes) -> None:
         assert len(value) <= LARGEST
     assert jar_of(jar.fields) == jar
     used = Credential(((b"Cookie", b"S=0; X-CSRF-TOKEN=1"), (b"X-CSRF-TOKEN", b"1")), 0.0, session=True)
-    after = heard(used, fields, 1.7e9)
+    after = note_session_fields(used, fields, 1.7e9)
     if after is not None:
         untold(after)
         names = {name.lower() for name, _ in jar_of(after.fields).cookies}
@@ -201,7 +201,7 @@ def _signs(key: str, certificate: str | None) -> None:
 
 def _context(tls: Tls) -> None:
     try:
-        context = Trust().context(tls, "upstreams.zeebe")()
+        context = TlsContexts().context(tls, "upstreams.zeebe")()
     except StartError as error:
         untold(error)
         assert str(error).isprintable()

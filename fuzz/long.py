@@ -16,9 +16,9 @@ from fuzz.requests import _head, read
 from proxy.config.document.addresses import base_url, listen, origin
 from proxy.config.written.variables import parse_env_file, substitute
 from proxy.config.written.yaml_reader import read_yaml
-from proxy.credentials.answer import Answer
 from proxy.credentials.cookies import Jar
 from proxy.credentials.discovery import token_endpoint
+from proxy.credentials.reply import Reply
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, RequestRefused
 from proxy.gateway import paths
@@ -85,7 +85,7 @@ def _answers(whole: bytes, short: bytes) -> None:
     Jar().after([(b"set-cookie", whole), (b"set-cookie", b"a=b; " + whole)], 0.0)
     Jar().after([(b"set-cookie", line) for line in whole.split(b"\n")], 0.0)
     text = whole.decode("latin-1")
-    for answer in (Answer(200, whole), Answer(429, b"", (("retry-after", text), ("date", text)))):
+    for answer in (Reply(200, whole), Reply(429, b"", (("retry-after", text), ("date", text)))):
         _try(partial(parse_token_answer, answer, 0.0, 0.0))
         _try(partial(token_endpoint, answer, "https://x", 0.0))
 

@@ -6,7 +6,7 @@ from typing import Final
 from fuzz.pieces import pieces, untold
 from proxy.errors import RequestRefused
 from proxy.gateway import request_head
-from proxy.gateway.fields import Address
+from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import NOT_PASSED, Guard
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
 from proxy.gateway.request_head import RequestHead
@@ -16,8 +16,8 @@ from tests.http.strict import read_request
 
 STAMP: Final = b"Authorization: Bearer stamped\r\n"
 ADDRESSES: Final = (
-    Address(b"http://origin:1", b"origin:1", b"", b"us-1", True),
-    Address(b"https://origin", b"origin", b"/base", b"us-1", False),
+    HeadRewriter(b"http://origin:1", b"origin:1", b"", b"us-1", True),
+    HeadRewriter(b"https://origin", b"origin", b"/base", b"us-1", False),
 )
 TOKEN: Final = b"c4n4ry-S3cret"
 SAFE_SITES: Final = (b"same-origin", b"none")
@@ -116,7 +116,7 @@ class _NoSink:
     def fail(self, error: Exception) -> None: ...
 
 
-def _sent(message: Message, address: Address, *, session: bool) -> bytes:
+def _sent(message: Message, address: HeadRewriter, *, session: bool) -> bytes:
     """The bytes that go upstream."""
     head = address.request_head(message.head, STAMP, session=session)
     if not message.head.has_body:
@@ -126,7 +126,7 @@ def _sent(message: Message, address: Address, *, session: bool) -> bytes:
     return head + upload.attach(_NoSink())
 
 
-def _forwarded_alike(message: Message, address: Address, *, session: bool) -> None:
+def _forwarded_alike(message: Message, address: HeadRewriter, *, session: bool) -> None:
     head, sent = message.head, _sent(message, address, session=session)
     got = read_request(sent)
     assert got is not None
@@ -171,11 +171,11 @@ def guard(octets: bytes) -> None:
         return
     rules = Guard(origins=frozenset({PAGE}), token=lambda: TOKEN)
     try:
-        opening = rules.check(head)
+        cors = rules.check(head)
     except RequestRefused as error:
         untold(error)
     else:
-        _right_to_pass(head, opening)
+        _right_to_pass(head, cors)
     try:
         admitted = rules.admit(head)
     except RequestRefused as error:
@@ -187,7 +187,7 @@ def guard(octets: bytes) -> None:
         _preflight(head)
 
 
-def _right_to_pass(head: RequestHead, opening: bytes) -> None:
+def _right_to_pass(head: RequestHead, cors: bytes) -> None:
     host = head.host.lower()
     name, _, port = host.rpartition(b":") if host.rpartition(b":")[0] in HOSTS else (host, b"", b"")
     assert name in HOSTS, host
@@ -196,7 +196,7 @@ def _right_to_pass(head: RequestHead, opening: bytes) -> None:
     fields = [(name.lower(), value) for name, value in head.fields]
     origins = [value for name, value in fields if name == b"origin"]
     sites = [value for name, value in fields if name == b"sec-fetch-site"]
-    if opening:
+    if cors:
         assert origins == [PAGE]
     else:
         assert all(site in SAFE_SITES for site in sites)

@@ -24,9 +24,9 @@ from proxy.admin.state import State
 from proxy.admin.status import Json
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
-from proxy.gateway.call import Call, CallerConnection, Service
+from proxy.gateway.call import AnswerSink, Call, Service
 from proxy.gateway.guard import Guard
-from proxy.gateway.problems import Answer, answer_to
+from proxy.gateway.problems import OwnAnswer, answer_to
 from proxy.gateway.request_head import RequestHead
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Document(NamedTuple):
     body: bytes
 
     def octets(self, date: str, *, keep_alive: bool, with_body: bool) -> bytes:
-        """The whole message; see `Answer.octets`."""
+        """The whole message; see `OwnAnswer.octets`."""
         lines = [
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             f"Date: {date}",
@@ -56,7 +56,7 @@ class Document(NamedTuple):
         return head + self.body if with_body else head
 
 
-Room = Callable[[RequestHead], Document]
+Page = Callable[[RequestHead], Document]
 
 
 class Admin:
@@ -79,20 +79,20 @@ class Admin:
         self._version = version
         self._metrics = Metrics(state, clock, version, wall)
         self._began = clock.now()
-        self._probes: dict[bytes, Room] = {
+        self._probes: dict[bytes, Page] = {
             b"/health/startup": self._startup,
             b"/health/live": self._live,
             b"/health/ready": self._ready,
             b"/metrics": self._exposition,
         }
 
-    def door(self, guard: Guard) -> Service:
+    def service(self, guard: Guard) -> Service:
         """What `admin.listen` is for."""
-        return _Door({**self._probes, b"/status.json": self._overview}, self._state, guard)
+        return _AdminService({**self._probes, b"/status.json": self._overview}, self._state, guard)
 
-    def probe_door(self) -> Service:
+    def probe_service(self) -> Service:
         """What `admin.probe_listen` is for."""
-        return _Door(self._probes, self._state, None)
+        return _AdminService(self._probes, self._state, None)
 
     def _startup(self, _: RequestHead) -> Document:
         snapshot = self._state.snapshot(self._clock.now())
@@ -114,8 +114,8 @@ class Admin:
         return Document(200, *self._metrics.exposition(accept.decode("latin-1")))
 
 
-class _Door:
-    """A `Service`: which rooms there are behind a port, and who may come in.
+class _AdminService:
+    """A `Service`: which pages there are behind a port, and who may come in.
 
     Args:
         guard: None: everybody.
@@ -124,15 +124,15 @@ class _Door:
     replay_buffer = 0
     patience = 10.0
 
-    def __init__(self, rooms: Mapping[bytes, Room], state: State, guard: Guard | None) -> None:
+    def __init__(self, pages: Mapping[bytes, Page], state: State, guard: Guard | None) -> None:
         self.ending = False
-        self._rooms = rooms
+        self._pages = pages
         self._state = state
         self._guard = guard
 
     async def forward(self, call: Call) -> bool:
-        """Answer one request."""
-        head, tap = call.head, call.tap
+        """OwnAnswer one request."""
+        head, caller = call.head, call.caller
         ending = self.ending or self._state.draining
         keep_alive = head.keep_alive and not call.unread and not ending
         with_body = head.method != b"HEAD"
@@ -141,26 +141,26 @@ class _Door:
             octets = answer.octets(http_date(), keep_alive=keep_alive, with_body=with_body)
         else:
             octets = answer.octets(_new_id(), http_date(), keep_alive=keep_alive, with_body=with_body)
-        tap.write(octets)
+        caller.write(octets)
         return keep_alive
 
-    def refuse(self, tap: CallerConnection, error: RequestRefused) -> None:
-        """Answer what is no request: the connection ends after it."""
-        tap.write(_problem(error).octets(_new_id(), http_date(), keep_alive=False))
+    def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
+        """OwnAnswer what is no request: the connection ends after it."""
+        caller.write(_problem(error).octets(_new_id(), http_date(), keep_alive=False))
 
     def received(self, octets: int) -> None:
         """Nobody counts them here."""
 
-    def _answer(self, head: RequestHead) -> Document | Answer:
+    def _answer(self, head: RequestHead) -> Document | OwnAnswer:
         try:
             if self._guard is not None:
                 self._guard.check(head)
-            room = self._rooms.get(head.target.split(b"?", 1)[0])
+            page = self._pages.get(head.target.split(b"?", 1)[0])
             if head.method not in (b"GET", b"HEAD"):
                 return _problem(RequestRefused("not_allowed", "This port can only be read.", status=405))
-            if room is None:
+            if page is None:
                 return _problem(RequestRefused("not_found", "There is no such path on this port."))
-            return room(head)
+            return page(head)
         except ProxyError as error:
             return _problem(error)
         except Exception:
@@ -169,7 +169,7 @@ class _Door:
             return _problem(ProxyError())
 
 
-def _problem(error: ProxyError) -> Answer:
+def _problem(error: ProxyError) -> OwnAnswer:
     return answer_to(error, upstream="", credential="")._replace(allow="GET, HEAD")
 
 

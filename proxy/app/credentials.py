@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from proxy.app.tls import Trust
+from proxy.app.tls import TlsContexts
 from proxy.clock import Clock
 from proxy.config.model import (
     Basic,
@@ -41,17 +41,17 @@ from proxy.net import HttpProxy
 log = logging.getLogger("proxy")
 
 
-class CredentialDesk:
+class KeeperFactory:
     """Knows how to make the keeper of each kind; what outlives a configuration lies here and in `keepers`.
 
     Attributes:
         secrets: of the settled configuration.
     """
 
-    def __init__(self, clock: Clock, trust: Trust, keepers: Keepers) -> None:
+    def __init__(self, clock: Clock, contexts: TlsContexts, keepers: Keepers) -> None:
         self.keepers = keepers
         self._clock = clock
-        self._trust = trust
+        self._tls_contexts = contexts
         self._store: TokenStore = token_store(clock)
         self._throttles: dict[str, HostThrottle] = {}
         self.secrets: tuple[Secret, ...] = ()
@@ -104,7 +104,7 @@ class CredentialDesk:
                 tally=self.keepers.tally(name, ""),
             )
 
-        return self.keepers.keep(key, name, make)
+        return self.keepers.obtain(key, name, make)
 
     def _session(
         self, config: Session | Basic, settings: LoginSettings, max_idle: float, upstream: Upstream
@@ -134,7 +134,7 @@ class CredentialDesk:
                 tally=self.keepers.tally(config.name, settings.base_url),
             )
 
-        return self.keepers.keep(key, config, make)
+        return self.keepers.obtain(key, config, make)
 
     def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
         """A secret that the log masks once this configuration is settled; see `FileSecret` for `shortest`."""
@@ -155,7 +155,7 @@ class CredentialDesk:
         Raises:
             StartError: a file of `tls` makes no sense.
         """
-        context = self._trust.context(tls, setting)
+        context = self._tls_contexts.context(tls, setting)
         outbound = Outbound(tls=context, server_name=tls.server_name, http_proxy=http_proxy)
         stack.push_async_callback(outbound.close)
         return outbound
@@ -185,7 +185,7 @@ class CredentialDesk:
                 tally=self.keepers.tally(config.name, audience or ""),
             )
 
-        return self.keepers.keep(key, (replace(config, wait=0.0), audience), make)
+        return self.keepers.obtain(key, (replace(config, wait=0.0), audience), make)
 
     def _throttle(self, url: str) -> HostThrottle:
         host = urlsplit(url).hostname or ""

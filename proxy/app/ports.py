@@ -16,7 +16,7 @@ from proxy.gateway.share import Share
 
 log = logging.getLogger("proxy")
 
-LOOK = 0.05
+POLL = 0.05
 """Seconds between two looks at what has started, or still runs while we stop."""
 
 Held = Mapping[tuple[str, int], HeldSocket]
@@ -132,7 +132,7 @@ class Ports:
         """Close a port that was given up, when nothing runs there any more, or after `grace` seconds."""
         give_up = self._clock.now() + grace
         while port.listener.busy and self._clock.now() < give_up:
-            await pause(self._clock, LOOK)
+            await pause(self._clock, POLL)
         await port.close()
         self._leaving.remove(port)
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from proxy import __version__
 from proxy.admin.server import Admin
 from proxy.admin.state import State
-from proxy.app.credentials import CredentialDesk
-from proxy.app.ports import LOOK, Ports
+from proxy.app.credentials import KeeperFactory
+from proxy.app.ports import POLL, Ports
 from proxy.app.sockets import Bound, room_for_callers
-from proxy.app.tls import Trust
-from proxy.app.upstreams import CallerToken, Name, Plan, Served, names, plan, serve, view
+from proxy.app.tls import TlsContexts
+from proxy.app.upstreams import CallerToken, Lasting, RunningUpstream, UpstreamPlan, names, plan, serve, view
 from proxy.clock import Clock, pause
 from proxy.config.model import SHORTEST_TOKEN, Config, Listen, OAuth2, Upstream
 from proxy.credentials.keeper import Keeper
@@ -63,22 +63,22 @@ class Proxy:
 
     def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
         self.config: Config | None = None
-        self.served: tuple[Served, ...] = ()
+        self.served: tuple[RunningUpstream, ...] = ()
         self.admin_address = ""
         self.state = State()
         self._clock = clock
         self._tasks = tasks
-        self._trust = Trust()
+        self._tls_contexts = TlsContexts()
         self._keepers = Keepers(tasks)
-        self._desk = CredentialDesk(clock, self._trust, self._keepers)
+        self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers)
         self._admin = Admin(self.state, clock, __version__)
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
         self._caller_limit = ConnectionLimit(1)  # the right number is set with each configuration
         self._upstream_limit = UpstreamLimit(1)
         self._ports = Ports(clock, self._caller_limit, self._share)
-        self._names: dict[str, Name] = {}
-        self._leaving: list[Served] = []
+        self._names: dict[str, Lasting] = {}
+        self._leaving: list[RunningUpstream] = []
         self._seeing_off: set[asyncio.Task[None]] = set()
 
     @property
@@ -93,7 +93,7 @@ class Proxy:
 
     def known_secrets(self) -> Iterator[str]:
         """Every secret that is known now, for the log's redaction."""
-        for secret in self._desk.secrets:
+        for secret in self._keeper_factory.secrets:
             with suppress(CredentialError):
                 yield secret.read()
         for keeper in self._keepers:
@@ -113,7 +113,7 @@ class Proxy:
     async def first_fetches(self, until: "asyncio.Future[None]") -> None:
         """Wait until every first fetch has ended, or the future is done."""
         while not self.started and not until.done():
-            await pause(self._clock, LOOK, until)
+            await pause(self._clock, POLL, until)
 
     # -- from one configuration to the next --
 
@@ -148,16 +148,18 @@ class Proxy:
         held = {**self._admin_ports.held, **self._ports.held}
         admin_bound = self._admin_ports.take(admin_listens, held, fresh, problems.note)
         bound = self._ports.take(listens, held, fresh, problems.note)
-        self._desk.begin()
+        self._keeper_factory.begin()
         token = None
         if config.guard.caller_token is not None:
-            token = CallerToken(self._desk.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN))
-        plans: list[Plan] = []
+            token = CallerToken(
+                self._keeper_factory.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN)
+            )
+        plans: list[UpstreamPlan] = []
         for upstream in config.upstreams:
-            via = self._names.setdefault(upstream.name, Name()).via
+            via = self._names.setdefault(upstream.name, Lasting()).via
             with problems.noted():
-                keeper = self._desk.keeper(config.credentials[upstream.credential], upstream)
-                plans.append(plan(config, upstream, keeper, self._trust, token, via))
+                keeper = self._keeper_factory.keeper(config.credentials[upstream.credential], upstream)
+                plans.append(plan(config, upstream, keeper, self._tls_contexts, token, via))
         problems.check()
         return _Order(config, admin_listens, admin_bound, listens, bound, plans)
 
@@ -167,13 +169,13 @@ class Proxy:
         self._caller_limit.places = self._upstream_limit.places = room_for_callers(len(config.upstreams))
         self.served = tuple(self._serve(each, order.bound) for each in order.plans)
         self.state.upstreams = tuple(view(served) for served in self.served)
-        self._desk.settle()
-        doors = {
-            ADMIN: self._admin.door(Guard(names(config, config.admin.listen))),
-            PROBES: self._admin.probe_door(),
+        self._keeper_factory.settle()
+        services = {
+            ADMIN: self._admin.service(Guard(names(config, config.admin.listen))),
+            PROBES: self._admin.probe_service(),
         }
         forwarders = {_setting(served.upstream): served.forwarder for served in self.served}
-        for port in self._admin_ports.switch(order.admin_listens, order.admin_bound, doors):
+        for port in self._admin_ports.switch(order.admin_listens, order.admin_bound, services):
             self._see_off(self._admin_ports.see_off(port, config.shutdown.grace))
         for port in self._ports.switch(order.listens, order.bound, forwarders):
             self._see_off(self._ports.see_off(port, config.shutdown.grace))
@@ -189,7 +191,7 @@ class Proxy:
         self.config = config
         return change
 
-    def _serve(self, plan: Plan, bound: Mapping[str, Bound]) -> Served:
+    def _serve(self, plan: UpstreamPlan, bound: Mapping[str, Bound]) -> RunningUpstream:
         """What serves by this plan already, or does from now on."""
         for served in self.served:
             if served.plan == plan:
@@ -203,12 +205,12 @@ class Proxy:
         self._seeing_off.add(task)
         task.add_done_callback(self._seeing_off.discard)
 
-    async def _close_when_idle(self, leaving: Served) -> None:
+    async def _close_when_idle(self, leaving: RunningUpstream) -> None:
         """Close what nobody else uses, when its last request has ended."""
         # A request may have been read at a port that was given up, and not have begun: look after a while.
-        await pause(self._clock, LOOK)
+        await pause(self._clock, POLL)
         while leaving.forwarder.busy:
-            await pause(self._clock, LOOK)
+            await pause(self._clock, POLL)
         leaving.pool.close()
         self._leaving.remove(leaving)
         await self._keepers.dismiss(self._in_use)
@@ -240,7 +242,7 @@ class Proxy:
         self._ports.wind_down()
         give_up = self._clock.now() + shutdown.grace
         while self.busy and not hurry.done() and self._clock.now() < give_up:
-            await pause(self._clock, LOOK, hurry)
+            await pause(self._clock, POLL, hurry)
         return not self.busy
 
     async def close(self) -> None:
@@ -284,7 +286,7 @@ class _Order:
     admin_bound: Mapping[str, Bound]
     listens: Mapping[str, Listen]
     bound: Mapping[str, Bound]
-    plans: Sequence[Plan]
+    plans: Sequence[UpstreamPlan]
 
 
 class _Problems:
@@ -320,7 +322,9 @@ def _setting(upstream: Upstream) -> str:
     return f"upstreams.{upstream.name}.listen"
 
 
-def _change(before: Sequence[Served], after: Sequence[Served], old: Config | None, new: Config) -> Change:
+def _change(
+    before: Sequence[RunningUpstream], after: Sequence[RunningUpstream], old: Config | None, new: Config
+) -> Change:
     was = {served.upstream.name: served for served in before}
     now = {served.upstream.name: served for served in after}
     added = tuple(name for name in now if name not in was)

@@ -15,7 +15,7 @@ LARGEST = 1 << 20
 log = logging.getLogger("proxy")
 
 
-class Trust:
+class TlsContexts:
     """TLS contexts; the system's CAs are read once, and only if somebody needs them."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Trust:
         """
         if tls.ca_file is None and tls.cert_file is None:
             return self._systems_own
-        return FileContext(tls, setting)
+        return ReloadedContext(tls, setting)
 
     def _systems_own(self) -> ssl.SSLContext:
         if self._system is None:
@@ -40,7 +40,7 @@ class Trust:
         return self._system
 
 
-class FileContext:
+class ReloadedContext:
     """A context out of PEM files, made anew when one of them has changed.
 
     While they make no sense, half written or the key not yet that of the certificate, the one before stays.
@@ -68,7 +68,10 @@ class FileContext:
         return self._context
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FileContext) and (other._tls, other._setting) == (self._tls, self._setting)
+        return isinstance(other, ReloadedContext) and (other._tls, other._setting) == (
+            self._tls,
+            self._setting,
+        )
 
     def __hash__(self) -> int:
         return hash((self._tls, self._setting))
@@ -96,7 +99,7 @@ def _context(tls: Tls, setting: str) -> ssl.SSLContext:
             f"{setting}.tls.ca_file: {tls.ca_file} holds no certificates in PEM form; name another file."
         ) from error
     if tls.cert_file is not None and tls.key_file is not None:
-        _come_as(context, tls.cert_file, tls.key_file, f"{setting}.tls")
+        _load_client_certificate(context, tls.cert_file, tls.key_file, f"{setting}.tls")
     return context
 
 
@@ -108,7 +111,7 @@ def _no_pass_phrase() -> str:
     raise _Encrypted
 
 
-def _come_as(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: str) -> None:
+def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: str) -> None:
     """Let the context show a certificate. Raises StartError."""
     _check_pem(cert_file, "CERTIFICATE", "certificate", f"{where}.cert_file")
     _check_pem(key_file, "PRIVATE KEY", "private key", f"{where}.key_file")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
-from proxy.app.tls import Trust
+from proxy.app.tls import TlsContexts
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
@@ -14,8 +14,8 @@ from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.exchange import Timeouts
-from proxy.gateway.fields import Address
-from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
+from proxy.gateway.fields import HeadRewriter
+from proxy.gateway.forwarder import Forwarder, RequestRecord, UpstreamRules
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.pool import Pool
@@ -27,7 +27,7 @@ log = logging.getLogger("proxy")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Name:
+class Lasting:
     """What goes on under an upstream's name, whatever else about it is exchanged.
 
     Attributes:
@@ -53,7 +53,7 @@ class CallerToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class UpstreamPlan:
     """All that an upstream is served by; equal plans need no exchange.
 
     Attributes:
@@ -63,15 +63,15 @@ class Plan:
 
     upstream: Upstream
     endpoint: Endpoint
-    address: Address
-    rules: Rules
+    address: HeadRewriter
+    rules: UpstreamRules
     guard: Guard
     keeper: Keeper
     logged: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
+class RunningUpstream:
     """One upstream, as it runs.
 
     Attributes:
@@ -79,7 +79,7 @@ class Served:
         pool, forwarder: who serves it.
     """
 
-    plan: Plan
+    plan: UpstreamPlan
     bound: Bound
     pool: Pool
     forwarder: Forwarder
@@ -94,8 +94,13 @@ class Served:
 
 
 def plan(
-    config: Config, upstream: Upstream, keeper: Keeper, trust: Trust, token: CallerToken | None, via: bytes
-) -> Plan:
+    config: Config,
+    upstream: Upstream,
+    keeper: Keeper,
+    contexts: TlsContexts,
+    token: CallerToken | None,
+    via: bytes,
+) -> UpstreamPlan:
     """How to serve an upstream.
 
     Raises:
@@ -103,17 +108,17 @@ def plan(
     """
     credential, url = config.credentials[upstream.credential], upstream.url
     injects = not isinstance(credential, NoCredential)
-    return Plan(
+    return UpstreamPlan(
         upstream=replace(upstream, origins={}),
-        endpoint=_endpoint(upstream, trust),
-        address=Address(
+        endpoint=_endpoint(upstream, contexts),
+        address=HeadRewriter(
             origin=f"{url.scheme}://{url.authority}".encode("ascii"),
             authority=url.authority.encode("ascii"),
             prefix=url.path.encode("ascii"),
             via=via,
             injects=injects,
         ),
-        rules=Rules(
+        rules=UpstreamRules(
             upstream=upstream.name,
             credential=upstream.credential,
             wait=0.0 if isinstance(credential, NoCredential) else credential.wait,
@@ -132,7 +137,9 @@ def plan(
     )
 
 
-def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock, share: Share, limit: UpstreamLimit) -> Served:
+def serve(
+    plan: UpstreamPlan, bound: Bound, tally: Tally, clock: Clock, share: Share, limit: UpstreamLimit
+) -> RunningUpstream:
     """What serves an upstream by that plan, once its port is given the forwarder."""
     upstream = plan.upstream
     timeouts = Timeouts(
@@ -152,10 +159,10 @@ def serve(plan: Plan, bound: Bound, tally: Tally, clock: Clock, share: Share, li
         tally,
         observer=RequestLog() if plan.logged else None,
     )
-    return Served(plan, bound, pool, forwarder)
+    return RunningUpstream(plan, bound, pool, forwarder)
 
 
-def view(served: Served) -> UpstreamView:
+def view(served: RunningUpstream) -> UpstreamView:
     """What admin shows of it."""
     upstream = served.upstream
     return UpstreamView(
@@ -176,16 +183,16 @@ def names(config: Config, listen: Listen) -> frozenset[str]:
     return LOOPBACK_NAMES | {bracketed(host) for host in more}
 
 
-def _endpoint(upstream: Upstream, trust: Trust) -> Endpoint:
+def _endpoint(upstream: Upstream, contexts: TlsContexts) -> Endpoint:
     url = upstream.url
-    tls = trust.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
+    tls = contexts.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
     return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy)
 
 
 class RequestLog:
     """A line per request (`log.requests`)."""
 
-    def forwarded(self, details: Forwarded) -> None:
+    def forwarded(self, details: RequestRecord) -> None:
         log.info(
             "request",
             extra={

@@ -18,7 +18,7 @@ from proxy.commands.tables import running_table
 from proxy.errors import ConfigError, StartError
 
 if TYPE_CHECKING:
-    from proxy.app.upstreams import Served
+    from proxy.app.upstreams import RunningUpstream
     from proxy.config.model import Config
 
 FIRST_FETCHES = 3.0
@@ -178,7 +178,7 @@ async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") ->
         print(running_table(proxy), file=sys.stderr)  # noqa: T201
 
 
-def _tell_listeners(listeners: "Sequence[Served]") -> None:
+def _tell_listeners(listeners: "Sequence[RunningUpstream]") -> None:
     for served in listeners:
         logger.info(
             "listening",

@@ -14,7 +14,7 @@ import aiohttp
 import click
 
 from proxy.app.proxy import Proxy, running
-from proxy.app.upstreams import Served
+from proxy.app.upstreams import RunningUpstream
 from proxy.clock import SystemClock, pause
 from proxy.commands import log
 from proxy.commands.loop import run_loop
@@ -176,11 +176,11 @@ def _signed(camunda: SimulatedCamunda, folder: Path) -> dict[str, str]:
     }
 
 
-def _served(proxy: Proxy, shown: Shown) -> Served:
+def _served(proxy: Proxy, shown: Shown) -> RunningUpstream:
     return next(each for each in proxy.served if each.upstream.name == shown.name)
 
 
-def _url(served: Served, path: str) -> str:
+def _url(served: RunningUpstream, path: str) -> str:
     return f"http://localhost:{served.bound.port}{path}"
 
 
@@ -259,7 +259,7 @@ async def _ended_session(proxy: Proxy, camunda: SimulatedCamunda, session: aioht
     return good == AT_ONCE
 
 
-async def _settled(served: Served) -> None:
+async def _settled(served: RunningUpstream) -> None:
     """Until a repair is possible."""
     clock = SystemClock()
     while clock.now() - (served.keeper.snapshot().last_success or 0.0) < SOON:

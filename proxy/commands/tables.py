@@ -7,7 +7,7 @@ from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
 
 if TYPE_CHECKING:
     from proxy.app.proxy import Proxy
-    from proxy.app.upstreams import Served
+    from proxy.app.upstreams import RunningUpstream
     from proxy.config.model import Config, CredentialConfig
     from proxy.net import HttpProxy
 
@@ -97,7 +97,7 @@ def kind(credential: "CredentialConfig") -> str:
     return KINDS[type(credential)]
 
 
-def _address(served: "Served") -> str:
+def _address(served: "RunningUpstream") -> str:
     """What to ask for: a URL, or the path of a Unix socket."""
     bound = served.bound
     if bound.path:

@@ -10,11 +10,10 @@ from proxy.config.camunda.variables import from_variables
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
-from proxy.config.resolve.sources import SECRET_FILES, ListenHost
+from proxy.config.resolve.context import SECRET_FILES, ListenHost
 from proxy.config.resolve.upstreams import resolve
 from proxy.config.written.files import read_utf8
-from proxy.config.written.findings import Findings, Written
-from proxy.config.written.findings import Path as Place
+from proxy.config.written.findings import Findings, KeyPath, Written
 from proxy.config.written.found import distrust
 from proxy.config.written.variables import parse_env_file, substitute
 from proxy.config.written.yaml_reader import read_yaml
@@ -58,7 +57,7 @@ def load(
     found = path is None
     if path is None:
         path = _find(environ, directory)
-    problems: dict[Place, Problem] = {}
+    problems: dict[KeyPath, Problem] = {}
     notices: tuple[str, ...] = ()
     if path is None:
         source, folder = ("environment" if env_file is None else f"--env-file {env_file}"), directory
@@ -94,7 +93,7 @@ def _notice_readable(path: Path, what: str, findings: Findings) -> None:
 def _holds_secret(written: Written) -> bool:
     """Whether a secret itself stands in the file, and not a variable or the name of a file."""
     credentials = written.tree.get("credentials")
-    places: list[tuple[Place, object]] = [(("guard",), written.tree.get("guard"))]
+    places: list[tuple[KeyPath, object]] = [(("guard",), written.tree.get("guard"))]
     if isinstance(credentials, dict):
         places += [(("credentials", name), section) for name, section in credentials.items()]
     return any(

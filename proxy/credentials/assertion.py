@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from proxy.credentials.answer import invalid
+from proxy.credentials.reply import invalid
 from proxy.credentials.secret import Secret
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from re import compile as pattern
 
-from proxy.credentials.answer import unix_time
 from proxy.credentials.credential import Credential, Fields
+from proxy.credentials.reply import unix_time
 from proxy.terms import CSRF_NAMES
 
 LARGEST = 8192
@@ -54,7 +54,9 @@ class Jar:
         return Jar(tuple(cookies.items()), csrf)
 
 
-def heard(used: Credential, answer: Sequence[tuple[bytes, bytes]], wall: float) -> Credential | None:
+def note_session_fields(
+    used: Credential, answer: Sequence[tuple[bytes, bytes]], wall: float
+) -> Credential | None:
     """The session after an answer to one of its requests; None: the same.
 
     Only cookies that the login set and CSRF cookies count, and a CSRF header only with one of them: 8.6.0

@@ -58,7 +58,9 @@ class CredentialSource(Protocol):
 class Sessions(Protocol):
     """Whoever logs in: knows what its server's answers change, and how to log out."""
 
-    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> Credential | None:
+    def note_session_fields(
+        self, used: Credential, fields: Sequence[tuple[bytes, bytes]]
+    ) -> Credential | None:
         """What an answer makes of the session that its request showed; None: the same as before. Pure.
 
         Args:

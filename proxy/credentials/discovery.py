@@ -7,8 +7,8 @@ from collections.abc import Callable
 from re import compile as pattern
 from urllib.parse import urlsplit
 
-from proxy.credentials.answer import Answer, invalid, json_object
 from proxy.credentials.outbound import Outbound
+from proxy.credentials.reply import Reply, invalid, json_object
 from proxy.errors import CredentialUnavailable
 from proxy.terms import DISCOVERY
 
@@ -19,7 +19,7 @@ _URL = pattern(r"[\x21-\x7e]{1,2048}")
 _AUTHORITY = pattern(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
-def token_endpoint(answer: Answer, issuer_url: str, wall: float) -> str:
+def token_endpoint(answer: Reply, issuer_url: str, wall: float) -> str:
     """The token URL in an issuer's answer.
 
     Args:

@@ -58,7 +58,7 @@ class Keeper:
         throttle: of the token host; None: nobody to be polite to.
         store, key: where to take the first credential from and to put each new one.
         tally: where to count on; None: from zero.
-        random: dice for jitter, in [0, 1).
+        random: chance for jitter, in [0, 1).
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Keeper:
         self._failure: Failure | None = None
         self._secret_version: int | None = None
         self._gaps = RepairGaps(policy)
-        self._told: tuple[Condition, bool] = ("starting", False)
+        self._reported: tuple[Condition, bool] = ("starting", False)
         self._attempting = False
         self._awake: asyncio.Future[object] | None = None
         self._ended: asyncio.Future[object] | None = None
@@ -116,7 +116,7 @@ class Keeper:
         return bool(self._gaps.doubts)
 
     @property
-    def attentive(self) -> bool:
+    def wants_answers(self) -> bool:
         """Whether `accepted` must be called: as `doubtful`, or because a session's idle time begins anew."""
         if self._gaps.doubts:
             return True
@@ -132,7 +132,7 @@ class Keeper:
             CredentialRejected: the token endpoint or login refused us; at once where that is known.
             CredentialUnavailable: none can be had in time.
         """
-        return self.current or await self._wait(self._clock.now() + timeout, self._current_wanted)
+        return self.current or await self._wait(self._clock.now() + timeout, self._current_or_wish)
 
     async def replace(
         self,
@@ -156,7 +156,9 @@ class Keeper:
         self._look_at_secret()
         deadline = self._clock.now() + timeout
         try:
-            return await self._wait(deadline, lambda ended: self._other_than(used, ended, suspected, place))
+            return await self._wait(
+                deadline, lambda ended: self._replacement_for(used, ended, suspected, place)
+            )
         except CredentialError:
             if suspected:  # more likely than not it was about permission
                 raise RepairDeclined("too_soon") from None
@@ -166,7 +168,9 @@ class Keeper:
         """A repaired request was refused with the new credential, too."""
         self._gaps.refused_again(place)
 
-    def accepted(self, credential: Credential, place: Place = ANYWHERE, *, repaired: bool = False) -> None:
+    def note_accepted(
+        self, credential: Credential, place: Place = ANYWHERE, *, repaired: bool = False
+    ) -> None:
         """An upstream's answer was no refusal: the next repair for this place need not wait so long, and a
         session that is still in use was used just now.
 
@@ -175,15 +179,17 @@ class Keeper:
         """
         now = self._clock.now()
         if self._gaps.doubts:
-            self._gaps.accepted(place, now, repaired=repaired)
+            self._gaps.note_accepted(place, now, repaired=repaired)
         if credential is self._credential:
             self._used(credential, now)
 
-    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> None:
-        """An answer to a session's request came with these (see `Sessions.heard`). What belongs to a session
-        that is no longer in use changes nothing."""
+    def note_session_fields(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        """Update the session in use with fields of an answer to one of its requests.
+
+        Fields of an answer to an earlier session change nothing. See `Sessions.note_session_fields`.
+        """
         if self._sessions is not None and used is self._credential:
-            self._credential = self._sessions.heard(used, fields) or used
+            self._credential = self._sessions.note_session_fields(used, fields) or used
 
     def adopt(self) -> None:
         """Take over what an earlier keeper of the same key has left. Where requests come at once: before."""
@@ -206,7 +212,7 @@ class Keeper:
         self.adopt()
         while True:
             self._look_at_secret()
-            self._tell()
+            self._report()
             delay = schedule.due_at(self._state, self._policy) - self._clock.now()
             if delay > 0:
                 await self._sleep(delay)
@@ -244,18 +250,18 @@ class Keeper:
         """Wait for what is wanted: asked now, and again (with True) after each attempt."""
         if (credential := wanted(False)) is not None:
             return credential
-        self._check_hope(deadline)
+        self._fail_if_too_late(deadline)
         begun = self._clock.now()
         try:
-            while await self._attempt_ends(deadline):
+            while await self._wait_for_attempt(deadline):
                 if (credential := wanted(True)) is not None:
                     return credential
-                self._check_hope(deadline)
+                self._fail_if_too_late(deadline)
         finally:
             self.tally.wait_seconds.observe(self._clock.now() - begun)
         raise self._error()
 
-    def _current_wanted(self, ended: bool) -> Credential | None:
+    def _current_or_wish(self, ended: bool) -> Credential | None:
         """The credential to stamp now; else None, and the wish for one is stated: no loop waits for a session
         that lapsed."""
         current = self.current
@@ -263,14 +269,16 @@ class Keeper:
             self._state = schedule.wanted(self._state, self._clock.now())
         return current
 
-    def _other_than(self, used: Credential, ended: bool, suspected: bool, place: Place) -> Credential | None:
+    def _replacement_for(
+        self, used: Credential, ended: bool, suspected: bool, place: Place
+    ) -> Credential | None:
         """The credential in use, if it is not `used`; else None, and the wish for another one is stated.
 
         Raises:
             RepairDeclined
         """
-        current = self._current_wanted(ended)
-        if current is None or not _alike(current, used):
+        current = self._current_or_wish(ended)
+        if current is None or not _same_credential(current, used):
             return current
         if ended and self._state.outcome == "same":
             raise RepairDeclined("same_credential")
@@ -289,14 +297,14 @@ class Keeper:
         self._state = wish(self._state, now)
         return None
 
-    def _check_hope(self, deadline: float) -> None:
+    def _fail_if_too_late(self, deadline: float) -> None:
         """Raises what the last attempt brought, where the next one is not due in time to help."""
         now = self._clock.now()
         due = schedule.due_at(self._state, self._policy)
         if not self._attempting and due > now and (due > deadline or self._refused):
             raise self._error()
 
-    async def _attempt_ends(self, deadline: float) -> bool:
+    async def _wait_for_attempt(self, deadline: float) -> bool:
         """Wait for the end of the attempt that runs or comes next; False: it did not end in time."""
         if self._awake is not None and not self._awake.done():
             self._awake.set_result(None)
@@ -331,7 +339,7 @@ class Keeper:
             await self._fetch()
         finally:
             self._attempting = False
-        self._tell()
+        self._report()
         if self._ended is not None:
             self._ended.set_result(None)
             self._ended = None
@@ -340,7 +348,7 @@ class Keeper:
         self._look_at_secret()
         begun = self._clock.now()
         try:
-            self._keep(await self._source.fetch())
+            self._store_fetched(await self._source.fetch())
         except CredentialError as error:
             self._note_failure(error)
         except Exception:
@@ -357,7 +365,7 @@ class Keeper:
         if self._state.refusals == 1 and self._refused:
             await self._look_again()
 
-    def _keep(self, new: Credential) -> None:
+    def _store_fetched(self, new: Credential) -> None:
         now = self._clock.now()
         old = self.current
         if old is not None and old.fields == new.fields:
@@ -427,12 +435,12 @@ class Keeper:
         usable = self._usable(now)
         if self._state.failing:
             return "failing" if usable else "unusable"
-        return "good" if usable and self._failure is None else self._told[0]
+        return "good" if usable and self._failure is None else self._reported[0]
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         told = self._condition(self._clock.now()), self._refused
-        if told != self._told:
-            self._told = told
+        if told != self._reported:
+            self._reported = told
             self._observer.changed(self.snapshot())
 
     def _reason(self) -> str:
@@ -445,7 +453,7 @@ class Keeper:
         return "the credential has expired, and a new one is being fetched"
 
 
-def _alike(one: Credential, other: Credential) -> bool:
+def _same_credential(one: Credential, other: Credential) -> bool:
     """By value: a token that came back with an earlier expiry is another object, and no other credential.
     A session is the same as long as nobody has logged in anew, whatever cookies came meanwhile."""
     if one.session and other.session:

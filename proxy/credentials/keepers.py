@@ -15,7 +15,7 @@ Make = Callable[[AsyncExitStack], Keeper]
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
+class _Entry:
     """A keeper.
 
     Attributes:
@@ -42,9 +42,9 @@ class Keepers:
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._tasks = tasks
-        self._alive: list[_Kept] = []
-        self._settled: dict[Hashable, _Kept] = {}
-        self._asked: dict[Hashable, _Kept] = {}
+        self._alive: list[_Entry] = []
+        self._settled: dict[Hashable, _Entry] = {}
+        self._asked: dict[Hashable, _Entry] = {}
         self._tallies: dict[tuple[str, str], FetchTally] = {}
 
     def __iter__(self) -> Iterator[Keeper]:
@@ -59,7 +59,7 @@ class Keepers:
         """Another configuration is tried."""
         self._asked = {}
 
-    def keep(self, key: Hashable, recipe: object, make: Make) -> Keeper:
+    def obtain(self, key: Hashable, recipe: object, make: Make) -> Keeper:
         """The keeper of what it asks for: the one that is there, where nothing has changed.
 
         Args:
@@ -73,7 +73,7 @@ class Keepers:
             kept = self._settled.get(key)
             if kept is None or kept.recipe != recipe:
                 stack = AsyncExitStack()
-                kept = _Kept(make(stack), recipe, stack)
+                kept = _Entry(make(stack), recipe, stack)
                 self._alive.append(kept)
             self._asked[key] = kept
         return self._asked[key].keeper
@@ -111,7 +111,7 @@ class Keepers:
         await self.dismiss(())
 
 
-async def _closed(kept: _Kept) -> None:
+async def _closed(kept: _Entry) -> None:
     """Close a keeper. A fault meanwhile, in its logout for example, must not end the process."""
     try:
         await kept.stack.aclose()

@@ -9,8 +9,8 @@ from re import compile as pattern
 from typing import Final, Literal
 from urllib.parse import urlencode
 
-from proxy.credentials.answer import Answer, invalid
 from proxy.credentials.cookies import Jar
+from proxy.credentials.reply import Reply, invalid
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.terms import CSRF_NAMES, Dialect, DialectChoice
 
@@ -22,7 +22,7 @@ SERVER: Final = "the login server"
 
 LOGIN: Final[dict[Dialect, str]] = {"login": "/login", "api-login": "/api/login"}
 LOGOUT: Final[dict[Dialect, str]] = {"login": "/logout", "api-login": "/api/logout"}
-LOOK: Final = "/v2/topology"
+CSRF_PROBE: Final = "/v2/topology"
 """Asked where a login brought no CSRF token. Any answer to a session brings one, on 8.6.0 a 404 as well."""
 
 _SPEAKS = pattern(rb"csrf", IGNORECASE)
@@ -35,7 +35,7 @@ class NoLogin(CredentialUnavailable):
         said: what each dialect was answered with, for people.
     """
 
-    def __init__(self, answers: dict[Dialect, Answer]) -> None:
+    def __init__(self, answers: dict[Dialect, Reply]) -> None:
         self.said = ", ".join(
             f"POST {LOGIN[each]} answered {answer.status}" for each, answer in answers.items()
         )
@@ -64,7 +64,7 @@ def form(username: str, password: str) -> bytes:
         raise invalid("the user name or the password cannot be written as UTF-8") from None
 
 
-def said(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
+def said(answer: Reply) -> tuple[tuple[bytes, bytes], ...]:
     """The fields of an answer that a jar listens to, as octets."""
     return tuple(
         (name.encode("ascii"), value.encode("utf-8", "surrogateescape"))
@@ -73,7 +73,7 @@ def said(answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
-def meaning(dialect: Dialect, answer: Answer, before: Jar, after: Jar, wall: float) -> Meaning:
+def meaning(dialect: Dialect, answer: Reply, before: Jar, after: Jar, wall: float) -> Meaning:
     """What the answer to a login's POST means.
 
     Args:
@@ -106,7 +106,7 @@ def meaning(dialect: Dialect, answer: Answer, before: Jar, after: Jar, wall: flo
     raise CredentialRejected(f"{SERVER} refused the user name or the password ({status})")
 
 
-def _csrf_wanted(answer: Answer, before: Jar, after: Jar) -> bool:
+def _csrf_wanted(answer: Reply, before: Jar, after: Jar) -> bool:
     """Whether a 401 or 403 is about CSRF: it says so, or gives a token where that must be the reason.
 
     A wrong password may be answered with a new token as well, where one was shown: that is no CSRF refusal.
@@ -116,11 +116,11 @@ def _csrf_wanted(answer: Answer, before: Jar, after: Jar) -> bool:
     return after.csrf != before.csrf and (before.csrf is None or answer.status == 403)
 
 
-def _media_type(answer: Answer) -> str:
+def _media_type(answer: Reply) -> str:
     return (answer.get("content-type") or "").partition(";")[0].strip().lower()
 
 
-def _challenges(answer: Answer, scheme: str) -> bool:
+def _challenges(answer: Reply, scheme: str) -> bool:
     return any(
         name == "www-authenticate" and value.lstrip().lower().startswith(scheme)
         for name, value in answer.fields

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from proxy.credentials.answer import LARGEST_ANSWER, Answer
+from proxy.credentials.reply import LARGEST_ANSWER, Reply
 from proxy.errors import CredentialUnavailable
 from proxy.net import ContextMaker, HttpProxy
 
@@ -58,7 +58,7 @@ class Outbound:
         headers: Mapping[str, str],
         timeout: float,  # noqa: ASYNC109 -- aiohttp's, for all of the exchange
         body: bytes | None = None,
-    ) -> Answer:
+    ) -> Reply:
         """Send a request and read the answer.
 
         Args:
@@ -89,7 +89,7 @@ class Outbound:
                 if response.status == 407 and http_proxy is not None:
                     raise CredentialUnavailable(_refused_by_proxy(to, 407))
                 fields = tuple((name.lower(), value) for name, value in response.headers.items())
-                return Answer(response.status, await _read(response.content, LARGEST_ANSWER + 1), fields)
+                return Reply(response.status, await _read(response.content, LARGEST_ANSWER + 1), fields)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise _network_failure(error, to) from None  # its repr has our header fields
 

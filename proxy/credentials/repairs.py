@@ -98,7 +98,7 @@ class RepairGaps:
         if place in self.doubts:
             self.doubts[place].again = True
 
-    def accepted(self, place: Place, now: float, *, repaired: bool) -> None:
+    def note_accepted(self, place: Place, now: float, *, repaired: bool) -> None:
         """An answer from this place was no refusal.
 
         Args:

@@ -1,7 +1,7 @@
-"""When is a refresh due, what may a request do now: pure arithmetic, no clock, no dice, no tasks.
+"""When is a refresh due, what may a request do now: pure arithmetic, no clock, no chance, no tasks.
 
 All figures stand in `Policy`, all that the loop remembers in `RefreshState`. Moments are seconds on the
-Clock, dice lie in [0, 1). The loop and the request path ask the same functions, so they cannot disagree.
+Clock, chance lie in [0, 1). The loop and the request path ask the same functions, so they cannot disagree.
 """
 
 from dataclasses import dataclass, replace
@@ -107,14 +107,19 @@ def may_suspect(state: RefreshState, policy: Policy, now: float) -> bool:
 
 
 def fetched(
-    state: RefreshState, policy: Policy, now: float, fetched_at: float, expires_at: float | None, dice: float
+    state: RefreshState,
+    policy: Policy,
+    now: float,
+    fetched_at: float,
+    expires_at: float | None,
+    chance: float,
 ) -> RefreshState:
     """A new credential: due again at 75 % of its life, later by chance, so that many proxies spread out.
 
     Args:
         expires_at: None: it lives for ever.
     """
-    share = policy.ahead + (policy.ahead_latest - policy.ahead) * dice
+    share = policy.ahead + (policy.ahead_latest - policy.ahead) * chance
     planned_at = inf if expires_at is None else fetched_at + (expires_at - fetched_at) * share
     return _succeeded(state, now, "ok", planned_at)
 
@@ -134,14 +139,14 @@ def failed(
     now: float,
     outcome: FetchOutcome,
     retry_after: float | None,
-    dice: float,
+    chance: float,
 ) -> RefreshState:
     """No credential, for now: back-off with full jitter, and what the server asked for.
 
     Args:
         retry_after: seconds; None: it did not say.
     """
-    delay = dice * doubled(policy.retry_first, state.failures, policy.retry_max)
+    delay = chance * doubled(policy.retry_first, state.failures, policy.retry_max)
     state = replace(state, failures=state.failures + 1)
     return _ended(state, policy, now, outcome, now + delay, retry_after)
 

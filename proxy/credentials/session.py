@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from proxy.clock import Clock, wall_time
 from proxy.credentials import cookies
-from proxy.credentials.answer import Answer
 from proxy.credentials.cookies import Jar
 from proxy.credentials.credential import Credential
 from proxy.credentials.login import (
+    CSRF_PROBE,
     LOGIN,
     LOGOUT,
-    LOOK,
     SERVER,
     NoLogin,
     form,
@@ -24,6 +23,7 @@ from proxy.credentials.login import (
     said,
 )
 from proxy.credentials.outbound import Outbound
+from proxy.credentials.reply import Reply
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
@@ -91,7 +91,7 @@ class LoginSource:
         """
         body = form(self._settings.username, self._settings.password.read())
         fetched_at = self._clock.now()
-        answers: dict[Dialect, Answer] = {}
+        answers: dict[Dialect, Reply] = {}
         for dialect in order(self._settings.dialect, self._worked):
             jar, answer = await self._log_in(dialect, body)
             if jar is not None:
@@ -101,9 +101,11 @@ class LoginSource:
             answers[dialect] = answer
         raise NoLogin(answers)
 
-    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> Credential | None:
-        """As `Sessions.heard`."""
-        return cookies.heard(used, fields, self._wall())
+    def note_session_fields(
+        self, used: Credential, fields: Sequence[tuple[bytes, bytes]]
+    ) -> Credential | None:
+        """As `Sessions.note_session_fields`."""
+        return cookies.note_session_fields(used, fields, self._wall())
 
     async def leave(self, session: Credential) -> None:
         """As `Sessions.leave`."""
@@ -112,7 +114,7 @@ class LoginSource:
             timeout = min(FAREWELL, self._settings.timeout)
             await self._send("POST", path, cookies.jar_of(session.fields), timeout=timeout)
 
-    async def _log_in(self, dialect: Dialect, body: bytes) -> tuple[Jar | None, Answer]:
+    async def _log_in(self, dialect: Dialect, body: bytes) -> tuple[Jar | None, Reply]:
         """Log in with an empty jar; None: not in this dialect."""
         jar = Jar()
         if dialect == "login":  # the newest line wants a CSRF token already here; to others it means nothing
@@ -134,7 +136,7 @@ class LoginSource:
         """The jar with a CSRF token, where the server has such: some give it only when an API is asked."""
         if jar.csrf is not None:
             return jar
-        after = jar.after(said(await self._send("GET", LOOK, jar)), self._wall())
+        after = jar.after(said(await self._send("GET", CSRF_PROBE, jar)), self._wall())
         return after if after.session else jar
 
     async def _send(
@@ -144,7 +146,7 @@ class LoginSource:
         jar: Jar,
         body: bytes | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- handed on
-    ) -> Answer:
+    ) -> Reply:
         headers = {
             name.decode("latin-1"): value.decode("utf-8", "surrogateescape") for name, value in jar.fields
         }

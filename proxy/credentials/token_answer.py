@@ -7,8 +7,8 @@ from base64 import urlsafe_b64decode
 from math import inf
 from re import compile as pattern
 
-from proxy.credentials.answer import Answer, invalid, json_object, strict_json
 from proxy.credentials.credential import Credential
+from proxy.credentials.reply import Reply, invalid, json_object, strict_json
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 
 LARGEST_TOKEN = 1 << 16
@@ -33,7 +33,7 @@ _B64TOKEN = pattern(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 section 2.1
 _NUMBER = pattern(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
-def parse_token_answer(answer: Answer, fetched_at: float, wall: float) -> Credential:
+def parse_token_answer(answer: Reply, fetched_at: float, wall: float) -> Credential:
     """The credential in an answer.
 
     Args:
@@ -66,7 +66,7 @@ def parse_token_answer(answer: Answer, fetched_at: float, wall: float) -> Creden
     return Credential(stamped, fetched_at, fetched_at + min(life, LONGEST_LIFE))
 
 
-def _failure(answer: Answer, wall: float) -> CredentialError:
+def _failure(answer: Reply, wall: float) -> CredentialError:
     """The error in an answer that has no token, in words of ours."""
     code = _error_code(answer)
     named = f" ({code})" if code else ""
@@ -85,7 +85,7 @@ def _failure(answer: Answer, wall: float) -> CredentialError:
     return invalid(f"the token endpoint gave no token: {status}{named}", wait)
 
 
-def _error_code(answer: Answer) -> str | None:
+def _error_code(answer: Reply) -> str | None:
     """The `error` of RFC 6749 section 5.2; None: none that is known, the rest could be anything."""
     try:
         code = json_object(answer, ENDPOINT).get("error")

@@ -12,7 +12,7 @@ MAX_DISCARDED: Final = 1024 * 1024
 """Bytes of a body that are read and dropped after an answer of ours, so that its connection can be kept."""
 
 
-class CallerConnection(Caller, Protocol):
+class AnswerSink(Caller, Protocol):
     """The connection that a call came on, as far as its answer needs it."""
 
     def reset(self) -> None:
@@ -26,9 +26,9 @@ class Call:
     Attributes:
         head: as it came.
         upload: its body; None where there is none.
-        tap: the connection it came on.
+        caller: the connection it came on.
         started: seconds on the Clock.
-        opening: fields that let the page which asked read the answer, ready to be sent.
+        cors: fields that let the page which asked read the answer, ready to be sent.
         relay: what answers it, while an upstream does.
         connection: to the upstream, while its answer is under way.
         status: of the answer; 0: none yet.
@@ -40,7 +40,7 @@ class Call:
     """
 
     # No slots: nearly all of these stay what they are here, and are not set for each request.
-    opening = b""
+    cors = b""
     relay: Relay | None = None
     connection: Exchange | None = None
     status = 0
@@ -51,12 +51,10 @@ class Call:
     repaired = False
     keep_alive = False
 
-    def __init__(
-        self, head: RequestHead, upload: Upload | None, tap: CallerConnection, started: float
-    ) -> None:
+    def __init__(self, head: RequestHead, upload: Upload | None, caller: AnswerSink, started: float) -> None:
         self.head = head
         self.upload = upload
-        self.tap = tap
+        self.caller = caller
         self.started = started
 
     @property
@@ -89,11 +87,11 @@ class Service(Protocol):
     ending: bool
 
     async def forward(self, call: Call) -> bool:
-        """Answer the call by writing to its tap; returns whether the connection takes another one."""
+        """OwnAnswer the call by writing to its caller; returns whether the connection takes another one."""
         ...
 
-    def refuse(self, tap: CallerConnection, error: RequestRefused) -> None:
-        """Answer something that is no request."""
+    def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
+        """OwnAnswer something that is no request."""
         ...
 
     def received(self, octets: int) -> None: ...

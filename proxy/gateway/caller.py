@@ -1,7 +1,7 @@
 """A caller's connection: its bytes become calls, one after the other, and each call is answered on it.
 
-A `Tap` owns the connection. It reads strictly (`request_reader`), and `serve` answers call after call in the
-task that aiohttp made for the connection (see `listener`).
+A `CallerConnection` owns the connection. It reads strictly (`request_reader`), and `serve` answers call after
+call in the task that aiohttp made for the connection (see `listener`).
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Port(Protocol):
     clock: Clock
     limit: ConnectionLimit
     share: Share
-    taps: "set[Tap]"
+    connections: "set[CallerConnection]"
 
 
 class Inner(Protocol):
@@ -57,7 +57,7 @@ class Inner(Protocol):
     def connection_lost(self, exc: BaseException | None) -> None: ...
 
 
-class Tap(asyncio.Protocol):
+class CallerConnection(asyncio.Protocol):
     """One caller's connection.
 
     Args:
@@ -116,7 +116,7 @@ class Tap(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         port = self._port
-        port.taps.add(self)
+        port.connections.add(self)
         self._inner.connection_made(transport)
         if not port.limit.admit(self):
             error = RequestRefused("too_many_callers", "The proxy has no room for another connection.")
@@ -124,7 +124,7 @@ class Tap(asyncio.Protocol):
         self._begin()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._port.taps.discard(self)
+        self._port.connections.discard(self)
         self._port.limit.leave(self)
         if self._charged:
             self._charge(0)

@@ -77,7 +77,7 @@ class Exchange(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
-        "_over",
+        "_done",
         "_pool",
         "_reader",
         "_rest",
@@ -91,7 +91,7 @@ class Exchange(asyncio.Protocol):
 
     def __init__(self, pool: Home) -> None:
         self._pool = pool
-        self._over: asyncio.Future[None] | None = None
+        self._done: asyncio.Future[None] | None = None
         self._upload: Upload | None = None
         self._reader = AnswerReader()
         self._rest = b""
@@ -129,13 +129,13 @@ class Exchange(asyncio.Protocol):
         self.used += 1
         self.sent_at = now = pool.clock.now()
         self.deadline = now + limit
-        self._over = over = pool.loop.create_future()
+        self._done = over = pool.loop.create_future()
         self._transport.write(head)
         return over
 
     def send(self, octets: bytes, *, last: bool) -> None:
         """The next piece of the request's body."""
-        if self._over is None:
+        if self._done is None:
             return
         timeouts = self._pool.timeouts
         self.deadline = self._pool.clock.now() + (timeouts.response if last else timeouts.caller)
@@ -150,12 +150,12 @@ class Exchange(asyncio.Protocol):
         over: asyncio.Future[None] = self._pool.loop.create_future()
         if self._answer is not relay or self._reader.complete:
             over.set_result(None)
-        elif self._over is None:
+        elif self._done is None:
             over.set_exception(
                 ConnectionLost("it closed the connection in the middle of its answer.", stale=False)
             )
         else:
-            self._over = over
+            self._done = over
             self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
             if not relay.paused:
                 self.resume_reading()
@@ -163,7 +163,7 @@ class Exchange(asyncio.Protocol):
 
     def abort(self) -> None:
         """Stop at once, whatever is under way: the upstream must not take it for whole."""
-        self._over = None
+        self._done = None
         self._rest = b""
         self._reader.done()
         self._let_go()
@@ -171,19 +171,19 @@ class Exchange(asyncio.Protocol):
 
     def cancel(self, relay: Relay) -> None:
         """Stop, if the answer to this relay is still under way; the connection may serve another by now."""
-        if self._over is not None and self._answer is relay:
+        if self._done is not None and self._answer is relay:
             self.abort()
 
     def fail(self, error: Exception) -> None:
         """End the exchange with an error."""
-        over = self._over
+        over = self._done
         self.abort()
         if over is not None and not over.done():
             over.set_exception(error)
 
     def expire(self) -> None:
         """The deadline has passed."""
-        if self._over is None:
+        if self._done is None:
             self._close()
         elif self._uploading and self._upload is not None and not self._upload.held:
             self.fail(
@@ -196,7 +196,7 @@ class Exchange(asyncio.Protocol):
 
     def stalled(self, now: float) -> float:
         """Seconds for which the caller has kept this exchange waiting; 0: it does not."""
-        if self._over is None:
+        if self._done is None:
             return 0.0
         if self._uploading and self._upload is not None and not self._upload.held:
             return now - (self.deadline - self._pool.timeouts.caller)
@@ -230,7 +230,7 @@ class Exchange(asyncio.Protocol):
                 self.deadline = self._pool.clock.now() + self._pool.timeouts.caller
 
     def data_received(self, data: bytes) -> None:
-        if self._over is None:  # nobody asked: no answer to anything (RFC 9112 section 9.2)
+        if self._done is None:  # nobody asked: no answer to anything (RFC 9112 section 9.2)
             self._transport.abort()
             return
         if self._rest:  # reading was resumed by others, before its turn
@@ -258,21 +258,21 @@ class Exchange(asyncio.Protocol):
             self._finish()
             return
         self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
-        over = self._over
+        over = self._done
         if relay.held and not relay.undecided and over is not None and not over.done():
             self._transport.pause_reading()
             over.set_result(None)
 
     def eof_received(self) -> None:
         self._read_rest()
-        if self._over is not None and self._reader.feed_eof():
+        if self._done is not None and self._reader.feed_eof():
             self._answer.flush()
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._read_rest()
         self._pool.lost(self)
-        over, self._over = self._over, None
+        over, self._done = self._done, None
         self._let_go()
         if over is not None and not over.done():
             received = self._reader.received
@@ -303,7 +303,7 @@ class Exchange(asyncio.Protocol):
 
     def _read_rest(self) -> None:
         """The connection ends: what has come counts as it would have in its turn."""
-        while self._rest and self._over is not None:
+        while self._rest and self._done is not None:
             rest, self._rest = self._rest, b""
             self._read(rest)
 
@@ -314,7 +314,7 @@ class Exchange(asyncio.Protocol):
         return self._upload is not None and not self._upload.ended
 
     def _finish(self) -> None:
-        over, self._over = self._over, None
+        over, self._done = self._done, None
         self._reader.done()
         # Were there a rest, it would be the answer to no request.
         keep = self._reader.keep and not self.closing() and not self._rest

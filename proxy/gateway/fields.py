@@ -37,7 +37,7 @@ _CSRF_LOOKALIKES: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class HeadRewriter:
     """Where requests go, as their heads say it.
 
     Attributes:
@@ -81,8 +81,8 @@ class Address:
 
     def _without_credential(self, head: RequestHead, *, session: bool) -> bytes:
         out = [head.method, b" ", self.prefix, head.target, self._line_end]
-        plain = _unnamed(head.plain, _CSRF_LOOKALIKES) if session else head.plain
-        out += _unnamed(plain, head.connection) if head.connection else plain
+        plain = _without(head.plain, _CSRF_LOOKALIKES) if session else head.plain
+        out += _without(plain, head.connection) if head.connection else plain
         if len(head.notable) > 1:
             self._add_notable(head, out)
         out.append(self._via_line)
@@ -116,7 +116,7 @@ class Address:
         *,
         minor: int,
         keep_alive: bool,
-        opening: bytes = b"",
+        cors: bytes = b"",
         session: bool = False,
     ) -> bytes:
         """The head to send to the caller.
@@ -127,13 +127,13 @@ class Address:
             end: how its body ends.
             minor: the caller's HTTP/1 minor version.
             keep_alive: whether the caller's connection takes another request.
-            opening: fields of ours that let a page read it, ready to be sent.
+            cors: fields of ours that let a page read it, ready to be sent.
             session: whether it was asked under a session of ours.
         """
         ready, how = fields.ready
-        wanted = (self, end, minor, keep_alive, opening, session)
+        wanted = (self, end, minor, keep_alive, cors, session)
         if how != wanted:
-            ready = self._response_head(status, fields, end, minor, keep_alive, opening, session)
+            ready = self._response_head(status, fields, end, minor, keep_alive, cors, session)
             fields.ready = (ready, wanted)
         return ready
 
@@ -144,12 +144,12 @@ class Address:
         end: AnswerEnd,
         minor: int,
         keep_alive: bool,
-        opening: bytes,
+        cors: bytes,
         session: bool,
     ) -> bytes:
         out = [_status_lines.get(status) or _status_line(status)]
         plain = self._for_caller(fields, session=session)
-        out += _unnamed(plain, fields.options) if fields.options else plain
+        out += _without(plain, fields.options) if fields.options else plain
         answer_end = self._answer_end
         for name, value in fields.notable:
             if name not in PASSED:
@@ -159,20 +159,20 @@ class Address:
             elif name in _HARDENING:
                 answer_end = answer_end.replace(_HARDENING[name], b"")
             out += (name, b": ", value, b"\r\n")
-        out += (answer_end, opening, _body_fields(status, end, minor))
+        out += (answer_end, cors, _body_fields(status, end, minor))
         out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
         return b"".join(out)
 
     def _for_caller(self, fields: AnswerFields, *, session: bool) -> list[bytes]:
         """The plain lines without what is meant for the credential that we stamped."""
         if session:
-            return _unnamed(fields.plain, OF_SESSION)
-        return _unnamed(fields.plain, COOKIES) if self.injects and fields.cookies else fields.plain
+            return _without(fields.plain, OF_SESSION)
+        return _without(fields.plain, COOKIES) if self.injects and fields.cookies else fields.plain
 
     def interim_head(self, status: int, fields: AnswerFields, *, session: bool = False) -> bytes:
         """A 1xx head to send to the caller (RFC 9110 section 15.2); `session` as in `response_head`."""
         plain = self._for_caller(fields, session=session)
-        return b"".join((_status_line(status), *_unnamed(plain, fields.options), b"\r\n"))
+        return b"".join((_status_line(status), *_without(plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:
         """A Location under the base URL as a path of ours; any other as it is.
@@ -202,7 +202,7 @@ _status_lines: Final = {status: _status_line(status) for status in _REASONS}
 _ABOUT_CONNECTION: Final = frozenset((b"keep-alive", b"close", b""))
 
 
-def _unnamed(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
+def _without(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
     """The plain lines without those of fields with these names, in lower case."""
     if _ABOUT_CONNECTION.issuperset(options):
         return plain

@@ -10,14 +10,14 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import ProxyError, RequestRefused
-from proxy.gateway.call import Call, CallerConnection
+from proxy.gateway.call import AnswerSink, Call
 from proxy.gateway.exchange import ConnectionLost, Exchange
-from proxy.gateway.fields import Address
+from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
 from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
-from proxy.gateway.problems import Answer, answer_to
+from proxy.gateway.problems import OwnAnswer, answer_to
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.request_head import RequestHead
@@ -36,7 +36,7 @@ _LAST: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class UpstreamRules:
     """What the operator wrote about one upstream, as far as its requests need it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Forwarded:
+class RequestRecord:
     """One request, when it is over; nothing of its query, fields or body.
 
     Attributes:
@@ -85,7 +85,7 @@ class Forwarded:
 class RequestObserver(Protocol):
     """Who wants to know of each request; called once per request, must not raise."""
 
-    def forwarded(self, details: Forwarded) -> None: ...
+    def forwarded(self, details: RequestRecord) -> None: ...
 
 
 class Forwarder:
@@ -100,8 +100,8 @@ class Forwarder:
 
     def __init__(
         self,
-        rules: Rules,
-        address: Address,
+        rules: UpstreamRules,
+        address: HeadRewriter,
         guard: Guard,
         pool: Pool,
         keeper: Keeper,
@@ -141,7 +141,7 @@ class Forwarder:
         self._new_id = new_id
 
     async def forward(self, call: Call) -> bool:
-        """Answer one request; never raises but for cancellation, when the caller has gone.
+        """OwnAnswer one request; never raises but for cancellation, when the caller has gone.
 
         Returns:
             Whether its connection takes another one.
@@ -170,7 +170,7 @@ class Forwarder:
         if self._answered_here(call):
             return
         head = call.head
-        call.relay = relay = Relay(call.tap, head, self._address, call.opening)
+        call.relay = relay = Relay(call.caller, head, self._address, call.cors)
         lost_once = False
         while True:
             credential = self._keeper.current
@@ -224,18 +224,18 @@ class Forwarder:
             RequestRefused
         """
         head = call.head
-        call.opening = self._guard.check(head)
+        call.cors = self._guard.check(head)
         if self.draining:
             raise RequestRefused("draining", "The proxy is shutting down.")
-        if call.opening and is_preflight(head):  # no browser shows a caller token with it
-            return self._no_content(call, call.opening + allowing(head))
+        if call.cors and is_preflight(head):  # no browser shows a caller token with it
+            return self._no_content(call, call.cors + allowing(head))
         if self._guard.token is not None:
             call.head = self._guard.admit(head)
         if self._below_path and has_dot_segments(head.target):
             raise RequestRefused("bad_request", self._no_dots)
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
-        return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.opening)
+        return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.cors)
 
     def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
@@ -274,12 +274,12 @@ class Forwarder:
     def _keeps(self, call: Call) -> bool:
         return call.may_keep and not self.ending
 
-    def _answer(self, call: Call, answer: Answer) -> None:
+    def _answer(self, call: Call, answer: OwnAnswer) -> None:
         """Ours, unless the upstream's has begun: then the caller must see that it is not whole."""
         if call.relay is not None and call.relay.begun:
             call.status = call.relay.status
             call.keep_alive = False
-            call.tap.reset()
+            call.caller.reset()
             return
         call.status = answer.status
         call.problem = answer.code
@@ -291,22 +291,22 @@ class Forwarder:
             http_date(),
             keep_alive=call.keep_alive,
             with_body=call.head.method != b"HEAD",
-            opening=call.opening,
+            cors=call.cors,
         )
         self._say(call, octets)
 
     def _say(self, call: Call, octets: bytes) -> None:
         call.sent = len(octets)
         self._tally.sent += len(octets)
-        call.tap.write(octets)
+        call.caller.write(octets)
 
-    def refuse(self, tap: CallerConnection, error: RequestRefused) -> None:
-        """Answer what is no request: the connection ends after it."""
+    def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
+        """OwnAnswer what is no request: the connection ends after it."""
         answer = answer_to(error, self._rules.upstream, self._rules.credential)
         self._tally.problems[answer.code] += 1
         octets = answer.octets(self._new_id(), http_date(), keep_alive=False)
         self._tally.sent += len(octets)
-        tap.write(octets)
+        caller.write(octets)
 
     # -- counts --
 
@@ -326,7 +326,7 @@ class Forwarder:
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)
             self._observer.forwarded(
-                Forwarded(
+                RequestRecord(
                     request_id=call.request_id or self._new_id(),
                     upstream=self._rules.upstream,
                     method=method,

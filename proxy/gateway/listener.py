@@ -1,6 +1,6 @@
 """The local port: aiohttp's server, which is told of one request per connection.
 
-aiohttp accepts, owns the connection's protocol and the task in which `Tap.serve` answers call after call, and
+aiohttp accepts connections. It owns the task in which `CallerConnection.serve` answers call after call, and
 cancels that task when the caller goes. None of the caller's bytes reach its parser, so there is nothing that
 it could read differently from us, and nothing that it could echo or log.
 """
@@ -20,11 +20,11 @@ from aiohttp.web_server import Server
 
 from proxy.clock import Clock, Timer
 from proxy.gateway.call import Service
-from proxy.gateway.caller import Tap, is_unix
+from proxy.gateway.caller import CallerConnection, is_unix
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
 
-LOOK: Final = 5.0
+CHECK_INTERVAL: Final = 5.0
 """Seconds between two looks at connections on which something may take too long."""
 
 _ONE_REQUEST: Final = b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -56,7 +56,7 @@ class Listener:
         service: answers its calls; another one after a reload.
         limit: of its connections, and those of the listeners it is shared with.
         share: of each turn of the loop, for very small chunks.
-        taps: its connections.
+        connections: its connections.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Listener:
         self.service = service
         self.limit = limit if limit is not None else ConnectionLimit(sys.maxsize)
         self.clock = clock
-        self.taps: set[Tap] = set()
+        self.connections: set[CallerConnection] = set()
         self._loop = asyncio.get_running_loop()
         self.share = share if share is not None else Share(self._loop)
         self._servers: list[asyncio.Server] = []
-        self._looking: Timer | None = None
+        self._check_timer: Timer | None = None
         # No keep-alive time-out of aiohttp's: to it, a request is under way as long as the connection lives.
         self._aiohttp = Server(self._handle, handler_cancellation=True, access_log=None, keepalive_timeout=0)
 
@@ -81,31 +81,33 @@ class Listener:
         """Accept callers on bound sockets; from now on the event loop owns these."""
         for sock in sockets:
             create = self._loop.create_unix_server if is_unix(sock) else self._loop.create_server
-            self._servers.append(await create(self._tap, sock=sock, backlog=1024))
+            self._servers.append(await create(self._accept, sock=sock, backlog=1024))
 
     @property
     def sockets(self) -> list[socket.socket]:
         """Where callers are accepted."""
         return [sock for server in self._servers for sock in server.sockets]
 
-    def _tap(self) -> Tap:
-        if self._looking is None:
-            self._looking = self.clock.call_later(LOOK, self._look)
+    def _accept(self) -> CallerConnection:
+        if self._check_timer is None:
+            self._check_timer = self.clock.call_later(CHECK_INTERVAL, self._check_connections)
         inner = self._aiohttp()
-        return Tap(self, self._loop, inner, lambda: inner.data_received(_ONE_REQUEST))
+        return CallerConnection(self, self._loop, inner, lambda: inner.data_received(_ONE_REQUEST))
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
-        tap = request.transport.get_protocol() if request.transport is not None else None
-        if isinstance(tap, Tap):
-            await tap.serve()
+        caller = request.transport.get_protocol() if request.transport is not None else None
+        if isinstance(caller, CallerConnection):
+            await caller.serve()
         return _Ended()
 
-    def _look(self) -> None:
+    def _check_connections(self) -> None:
         # Armed before anything can fail: without it no time-out would ever be noticed again.
-        self._looking = self.clock.call_later(LOOK, self._look) if self.taps else None
+        self._check_timer = (
+            self.clock.call_later(CHECK_INTERVAL, self._check_connections) if self.connections else None
+        )
         now = self.clock.now()
-        for tap in tuple(self.taps):
-            tap.look(now)
+        for caller in tuple(self.connections):
+            caller.look(now)
 
     def stop_accepting(self) -> None:
         for server in self._servers:
@@ -113,22 +115,22 @@ class Listener:
 
     def wind_down(self) -> None:
         """Close the connections on which nothing is under way; the others end with their next answer."""
-        for tap in tuple(self.taps):
-            if tap.call is None:
-                tap.transport.close()
-            elif tap.call.relay is not None and not tap.call.relay.begun:
-                tap.call.relay.keep_alive = False
+        for caller in tuple(self.connections):
+            if caller.call is None:
+                caller.transport.close()
+            elif caller.call.relay is not None and not caller.call.relay.begun:
+                caller.call.relay.keep_alive = False
 
     @property
     def busy(self) -> int:
         """Calls that are being answered."""
-        return sum(tap.call is not None for tap in self.taps)
+        return sum(caller.call is not None for caller in self.connections)
 
     async def close(self) -> None:
         """Cut what is left."""
         self.stop_accepting()
-        if self._looking is not None:
-            self._looking.cancel()
-        for tap in tuple(self.taps):
-            tap.reset()
+        if self._check_timer is not None:
+            self._check_timer.cancel()
+        for caller in tuple(self.connections):
+            caller.reset()
         await self._aiohttp.shutdown(1.0)

@@ -43,7 +43,7 @@ KINDS: Final = {
 }
 
 
-class Answer(NamedTuple):
+class OwnAnswer(NamedTuple):
     """One answer of our own.
 
     Attributes:
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
     def octets(
-        self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True, opening: bytes = b""
+        self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True, cors: bytes = b""
     ) -> bytes:
         """The whole message.
 
@@ -70,7 +70,7 @@ class Answer(NamedTuple):
             date: for Date (RFC 9110 section 6.6.1).
             keep_alive: whether the connection takes another request.
             with_body: False in answer to HEAD.
-            opening: fields that let a page read it, ready to be sent.
+            cors: fields that let a page read it, ready to be sent.
         """
         kind = KINDS[self.code]
         body = json.dumps(
@@ -103,11 +103,11 @@ class Answer(NamedTuple):
             lines.append('WWW-Authenticate: Bearer realm="camunda-auth-proxy"')
         if not keep_alive:
             lines.append("Connection: close")
-        head = "\r\n".join((*lines, "")).encode("ascii") + opening + b"\r\n"
+        head = "\r\n".join((*lines, "")).encode("ascii") + cors + b"\r\n"
         return head + body if with_body else head
 
 
-def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> Answer:
+def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> OwnAnswer:
     """The answer for an error.
 
     Args:
@@ -117,10 +117,10 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
     """
     if isinstance(error, RequestRefused):
         later = 1 if error.code == "too_many_callers" else None
-        return Answer(error.code, error.status or KINDS[error.code].status, error.detail, later)
+        return OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
     if isinstance(error, CredentialRejected):
         so_far = "Nothing is sent to" if refused is None else "Nothing more can be had from"
-        return Answer(
+        return OwnAnswer(
             "credential_rejected",
             502,
             f"{_refusal(upstream, refused)}{_sentence(error)} {so_far} {upstream} until "
@@ -129,7 +129,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
     if isinstance(error, CredentialError):
         wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         so_far = f"Without a credential nothing is sent to {upstream}; " if refused is None else ""
-        return Answer(
+        return OwnAnswer(
             "credential_unavailable",
             503,
             f"{_refusal(upstream, refused)}{_sentence(error)} {so_far}"
@@ -138,8 +138,8 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
         )
     if isinstance(error, UpstreamError):
         retry_after = 1 if error.code == "upstream_busy" else None
-        return Answer(error.code, KINDS[error.code].status, f"{upstream}: {error}", retry_after)
-    return Answer("internal", 500, "The proxy failed; its log has the reason.")
+        return OwnAnswer(error.code, KINDS[error.code].status, f"{upstream}: {error}", retry_after)
+    return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")
 
 
 def _refusal(upstream: str, status: int | None) -> str:

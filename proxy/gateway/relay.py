@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from proxy.credentials.credential import Credential
 from proxy.gateway.answer_head import OF_SESSION, AnswerEnd, AnswerFields
-from proxy.gateway.fields import Address
+from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.grammar import Field
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
 from proxy.gateway.request_head import RequestHead
@@ -66,11 +66,11 @@ class Relay:
     verdict = _PASSES
     told: Sequence[Field] = ()
 
-    def __init__(self, caller: Caller, head: RequestHead, address: Address, opening: bytes = b"") -> None:
+    def __init__(self, caller: Caller, head: RequestHead, address: HeadRewriter, cors: bytes = b"") -> None:
         self._caller = caller
         self._head = head
         self._address = address
-        self._opening = opening
+        self._opening = cors
         self._out: list[bytes] = []
 
     def interim(self, status: int, fields: AnswerFields) -> None:
@@ -105,7 +105,7 @@ class Relay:
             end,
             minor=self._head.minor,
             keep_alive=self.keep_alive,
-            opening=self._opening,
+            cors=self._opening,
             session=self.session is not None,
         )
         self._out = [head]
@@ -127,7 +127,9 @@ class Relay:
         path = head.target.split(b"?", 1)[0]
         self._asked = asked = Asked(head.method, path, self._address.authority, cookies)
         self._noted = noted = fields.noted()
-        self.told = [each for each in noted if each[0] in OF_SESSION and belongs_to_session(status, asked)]
+        self.session_fields = [
+            each for each in noted if each[0] in OF_SESSION and belongs_to_session(status, asked)
+        ]
         self.verdict = judge(status, noted, asked)
         has_body = end.kind != "none" and end.length != 0
         if status == 403 and has_body and self.verdict is not Verdict.REFUSED:

@@ -74,13 +74,13 @@ class Repair:
             self._tally.repairs["ok"] += 1
         if used is None:
             return
-        if self._keeper.attentive:
+        if self._keeper.wants_answers:
             if self._keeper.doubtful:
-                self._keeper.accepted(used, self._place(call), repaired=call.repaired)
+                self._keeper.note_accepted(used, self._place(call), repaired=call.repaired)
             else:
-                self._keeper.accepted(used)
-        if relay.session is not None and relay.told:
-            self._keeper.heard(used, relay.told)
+                self._keeper.note_accepted(used)
+        if relay.session is not None and relay.session_fields:
+            self._keeper.note_session_fields(used, relay.session_fields)
 
     def _place(self, call: Call) -> tuple[str, bytes]:
         """Where its answer comes from, as `repairs.Place`."""

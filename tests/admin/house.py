@@ -126,8 +126,8 @@ async def open_house() -> AsyncIterator[House]:
     sock, probe_sock = _bound(), _bound()
     house.port, house.probe_port = sock.getsockname()[1], probe_sock.getsockname()[1]
     async with AsyncExitStack() as stack:
-        for bound, door in ((sock, admin.door(Guard())), (probe_sock, admin.probe_door())):
-            listener = Listener(door, house.clock)
+        for bound, service in ((sock, admin.service(Guard())), (probe_sock, admin.probe_service())):
+            listener = Listener(service, house.clock)
             stack.push_async_callback(listener.close)
             await listener.start([bound])
         yield house

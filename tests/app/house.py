@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.app.proxy import Change, Proxy, running
-from proxy.app.upstreams import Served
+from proxy.app.upstreams import RunningUpstream
 from proxy.config.load import load
 from tests.clock import FakeClock
 from tests.gateway.wire import Answer, Origin, Wire, origin
@@ -83,7 +83,7 @@ class House:
         await self.clock.settle()
         return change
 
-    def upstream(self, name: str = "zeebe") -> Served:
+    def upstream(self, name: str = "zeebe") -> RunningUpstream:
         return next(served for served in self.proxy.served if served.upstream.name == name)
 
     def port(self, name: str = "zeebe") -> int:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.app.tls import Trust
+from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
 from proxy.errors import StartError
 from tests.certificates import certificate, serving
@@ -63,7 +63,7 @@ def der(chain: Path) -> bytes:
 
 
 def test_the_systems_authorities_are_read_once_and_by_who_needs_them() -> None:
-    trust = Trust()
+    trust = TlsContexts()
     one, two = trust.context(Tls(), "a"), trust.context(Tls(server_name="x"), "b")
     assert one() is two()
     assert one().verify_mode is ssl.CERT_REQUIRED
@@ -95,7 +95,7 @@ def test_every_file_that_makes_no_sense_is_told_by_its_setting(
         (Tls(cert_file=damaged, key_file=key), f"x.tls: {damaged} or {key} is damaged"),
     ):
         with pytest.raises(StartError) as caught:
-            Trust().context(tls, "x")
+            TlsContexts().context(tls, "x")
         assert str(caught.value).startswith(says)
         assert str(caught.value).endswith(".")
 
@@ -110,7 +110,7 @@ def test_what_has_changed_is_used_and_what_is_half_written_is_not(
     old.write_bytes(ours[0].read_bytes())
     theirs = server, old, new[0]
     old_der, new_der = der(ours[0]), der(new[0])
-    context = Trust().context(Tls(ca_file=server[0], cert_file=ours[0], key_file=ours[1]), "x")
+    context = TlsContexts().context(Tls(ca_file=server[0], cert_file=ours[0], key_file=ours[1]), "x")
     assert shown(context(), *theirs) == old_der
     assert context() is context()
     ours[0].write_bytes(new[0].read_bytes())  # its key is still the old one
@@ -128,7 +128,7 @@ def test_a_renewed_authority_is_trusted_and_the_one_before_is_not(tmp_path: Path
     old, new = (certificate(tmp_path / name, "camunda.test") for name in ("old", "new"))
     trusted = tmp_path / "ca.pem"
     trusted.write_bytes(old[0].read_bytes())
-    context = Trust().context(Tls(ca_file=trusted), "x")
+    context = TlsContexts().context(Tls(ca_file=trusted), "x")
     assert shown(context(), old) is None
     trusted.write_bytes(new[0].read_bytes())
     assert shown(context(), new) is None
@@ -151,10 +151,10 @@ def test_a_pipe_or_a_device_is_not_opened_and_holds_nothing_up(
             Tls(cert_file=ours[0], key_file=path),
         ):
             with pytest.raises(StartError, match="name another file"):
-                Trust().context(tls, "x")
+                TlsContexts().context(tls, "x")
     changing = tmp_path / "ca.pem"
     changing.write_bytes(ours[0].read_bytes())
-    context = Trust().context(Tls(ca_file=changing), "x")
+    context = TlsContexts().context(Tls(ca_file=changing), "x")
     before = context()
     changing.unlink()
     os.mkfifo(changing)
@@ -185,4 +185,4 @@ def test_any_files_make_a_context_or_an_error_of_ours(cert: bytes, key: bytes, c
             file.write_bytes(content)
         for tls in (Tls(cert_file=files[0], key_file=files[1]), Tls(ca_file=files[2])):
             with suppress(StartError):
-                assert Trust().context(tls, "x")().verify_mode is ssl.CERT_REQUIRED
+                assert TlsContexts().context(tls, "x")().verify_mode is ssl.CERT_REQUIRED

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from proxy.clock import pause
-from proxy.credentials.cookies import heard
+from proxy.credentials.cookies import note_session_fields
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.report import CredentialStatus
@@ -72,8 +72,10 @@ class ScriptedLogin(ScriptedSource):
         fields = ((b"Cookie", cookies), (b"X-CSRF-TOKEN", b"masked " + number))
         return replace(token, fields=fields, session=True)
 
-    def heard(self, used: Credential, fields: Sequence[tuple[bytes, bytes]]) -> Credential | None:
-        return heard(used, fields, 0.0)
+    def note_session_fields(
+        self, used: Credential, fields: Sequence[tuple[bytes, bytes]]
+    ) -> Credential | None:
+        return note_session_fields(used, fields, 0.0)
 
     async def leave(self, session: Credential) -> None:
         self.left.append(session)

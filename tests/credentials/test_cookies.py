@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.cookies import LARGEST, Jar, heard, jar_of, same_session
+from proxy.credentials.cookies import LARGEST, Jar, jar_of, note_session_fields, same_session
 from proxy.credentials.credential import Credential
 from proxy.terms import CSRF_NAMES
 
@@ -113,7 +113,7 @@ SESSION = Credential(
 def test_an_answer_makes_another_session_only_by_its_cookies(
     answer: list[tuple[bytes, bytes]], fields: tuple[tuple[bytes, bytes], ...] | None
 ) -> None:
-    new = heard(SESSION, answer, WALL)
+    new = note_session_fields(SESSION, answer, WALL)
     assert (new.fields if new is not None else None) == fields
     assert new is None or (new.session, new.fetched_at) == (True, 1000.0)
 

@@ -12,10 +12,10 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.answer import Answer
 from proxy.credentials.discovery import token_endpoint
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
 from proxy.credentials.outbound import Outbound
+from proxy.credentials.reply import Reply
 from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.terms import DISCOVERY
@@ -27,10 +27,10 @@ ISSUER = "https://login.test/realms/r"
 ENDPOINT = "https://tokens.test/t"
 
 
-def answer(status: int = 200, body: bytes | None = None, **changes: Any) -> Answer:
+def answer(status: int = 200, body: bytes | None = None, **changes: Any) -> Reply:
     members = {"issuer": ISSUER, "token_endpoint": ENDPOINT, "x": [1]} | changes
     members = {name: value for name, value in members.items() if value is not ...}
-    return Answer(
+    return Reply(
         status,
         json.dumps(members).encode() if body is None else body,
         (("content-type", "application/json"), ("retry-after", "7")),
@@ -87,7 +87,7 @@ def test_what_is_asked_in_clear_may_answer_so() -> None:
         (answer(body=b'{"issuer":1,"issuer":2}'), "invalid", "is not JSON"),
         (answer(body=b"[]"), "invalid", "is not a JSON object"),
         (answer(body=b" " * ((1 << 20) + 1)), "invalid", "is larger than 1 MiB"),
-        (Answer(200, b"{}", (("content-type", "text/html"),)), "invalid", "by its Content-Type"),
+        (Reply(200, b"{}", (("content-type", "text/html"),)), "invalid", "by its Content-Type"),
         (answer(301), "invalid", "redirect (301), which is not followed"),
         (answer(404), "invalid", "is not there: 404"),
         (answer(401), "invalid", "is not there: 401"),
@@ -95,7 +95,7 @@ def test_what_is_asked_in_clear_may_answer_so() -> None:
         (answer(503), "unavailable", "failed: 503"),
     ],
 )
-def test_what_makes_no_sense_is_told(given: Answer, outcome: str, says: str) -> None:
+def test_what_makes_no_sense_is_told(given: Reply, outcome: str, says: str) -> None:
     with pytest.raises(CredentialUnavailable) as caught:
         token_endpoint(given, ISSUER, 0.0)
     assert says in str(caught.value)

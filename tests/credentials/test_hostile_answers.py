@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.credentials.answer import Answer, unix_time
 from proxy.credentials.assertion import assertion, signing_key
-from proxy.credentials.cookies import Jar, heard
+from proxy.credentials.cookies import Jar, note_session_fields
 from proxy.credentials.credential import Credential
 from proxy.credentials.discovery import token_endpoint
 from proxy.credentials.login import NoLogin, form, meaning, said
 from proxy.credentials.oauth2 import OAuth2Settings, token_request
+from proxy.credentials.reply import Reply, unix_time
 from proxy.credentials.secret import FileSecret, TextSecret
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, CredentialUnavailable
@@ -111,7 +111,7 @@ FIELDS = st.lists(
     max_size=4,
 ).map(tuple)
 STATUSES = st.sampled_from([200, 204, 302, 400, 401, 403, 404, 429, 500, 503]) | st.integers(100, 599)
-ANSWERS = st.builds(Answer, STATUSES, BODIES, FIELDS)
+ANSWERS = st.builds(Reply, STATUSES, BODIES, FIELDS)
 
 
 def jwt(claims: str) -> str:
@@ -127,7 +127,7 @@ def read(call: Callable[[], T]) -> T | CredentialError:
         return error if wait is None or 0.0 <= wait < inf else pytest.fail(f"a wait of {wait} s")
 
 
-def read_token(answer: Answer) -> CredentialError | None:
+def read_token(answer: Reply) -> CredentialError | None:
     """Nothing where it brings a credential with a life; else what is wrong."""
     found = read(lambda: parse_token_answer(answer, 0.0, 0.0))
     if isinstance(found, CredentialError):
@@ -141,14 +141,14 @@ def read_token(answer: Answer) -> CredentialError | None:
 
 
 @given(ANSWERS)
-def test_any_token_answer_is_a_credential_or_an_error_of_ours(answer: Answer) -> None:
+def test_any_token_answer_is_a_credential_or_an_error_of_ours(answer: Reply) -> None:
     read_token(answer)
 
 
 @given(NUMBERS | TEXTS.map(json.dumps) | NESTED)
 def test_any_expires_in_is_a_life_or_a_failed_fetch(expires_in: str) -> None:
     body = f'{{"access_token":"a","expires_in":{expires_in}}}'.encode("utf-8", "surrogatepass")
-    error = read_token(Answer(200, body))
+    error = read_token(Reply(200, body))
     assert error is None or error.outcome == "invalid"
 
 
@@ -156,7 +156,7 @@ def test_any_expires_in_is_a_life_or_a_failed_fetch(expires_in: str) -> None:
 def test_any_claims_of_a_token_give_it_a_life(exp: str, iat: str) -> None:
     token = jwt(f'{{"exp":{exp},"iat":{iat}}}')
     body = json.dumps({"access_token": token}).encode()
-    assert read_token(Answer(200, body)) is None or len(token) > 1 << 16
+    assert read_token(Reply(200, body)) is None or len(token) > 1 << 16
 
 
 @pytest.mark.parametrize("number", ["-1" + "0" * 309, "1" + "0" * 309, "9" * 4300, "-" + "9" * 4300, "1e308"])
@@ -164,11 +164,11 @@ def test_any_claims_of_a_token_give_it_a_life(exp: str, iat: str) -> None:
 def test_a_claim_beyond_every_float_gives_the_usual_life_or_the_longest(number: str, other: str) -> None:
     for claims in (f'{{"exp":{number},"iat":{other}}}', f'{{"exp":{other},"iat":{number}}}'):
         body = json.dumps({"access_token": jwt(claims)}).encode()
-        assert parse_token_answer(Answer(200, body), 0.0, 0.0).expires_at in (300.0, 86400.0)
+        assert parse_token_answer(Reply(200, body), 0.0, 0.0).expires_at in (300.0, 86400.0)
 
 
 @given(ANSWERS)
-def test_any_discovery_document_names_an_endpoint_or_is_an_error_of_ours(answer: Answer) -> None:
+def test_any_discovery_document_names_an_endpoint_or_is_an_error_of_ours(answer: Reply) -> None:
     found = read(lambda: token_endpoint(answer, ISSUER, 0.0))
     assert isinstance(found, CredentialError) or found.startswith("https://")
 
@@ -178,7 +178,7 @@ def test_any_discovery_document_names_an_endpoint_or_is_an_error_of_ours(answer:
 )
 def test_a_token_endpoint_that_is_taken_has_a_plain_host_and_port(endpoint: str) -> None:
     body = json.dumps({"issuer": ISSUER, "token_endpoint": endpoint}).encode()
-    taken = read(lambda: token_endpoint(Answer(200, body), ISSUER, 0.0))
+    taken = read(lambda: token_endpoint(Reply(200, body), ISSUER, 0.0))
     if isinstance(taken, CredentialError):
         return
     authority = taken.removeprefix("https://").partition("/")[0].partition("?")[0]
@@ -190,15 +190,15 @@ def test_a_token_endpoint_that_is_taken_has_a_plain_host_and_port(endpoint: str)
 @given(WAITS, DATES | WIRE | st.none(), st.floats(0, 4e9))
 def test_any_retry_after_is_a_finite_wait_or_none(value: str, date: str | None, wall: float) -> None:
     fields = (("retry-after", value), *((("date", date),) if date is not None else ()))
-    wait = Answer(429, b"", fields).retry_after(wall)
+    wait = Reply(429, b"", fields).retry_after(wall)
     assert wait is None or 0.0 <= wait < inf
 
 
 @pytest.mark.parametrize("octet", [chr(code) for code in (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x85, 0xA0)])
 def test_a_number_with_a_separator_at_its_end_is_no_wait(octet: str) -> None:
     for value in (f"5{octet}", f"{octet}5"):
-        assert Answer(429, b"", (("retry-after", value),)).retry_after(0.0) is None
-    assert Answer(429, b"", (("retry-after", " 5\t"),)).retry_after(0.0) == 5.0
+        assert Reply(429, b"", (("retry-after", value),)).retry_after(0.0) is None
+    assert Reply(429, b"", (("retry-after", " 5\t"),)).retry_after(0.0) == 5.0
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_date_is_in_gmt_in_each_of_its_three_forms(date: str) -> None:
 
 
 @given(st.sampled_from(["login", "api-login"]), ANSWERS, st.floats(0, 4e9))
-def test_any_answer_to_a_login_is_read_or_an_error_of_ours(dialect: Any, answer: Answer, wall: float) -> None:
+def test_any_answer_to_a_login_is_read_or_an_error_of_ours(dialect: Any, answer: Reply, wall: float) -> None:
     after = Jar().after(said(answer), wall)
     read(lambda: meaning(dialect, answer, Jar(), after, wall))
     assert NoLogin({dialect: answer}).outcome == "invalid"
@@ -232,7 +232,7 @@ def test_any_set_cookie_leaves_a_jar_that_can_be_sent(parts: list[bytes], wall: 
     line = b"S=1; " + b"; ".join(parts)
     for jar in (Jar().after([(b"set-cookie", line)], wall), Jar().after([(b"set-cookie", line[5:])], wall)):
         assert not any(b"\r" in value or b"\n" in value or b"\0" in value for _, value in jar.fields)
-    heard(Credential(((b"Cookie", b"S=0"),), 0.0, session=True), [(b"set-cookie", line)], wall)
+    note_session_fields(Credential(((b"Cookie", b"S=0"),), 0.0, session=True), [(b"set-cookie", line)], wall)
 
 
 @given(TEXTS, TEXTS)

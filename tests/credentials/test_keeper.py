@@ -383,10 +383,10 @@ async def test_a_wrong_audience_never_becomes_a_fetch_a_second() -> None:
                     keeper.refused_again()
         gaps = [later - earlier for earlier, later in zip(source.begun[1:], source.begun[2:], strict=False)]
         assert gaps == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]
-        assert keeper.attentive
+        assert keeper.wants_answers
         used = keeper.current
         assert used is not None
-        keeper.accepted(used)
+        keeper.note_accepted(used)
         request = group.create_task(outcome(keeper.replace(used, 10.0)))
         await clock.settle()
         assert await request is not used
@@ -686,7 +686,7 @@ async def test_whatever_happens_attempts_keep_their_distance(
                 case "refused_again":
                     keeper.refused_again()
                 case "accepted":
-                    keeper.accepted(used)
+                    keeper.note_accepted(used)
                 case "write":
                     secret.written += 1
                 case _:

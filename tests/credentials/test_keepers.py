@@ -55,7 +55,7 @@ class Diary:
     async def settled(self, *asked: tuple[str, str, Make]) -> list[Keeper]:
         """Keepers by key, recipe and how they are made, once all of it is settled; nothing else is in use."""
         self.keepers.begin()
-        kept = [self.keepers.keep(*each) for each in asked]
+        kept = [self.keepers.obtain(*each) for each in asked]
         self.keepers.settle()
         await self.keepers.dismiss(())
         await self.clock.settle()
@@ -84,7 +84,7 @@ async def test_another_recipe_makes_another_keeper_that_has_the_token_before_any
     async with diary() as it:
         [before] = await it.settled(("key", "r", it.fetching("a")))
         it.keepers.begin()
-        after = it.keepers.keep("key", "changed", it.fetching("b"))
+        after = it.keepers.obtain("key", "changed", it.fetching("b"))
         it.keepers.settle()
         assert after is not before
         assert after.current is before.current is not None
@@ -112,8 +112,8 @@ async def test_what_was_made_for_a_configuration_that_came_to_nothing_is_closed(
     async with diary() as it:
         [kept] = await it.settled(("key", "r", it.fetching("a")))
         it.keepers.begin()
-        it.keepers.keep("key", "changed", it.fetching("b"))
-        it.keepers.keep("new", "r", it.fetching("c", "new"))
+        it.keepers.obtain("key", "changed", it.fetching("b"))
+        it.keepers.obtain("new", "r", it.fetching("c", "new"))
         await it.keepers.dismiss(())
         assert it.lines == ["a begins", "b begins", "c begins", "b ends", "c ends"]
         assert list(it.keepers) == [kept]

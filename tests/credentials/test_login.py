@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.answer import Answer
 from proxy.credentials.cookies import Jar
 from proxy.credentials.login import NoLogin, form, meaning, order, said
+from proxy.credentials.reply import Reply
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.terms import Dialect, DialectChoice
 
@@ -73,11 +73,11 @@ def test_what_the_answer_to_a_login_means(
     expected: str,
 ) -> None:
     before = Jar(csrf=(b"X-CSRF-TOKEN", b"shown") if shown else None)
-    answer = Answer(status, body, tuple(fields))
+    answer = Reply(status, body, tuple(fields))
     assert outcome(dialect, answer, before) == expected
 
 
-def outcome(dialect: Dialect, answer: Answer, before: Jar) -> str:
+def outcome(dialect: Dialect, answer: Reply, before: Jar) -> str:
     try:
         return meaning(dialect, answer, before, before.after(said(answer), 0.0), 0.0)
     except CredentialError as error:
@@ -86,7 +86,7 @@ def outcome(dialect: Dialect, answer: Answer, before: Jar) -> str:
 
 def test_an_anonymous_visitors_session_is_no_login() -> None:
     before = Jar(cookies=((b"JSESSIONID", b"anonymous"),))
-    assert outcome("login", Answer(200, b"{}", (JSON,)), before) == "elsewhere"
+    assert outcome("login", Reply(200, b"{}", (JSON,)), before) == "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_a_form_is_utf_8() -> None:
 
 
 def test_no_login_says_what_was_answered_and_what_to_do() -> None:
-    plain = NoLogin({"login": Answer(405, b""), "api-login": Answer(404, b"")})
+    plain = NoLogin({"login": Reply(405, b""), "api-login": Reply(404, b"")})
     assert str(plain) == (
         "there is no login that we know (POST /login answered 405, POST /api/login answered 404);"
         " look at login_url and dialect"
     )
-    assert "type: basic" in str(NoLogin({"login": Answer(401, b"", (BASIC,))}))
+    assert "type: basic" in str(NoLogin({"login": Reply(401, b"", (BASIC,))}))
 
 
 fields = st.sampled_from([JSON, PROBLEM, HTML, TOKEN, SESSION, CSRF_COOKIE, BASIC, ("location", "/login")])
@@ -136,7 +136,7 @@ def test_nothing_but_a_session_lets_in_and_nothing_but_a_401_blames_the_password
     dialect: Dialect, status: int, given_fields: list[tuple[str, str]], body: bytes, shown: bool
 ) -> None:
     before = Jar(csrf=(b"X-CSRF-TOKEN", b"shown") if shown else None)
-    answer = Answer(status, body, tuple(given_fields))
+    answer = Reply(status, body, tuple(given_fields))
     after = before.after(said(answer), 0.0)
     try:
         means = meaning(dialect, answer, before, after, 0.0)

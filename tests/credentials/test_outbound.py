@@ -10,11 +10,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from proxy.app.tls import Trust
+from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
-from proxy.credentials.answer import LARGEST_ANSWER, Answer
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
 from proxy.credentials.outbound import Outbound
+from proxy.credentials.reply import LARGEST_ANSWER, Reply
 from proxy.credentials.secret import TextSecret
 from proxy.errors import CredentialUnavailable
 from proxy.net import HttpProxy
@@ -32,7 +32,7 @@ WANTED = OAuth2Settings("", "me", TextSecret(CANARY))
 @asynccontextmanager
 async def way_out(tls: Tls = PLAIN, http_proxy: HttpProxy | None = None) -> AsyncIterator[Outbound]:
     outbound = Outbound(
-        tls=Trust().context(tls, "credentials.saas"), server_name=tls.server_name, http_proxy=http_proxy
+        tls=TlsContexts().context(tls, "credentials.saas"), server_name=tls.server_name, http_proxy=http_proxy
     )
     try:
         yield outbound
@@ -89,7 +89,7 @@ async def test_a_server_is_named_as_who_asked_names_it() -> None:
 
 
 def test_nothing_of_an_answer_is_in_its_repr() -> None:
-    answer = Answer(200, CANARY.encode(), (("set-cookie", CANARY),))
+    answer = Reply(200, CANARY.encode(), (("set-cookie", CANARY),))
     assert CANARY not in repr(answer)
 
 

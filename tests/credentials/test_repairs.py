@@ -42,8 +42,8 @@ class Times:
             self.gaps.refused_again(place)
         return repaired
 
-    def accepted(self, place: Place = BAD, *, repaired: bool = False) -> None:
-        self.gaps.accepted(place, self.now, repaired=repaired)
+    def note_accepted(self, place: Place = BAD, *, repaired: bool = False) -> None:
+        self.gaps.note_accepted(place, self.now, repaired=repaired)
 
 
 def test_repairs_that_do_not_help_are_further_and_further_apart() -> None:
@@ -62,8 +62,8 @@ def test_success_elsewhere_changes_nothing() -> None:
     repairs = 0
     for _ in range(6000):
         repairs += times.in_vain()
-        times.accepted(GOOD)
-        times.accepted(ELSEWHERE)
+        times.note_accepted(GOOD)
+        times.note_accepted(ELSEWHERE)
         times.now += 0.1
     assert repairs <= 10
 
@@ -72,7 +72,7 @@ def test_a_repair_that_helped_leaves_no_gap() -> None:
     times = Times()
     for _ in range(100):
         assert times.refused()
-        times.accepted(repaired=True)
+        times.note_accepted(repaired=True)
         assert not times.gaps.doubts
         times.now += 1.2
 
@@ -84,13 +84,13 @@ def test_success_in_the_same_place_waives_the_gap_once_and_then_only_when_it_is_
         times.now += 32.0
     times.now -= 30.0
     assert not times.in_vain()
-    times.accepted()
+    times.note_accepted()
     assert times.in_vain()  # the sixth: 64 s
     times.now += 60.0
-    times.accepted()
+    times.note_accepted()
     assert not times.in_vain()
     times.now += 4.0
-    times.accepted()
+    times.note_accepted()
     assert times.in_vain()
 
 
@@ -98,7 +98,7 @@ def test_a_place_that_takes_turns_is_not_repaired_all_the_time() -> None:
     times, repairs = Times(), 0
     for _ in range(6000):
         repairs += times.in_vain()
-        times.accepted()
+        times.note_accepted()
         times.now += 0.1
     assert repairs <= 11
 
@@ -137,10 +137,10 @@ def test_a_place_where_nothing_happens_is_forgotten() -> None:
     times = Times()
     times.in_vain()
     times.now += 599.0
-    times.accepted(GOOD)
+    times.note_accepted(GOOD)
     assert times.gaps.doubts
     times.now += 1.0
-    times.accepted(GOOD)
+    times.note_accepted(GOOD)
     assert not times.gaps.doubts
 
 
@@ -177,9 +177,9 @@ def test_no_wait_for_a_repair_is_longer_than_five_minutes(events: list[tuple[str
             case "in_vain":
                 times.in_vain(place)
             case "accepted":
-                times.accepted(place)
+                times.note_accepted(place)
             case "repaired":
-                times.accepted(place, repaired=True)
+                times.note_accepted(place, repaired=True)
         soonest = times.gaps.soonest(place, times.repaired_at, times.now)
         assert soonest <= times.now + PACE.repair_max + 0.1
         times.now += after

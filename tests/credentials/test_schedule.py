@@ -20,7 +20,7 @@ def test_the_first_attempt_is_due_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("life", "dice", "due"),
+    ("life", "chance", "due"),
     [
         (300.0, 0.0, 1225.0),
         (300.0, 0.999999, 1240.0),
@@ -32,10 +32,10 @@ def test_the_first_attempt_is_due_at_once() -> None:
     ],
 )
 def test_a_refresh_is_due_between_75_and_80_percent_of_the_life(
-    life: float | None, dice: float, due: float
+    life: float | None, chance: float, due: float
 ) -> None:
     expires_at = None if life is None else 1000.0 + life
-    state = schedule.fetched(NEW, PACE, 1000.2, 1000.0, expires_at, dice)
+    state = schedule.fetched(NEW, PACE, 1000.2, 1000.0, expires_at, chance)
     assert due_at(state, PACE) == pytest.approx(due, abs=0.001)
 
 
@@ -184,7 +184,7 @@ class Event:
 
 
 seconds = st.floats(0.0, 4000.0) | st.floats(0.0, 2.0)
-dice = st.floats(0.0, 1.0, exclude_max=True)
+chance = st.floats(0.0, 1.0, exclude_max=True)
 asked = st.none() | st.floats(-10.0, 1e6)
 lives = st.none() | st.floats(0.001, 86400.0)
 
@@ -210,17 +210,17 @@ def wishes() -> st.SearchStrategy[Callable[[RefreshState, float], RefreshState]]
 @st.composite
 def ends(draw: st.DrawFn) -> Callable[[RefreshState, float], RefreshState]:
     kind = draw(st.sampled_from(["fetched", "same", "failed", "refused"]))
-    chance, wait, life = draw(dice), draw(asked), draw(lives)
+    drawn, wait, life = draw(chance), draw(asked), draw(lives)
 
     def end(state: RefreshState, now: float) -> RefreshState:
         expires_at = None if life is None else now + life
         match kind:
             case "fetched":
-                return schedule.fetched(state, PACE, now, now, expires_at, chance)
+                return schedule.fetched(state, PACE, now, now, expires_at, drawn)
             case "same":
                 return schedule.fetched_same(state, PACE, now, expires_at)
             case "failed":
-                return schedule.failed(state, PACE, now, "unavailable", wait, chance)
+                return schedule.failed(state, PACE, now, "unavailable", wait, drawn)
         return schedule.refused(state, PACE, now, wait)
 
     return end
@@ -250,7 +250,7 @@ def test_two_attempts_are_never_closer_than_the_floor(events: list[Event]) -> No
         assert due_at(state, PACE) >= ended_at + PACE.retry_min
 
 
-@given(seconds, asked, dice)
+@given(seconds, asked, chance)
 def test_no_wait_is_longer_than_five_minutes_and_none_is_forgotten(
     now: float, wait: float | None, chance: float
 ) -> None:
@@ -261,7 +261,7 @@ def test_no_wait_is_longer_than_five_minutes_and_none_is_forgotten(
         assert now + 1.0 <= due_at(state, PACE) <= now + 300.0
 
 
-@given(st.floats(5.0, 86400.0), dice, st.floats(0.0, 0.2))
+@given(st.floats(5.0, 86400.0), chance, st.floats(0.0, 0.2))
 def test_lives_from_five_seconds_up_are_refreshed_before_they_end(
     life: float, chance: float, took: float
 ) -> None:

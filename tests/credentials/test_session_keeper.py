@@ -51,10 +51,10 @@ async def test_a_session_that_is_used_lives_on() -> None:
     login = ScriptedLogin(clock)
     keeper = kept(login, clock)
     async with running(keeper, clock):
-        assert keeper.attentive
+        assert keeper.wants_answers
         for _ in range(20):
             await clock.advance(IDLE - 1.0)
-            keeper.accepted(in_use(keeper))
+            keeper.note_accepted(in_use(keeper))
     assert len(login.begun) == 1
 
 
@@ -123,7 +123,7 @@ async def test_an_answer_to_an_old_session_keeps_no_new_one_alive() -> None:
         await clock.settle()
         assert await replaced is keeper.current
         await clock.advance(IDLE - 1.0)
-        keeper.accepted(old)
+        keeper.note_accepted(old)
         await clock.advance(1.0)
         assert keeper.current is None
 
@@ -148,7 +148,7 @@ async def test_a_replaced_session_is_logged_out_a_while_later_and_the_new_one_is
         await clock.advance(2.0)
         first = await replaced(keeper, clock, group)
         await clock.advance(2.0)
-        keeper.accepted(in_use(keeper), repaired=True)
+        keeper.note_accepted(in_use(keeper), repaired=True)
         second = await replaced(keeper, clock, group)
         await clock.advance(2.9)
         assert login.left == []  # what was sent with it may not have been let in yet
@@ -214,14 +214,14 @@ async def test_a_logout_that_fails_or_hangs_keeps_nothing_waiting() -> None:
         login.leaving = RuntimeError("a bug")
         for _ in range(3):
             await clock.advance(2.0)
-            keeper.accepted(in_use(keeper), repaired=True)
+            keeper.note_accepted(in_use(keeper), repaired=True)
             await replaced(keeper, clock, group)
         await clock.advance(10.0)
         assert len(login.left) == 3
         login.leaving = 3600.0
         for _ in range(100):
             await clock.advance(2.0)
-            keeper.accepted(in_use(keeper), repaired=True)
+            keeper.note_accepted(in_use(keeper), repaired=True)
             await replaced(keeper, clock, group)
         assert len(login.left) == 4
         assert keeper.logouts is not None
@@ -386,14 +386,14 @@ async def test_a_new_csrf_cookie_is_used_from_the_next_request_on_without_a_logi
     keeper = kept(login, clock)
     async with running(keeper, clock):
         used = in_use(keeper)
-        keeper.heard(used, [(b"x-csrf-token", b"another mask")])
+        keeper.note_session_fields(used, [(b"x-csrf-token", b"another mask")])
         assert keeper.current is used
-        keeper.heard(used, ROLLED)
+        keeper.note_session_fields(used, ROLLED)
         assert in_use(keeper).fields == (
             (b"Cookie", b"S=1; X-CSRF-TOKEN=new"),
             (b"X-CSRF-TOKEN", b"mask of new"),
         )
-        keeper.heard(used, [(b"set-cookie", b"X-CSRF-TOKEN=late")])  # asked before
+        keeper.note_session_fields(used, [(b"set-cookie", b"X-CSRF-TOKEN=late")])  # asked before
         assert b"late" not in in_use(keeper).fields[0][1]
     assert len(login.begun) == 1
 
@@ -404,7 +404,7 @@ async def test_a_session_that_rolled_its_cookie_and_is_refused_is_still_logged_i
     keeper = kept(login, clock)
     async with running(keeper, clock) as group:
         used = in_use(keeper)
-        keeper.heard(used, ROLLED)
+        keeper.note_session_fields(used, ROLLED)
         await clock.advance(10.0)
         request = group.create_task(keeper.replace(used, 10.0))
         await clock.settle()
@@ -421,7 +421,7 @@ async def test_cookies_of_a_replaced_session_change_nothing() -> None:
         request = group.create_task(keeper.replace(old, 10.0))
         await clock.settle()
         new = await request
-        keeper.heard(old, ROLLED)
+        keeper.note_session_fields(old, ROLLED)
         assert keeper.current is new
 
 
@@ -461,10 +461,10 @@ async def test_whatever_happens_no_session_is_trusted_too_long_and_logins_keep_t
                 case "replace" | "suspect":
                     group.create_task(outcome(keeper.replace(used, 10.0, suspected=event == "suspect")))
                 case "accepted":
-                    keeper.accepted(used)
+                    keeper.note_accepted(used)
                     used_at = clock.now()
                 case "heard":
-                    keeper.heard(used, ROLLED)
+                    keeper.note_session_fields(used, ROLLED)
                 case "refused_again":
                     keeper.refused_again()
                 case _:
@@ -490,7 +490,7 @@ async def test_closing_logs_out_of_the_session_in_use_also_of_a_lapsed_one() -> 
     login = ScriptedLogin(clock)
     keeper = kept(login, clock)
     async with running(keeper, clock):
-        keeper.heard(in_use(keeper), ROLLED)
+        keeper.note_session_fields(in_use(keeper), ROLLED)
         session = in_use(keeper)
         await clock.advance(IDLE)
     await keeper.close()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.answer import Answer
+from proxy.credentials.reply import Reply
 from proxy.credentials.token_answer import parse_token_answer
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 
@@ -18,21 +18,21 @@ MEMBERS: dict[str, Any] = {"access_token": "abc.def", "token_type": "Bearer", "e
 
 def answer(
     status: int = 200, body: bytes | None = None, content_type: str | None = None, **changes: Any
-) -> Answer:
+) -> Reply:
     members = {name: value for name, value in (MEMBERS | changes).items() if value is not ...}
-    return Answer(
+    return Reply(
         status,
         json.dumps(members).encode() if body is None else body,
         () if content_type is None else (("content-type", content_type),),
     )
 
 
-def limited(status: int, retry_after: str | None, date: str | None = None) -> Answer:
+def limited(status: int, retry_after: str | None, date: str | None = None) -> Reply:
     fields = {"retry-after": retry_after, "date": date}
-    return Answer(status, b"", tuple((name, value) for name, value in fields.items() if value is not None))
+    return Reply(status, b"", tuple((name, value) for name, value in fields.items() if value is not None))
 
 
-def life(given: Answer) -> float:
+def life(given: Reply) -> float:
     expires_at = parse_token_answer(given, 1000.0, 0.0).expires_at
     assert expires_at is not None
     return expires_at - 1000.0
@@ -232,7 +232,7 @@ def test_a_known_error_code_is_told_and_nothing_else() -> None:
     assert "(" not in str(refused(answer(401, error=CANARY)))
 
 
-def refused(given: Answer) -> CredentialError:
+def refused(given: Reply) -> CredentialError:
     """The error of an answer, after a look that nothing of the answer is in it."""
     with pytest.raises(CredentialError) as caught:
         parse_token_answer(given, 1000.0, 0.0)
@@ -302,7 +302,7 @@ documents = st.fixed_dictionaries(
 )
 def test_what_gets_through_is_one_printable_field_with_a_life(status: int, body: bytes) -> None:
     try:
-        credential = parse_token_answer(Answer(status, body), 1000.0, 0.0)
+        credential = parse_token_answer(Reply(status, body), 1000.0, 0.0)
     except CredentialError:
         return
     ((name, value),) = credential.fields

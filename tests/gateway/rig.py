@@ -11,8 +11,8 @@ from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import PACE, Policy
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.exchange import Timeouts
-from proxy.gateway.fields import Address
-from proxy.gateway.forwarder import Forwarded, Forwarder, Rules
+from proxy.gateway.fields import HeadRewriter
+from proxy.gateway.forwarder import Forwarder, RequestRecord, UpstreamRules
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
 from proxy.gateway.listener import Listener
@@ -29,9 +29,9 @@ class Notes:
     """A RequestObserver that remembers."""
 
     def __init__(self) -> None:
-        self.all: list[Forwarded] = []
+        self.all: list[RequestRecord] = []
 
-    def forwarded(self, details: Forwarded) -> None:
+    def forwarded(self, details: RequestRecord) -> None:
         self.all.append(details)
 
 
@@ -103,8 +103,8 @@ async def gateway(
     pool = Pool(
         endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally, limit=upstream_limit
     )
-    address = Address(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
-    rules = Rules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
+    address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
+    rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
     forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)
     listener = Listener(forwarder, clock, limit)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
@@ -132,7 +132,7 @@ async def gateway(
             await stack.aclose()
             await listener.close()
             bound.close()
-            await rig.until(lambda: not listener.taps and not tally.in_flight)
+            await rig.until(lambda: not listener.connections and not tally.in_flight)
             pool.close()
             await rig.until(lambda: not any(pool.counts().values()))
             loop.cancel()

@@ -291,7 +291,7 @@ class Connections(RuleBasedStateMachine):
         except TimeoutError:
             told = [(each.due, len(each.answers), each.octets[:200], each.asked) for each in self.callers]
             rig, here = self.house.rig, self.house.site
-            counts = rig.pool.counts(), len(here.peers), len(rig.listener.taps), rig.tally.in_flight
+            counts = rig.pool.counts(), len(here.peers), len(rig.listener.connections), rig.tally.in_flight
             raise AssertionError(f"{otherwise} stays, of {counts}: {told}") from None
 
     def teardown(self) -> None:
@@ -317,7 +317,7 @@ class Connections(RuleBasedStateMachine):
         here.released = True
         here.release()
         self.run(rig.clock.advance(3.0))
-        self.until(lambda: not rig.listener.taps, "a caller's connection")
+        self.until(lambda: not rig.listener.connections, "a caller's connection")
         self.until(lambda: not rig.tally.in_flight, "a request")
         self.until(lambda: not rig.pool.counts()["active"], "an upstream connection in use")
         self.until(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.app.tls import Trust
+from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
 from proxy.errors import UpstreamUnreachable
 from proxy.gateway.dial import Endpoint, connect_request, let_through
@@ -126,7 +126,7 @@ async def test_tls_goes_through_a_proxy_that_sees_the_name_alone(
     way: ConnectProxy, server: tuple[Path, Path]
 ) -> None:
     way.user = f"me:{CANARY}"
-    trusting = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    trusting = TlsContexts().context(Tls(ca_file=server[0]), "upstreams.zeebe")
     async with origin(answering(OK), serving(server)) as site:
         http_proxy = HttpProxy("127.0.0.1", way.port, f"me:{CANARY}")
         endpoint = Endpoint("127.0.0.1", site.port, trusting, "camunda.test", http_proxy)
@@ -187,7 +187,7 @@ async def test_a_proxy_that_is_silent_is_a_504(way: ConnectProxy) -> None:
 async def test_a_wrong_name_behind_a_proxy_is_a_502_and_nothing_is_sent(
     way: ConnectProxy, server: tuple[Path, Path]
 ) -> None:
-    trusting = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    trusting = TlsContexts().context(Tls(ca_file=server[0]), "upstreams.zeebe")
     async with origin(answering(OK), serving(server)) as site:
         endpoint = Endpoint("127.0.0.1", site.port, trusting, "other.test", HttpProxy("127.0.0.1", way.port))
         async with gateway(site, endpoint=endpoint) as rig:
@@ -203,7 +203,7 @@ async def test_an_upstream_that_wants_our_certificate_gets_it(
 ) -> None:
     ours = certificate(tmp_path / "ours", "me")
     tls = Tls(ca_file=server[0], cert_file=ours[0], key_file=ours[1])
-    context = Trust().context(tls, "upstreams.zeebe")
+    context = TlsContexts().context(tls, "upstreams.zeebe")
     async with (
         origin(answering(OK), serving(server, clients=ours[0])) as site,
         gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, "camunda.test")) as rig,
@@ -215,7 +215,7 @@ async def test_without_our_certificate_an_upstream_that_wants_it_gets_nothing(
     tmp_path: Path, server: tuple[Path, Path]
 ) -> None:
     ours = certificate(tmp_path / "ours", "me")
-    context = Trust().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    context = TlsContexts().context(Tls(ca_file=server[0]), "upstreams.zeebe")
     async with origin(answering(OK), serving(server, clients=ours[0])) as site:
         async with gateway(site, endpoint=Endpoint("127.0.0.1", site.port, context, "camunda.test")) as rig:
             assert (await (await rig.call(get())).message()).status == 502
@@ -227,7 +227,7 @@ async def test_a_renewed_certificate_is_shown_on_the_next_connection(
 ) -> None:
     ours = certificate(tmp_path / "ours", "me")
     tls = Tls(ca_file=server[0], cert_file=ours[0], key_file=ours[1])
-    context = Trust().context(tls, "upstreams.zeebe")
+    context = TlsContexts().context(tls, "upstreams.zeebe")
     wanted = certificate(tmp_path / "new", "me")
     async with (
         origin(answering(OK), serving(server, clients=wanted[0])) as site,

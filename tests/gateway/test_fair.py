@@ -38,7 +38,11 @@ async def test_an_upload_in_tiny_chunks_is_read_a_few_hundred_chunks_a_turn() ->
     async with origin(answering(OK)) as site, gateway(site) as rig:
 
         def read() -> int:
-            return sum(tap.call.upload.size for tap in rig.listener.taps if tap.call and tap.call.upload)
+            return sum(
+                caller.call.upload.size
+                for caller in rig.listener.connections
+                if caller.call and caller.call.upload
+            )
 
         async with watching(read) as sizes:
             wire = await rig.call(get("/", "Transfer-Encoding: chunked", method="POST") + TINY)
@@ -56,7 +60,11 @@ async def test_an_answer_in_tiny_chunks_is_read_a_slice_a_turn(how: str) -> None
     async with origin() as site, gateway(site) as rig:
 
         def passed() -> int:
-            return sum(tap.call.relay.sent for tap in rig.listener.taps if tap.call and tap.call.relay)
+            return sum(
+                caller.call.relay.sent
+                for caller in rig.listener.connections
+                if caller.call and caller.call.relay
+            )
 
         async with watching(passed) as sent:
             wire = await rig.call(get())

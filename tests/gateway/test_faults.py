@@ -272,7 +272,7 @@ async def test_an_answer_to_a_stalled_upload_is_passed_on_too() -> None:
         await peer.head()
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         sending = rig.group.create_task(stuff(wire, 100_000_000))
-        await rig.until(lambda: rig.listener.taps.copy().pop().call.upload.held)  # type: ignore[union-attr]
+        await rig.until(lambda: rig.listener.connections.copy().pop().call.upload.held)  # type: ignore[union-attr]
         peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
         assert (await wire.message()).status == 413
         await rig.until(lambda: not any(rig.pool.counts().values()))
@@ -375,7 +375,7 @@ async def test_a_caller_may_go_at_any_moment_and_nothing_is_left_behind(turns: i
                 await asyncio.sleep(0)
             for wire in wires:
                 wire.reset()
-            await rig.until(lambda: not rig.listener.taps and not rig.tally.in_flight)
+            await rig.until(lambda: not rig.listener.connections and not rig.tally.in_flight)
             await rig.until(lambda: rig.pool.counts()["active"] + rig.pool.counts()["connecting"] == 0)
         wire = await rig.call(get())
         assert (await wire.message()).body == b"ok"
@@ -398,4 +398,4 @@ async def test_a_caller_may_go_in_the_middle_of_a_stream(turns: int) -> None:
             for _ in range(turns):
                 await asyncio.sleep(0)
             wire.reset()
-        await rig.until(lambda: not rig.listener.taps and not any(rig.pool.counts().values()))
+        await rig.until(lambda: not rig.listener.connections and not any(rig.pool.counts().values()))

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields, usual_head
-from proxy.gateway.fields import Address
+from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.grammar import Field
 from proxy.gateway.request_head import HOP_BY_HOP, RequestHead, parse_head
 
 OURS = (b"Authorization", b"Bearer ours")
 CREDENTIAL = b"Authorization: Bearer ours\r\n"
-INJECTING = Address(b"https://up.example", b"up.example", b"/base", b"us-1", injects=True)
-PASSING = Address(b"https://up.example", b"up.example", b"", b"us-1", injects=False)
+INJECTING = HeadRewriter(b"https://up.example", b"up.example", b"/base", b"us-1", injects=True)
+PASSING = HeadRewriter(b"https://up.example", b"up.example", b"", b"us-1", injects=False)
 
 
 def caller(*fields: Field, line: bytes = b"GET /p HTTP/1.1") -> RequestHead:
@@ -22,7 +22,7 @@ def caller(*fields: Field, line: bytes = b"GET /p HTTP/1.1") -> RequestHead:
     return parse_head(b"\r\n".join((line, *lines, b"", b"")))
 
 
-def sent(head: RequestHead, address: Address = INJECTING, credential: bytes = CREDENTIAL) -> RequestHead:
+def sent(head: RequestHead, address: HeadRewriter = INJECTING, credential: bytes = CREDENTIAL) -> RequestHead:
     return parse_head(address.request_head(head, credential))
 
 
@@ -171,7 +171,7 @@ def relayed(
     minor: int = 1,
     keep_alive: bool = True,
     session: bool = False,
-    by: Address = INJECTING,
+    by: HeadRewriter = INJECTING,
 ) -> list[Field]:
     octets = by.response_head(
         status,
@@ -276,7 +276,7 @@ def test_two_fields_that_keep_other_sites_out_are_added_where_they_are_absent() 
 @pytest.mark.parametrize("theirs", [None, b"default-src 'self'", b"sandbox allow-scripts allow-same-origin"])
 @pytest.mark.parametrize("address", [INJECTING, PASSING])
 def test_an_answers_document_is_sandboxed_beside_the_upstreams_own_policy(
-    status: int, theirs: bytes | None, address: Address
+    status: int, theirs: bytes | None, address: HeadRewriter
 ) -> None:
     came = [] if theirs is None else [(b"content-security-policy", theirs)]
     fields = relayed(*came, status=status, by=address)

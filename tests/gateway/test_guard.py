@@ -170,14 +170,14 @@ def test_whatever_is_asked_nothing_but_a_refusal_is_raised(
     guard = Guard(origins=frozenset({APP}), browsers=browsers, token=lambda: TOKEN)
     head = asked(*fields, host=host, method=method, connection=(b"upgrade",))
     try:
-        opening = guard.check(head)
+        cors = guard.check(head)
     except RequestRefused:
-        opening = b""
+        cors = b""
     else:
         assert not browsers or host.lower() in (b"localhost", b"[::1]", b"127.0.0.1")
         origins = [value for name, value in fields if name == b"origin"]
         assert not browsers or origins in ([], [APP], [b"http://" + host.lower()])
-        assert bool(opening) == (browsers and origins == [APP])
+        assert bool(cors) == (browsers and origins == [APP])
     with pytest.raises(RequestRefused) as caught:
         guard.admit(head)
     assert caught.value.code == "caller_unknown"

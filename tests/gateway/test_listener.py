@@ -144,10 +144,10 @@ async def test_a_pipelining_caller_is_told_to_wait() -> None:
         peer = await site.accept()
         await peer.head()
         flood = rig.group.create_task(push(wire, get("/more"), 32 << 20))
-        (tap,) = rig.listener.taps
-        await rig.until(lambda: not tap.transport.is_reading())
+        (caller,) = rig.listener.connections
+        await rig.until(lambda: not caller.transport.is_reading())
         await rig.clock.settle()
-        assert tap._reader.buffered < MAX_PIPELINED + (512 << 10)
+        assert caller._reader.buffered < MAX_PIPELINED + (512 << 10)
         peer.send(OK)
         assert (await wire.message()).status == 200
         assert (await peer.head()).line == b"GET /more HTTP/1.1"
@@ -213,7 +213,7 @@ async def test_a_long_body_that_is_not_read_ends_the_connection() -> None:
         wire.send(get("/smuggled"))
         await rig.clock.advance(2.0)
         assert await wire.ended() in ("closed", "reset")
-        await rig.until(lambda: not rig.listener.taps)
+        await rig.until(lambda: not rig.listener.connections)
         assert site.accepted == 0
 
 
@@ -225,7 +225,7 @@ async def test_slow_callers_do_not_hold_up_a_good_one() -> None:
         slow = [await rig.call(b"GET / HT") for _ in range(100)]
         wire = await rig.call(get())
         assert (await wire.message()).status == 200
-        await rig.until(lambda: len(rig.listener.taps) == 101)
+        await rig.until(lambda: len(rig.listener.connections) == 101)
         await rig.clock.advance(20.0)
         assert {(await each.message()).status for each in slow} == {408}
 
@@ -323,16 +323,16 @@ async def test_a_caller_that_does_not_read_slows_the_upstream_down() -> None:
         await peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MUCH)
         sending = rig.group.create_task(push(peer, bytes(1024), MUCH))
-        (tap,) = rig.listener.taps
-        await rig.until(lambda: tap._paused)
+        (caller,) = rig.listener.connections
+        await rig.until(lambda: caller._paused)
         await rig.until(Still())
-        assert tap.transport.get_write_buffer_size() < 1 << 20
+        assert caller.transport.get_write_buffer_size() < 1 << 20
         wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
         await wire.head()
         left = MUCH
         while left:
             left -= len(await wire.octets(min(left, 1 << 19)))
-            assert tap.transport.get_write_buffer_size() < 1 << 20
+            assert caller.transport.get_write_buffer_size() < 1 << 20
         await sending
 
 
@@ -344,11 +344,11 @@ async def test_a_caller_that_does_not_read_gets_no_more_answers_either() -> None
         wire = await rig.caller()
         wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
         wire.send(get() * 400)
-        await rig.until(lambda: bool(rig.listener.taps))
-        (tap,) = rig.listener.taps
-        await rig.until(lambda: tap._paused)
+        await rig.until(lambda: bool(rig.listener.connections))
+        (caller,) = rig.listener.connections
+        await rig.until(lambda: caller._paused)
         await rig.until(Still())
-        assert tap.transport.get_write_buffer_size() < 1 << 20
+        assert caller.transport.get_write_buffer_size() < 1 << 20
         assert len(rig.notes.all) < 100
         wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
         for _ in range(400):
@@ -364,8 +364,8 @@ async def test_an_upstream_that_does_not_read_slows_the_caller_down() -> None:
         await peer.head()
         peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
         sending = rig.group.create_task(push(wire, bytes(1024), MUCH))
-        (tap,) = rig.listener.taps
-        await rig.until(lambda: not tap.transport.is_reading())
+        (caller,) = rig.listener.connections
+        await rig.until(lambda: not caller.transport.is_reading())
         await rig.until(Still())
         received = rig.tally.received
         assert received < MUCH
@@ -385,9 +385,9 @@ async def test_an_upload_that_waits_for_a_credential_is_not_read_into_memory() -
     async with origin() as site, gateway(site, source=source) as rig:
         wire = await rig.call(get("/", f"Content-Length: {MUCH}", method="POST"))
         sending = rig.group.create_task(push(wire, bytes(1024), MUCH))
-        await rig.until(lambda: bool(rig.listener.taps))
-        (tap,) = rig.listener.taps
-        await rig.until(lambda: not tap.transport.is_reading())
+        await rig.until(lambda: bool(rig.listener.connections))
+        (caller,) = rig.listener.connections
+        await rig.until(lambda: not caller.transport.is_reading())
         await rig.until(Still())
         assert rig.tally.received < 1 << 20
         await rig.clock.advance(5.0)
@@ -408,7 +408,7 @@ async def test_a_flood_of_nonsense_leaves_nothing_behind() -> None:
             for wire in wires:
                 await asyncio.sleep(0)
                 wire.reset()
-        await rig.until(lambda: not rig.listener.taps)
+        await rig.until(lambda: not rig.listener.connections)
         assert rig.tally.in_flight == 0
         assert site.accepted == 0
         wire = await rig.call(get())

@@ -310,7 +310,10 @@ async def test_a_caller_that_does_not_read_gives_its_connection_to_one_that_does
         await peer.head()
         peer.send(large)
         await rig.until(
-            lambda: any(tap.call and tap.call.relay and tap.call.relay.paused for tap in rig.listener.taps)
+            lambda: any(
+                caller.call and caller.call.relay and caller.call.relay.paused
+                for caller in rig.listener.connections
+            )
         )
         await rig.clock.advance(2.0)
         other = await rig.call(get())

@@ -17,7 +17,7 @@ from proxy.errors import (
     UpstreamTLS,
     UpstreamUnreachable,
 )
-from proxy.gateway.problems import KINDS, Answer, answer_to
+from proxy.gateway.problems import KINDS, OwnAnswer, answer_to
 
 TABLE = [
     (CredentialUnavailable("down"), "credential_unavailable", 503, 1),
@@ -91,7 +91,7 @@ def test_where_a_refused_credential_cannot_be_replaced_both_are_said(error: Prox
 
 
 def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
-    answer = Answer("loop", 508, "x")
+    answer = OwnAnswer("loop", 508, "x")
     whole = answer.octets("a", "b", keep_alive=True)
     assert answer.octets("a", "b", keep_alive=True, with_body=False) == whole[: whole.index(b"\r\n\r\n") + 4]
     assert b"Connection" not in whole
@@ -99,7 +99,7 @@ def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
 
 @given(st.text(max_size=40))
 def test_whatever_the_detail_says_the_message_is_one(detail: str) -> None:
-    octets = Answer("bad_request", 400, detail).octets("a", "b", keep_alive=True)
+    octets = OwnAnswer("bad_request", 400, detail).octets("a", "b", keep_alive=True)
     head, _, body = octets.partition(b"\r\n\r\n")
     assert b"Content-Length: %d" % len(body) in head.split(b"\r\n")
     assert json.loads(body)["detail"] == detail
@@ -115,15 +115,15 @@ def test_who_must_show_a_token_is_told_so_by_a_realm_of_ours() -> None:
 
 
 def test_fields_that_let_a_page_read_it_stand_in_the_head() -> None:
-    opening = b"Access-Control-Allow-Origin: http://a\r\nVary: Origin\r\n"
-    octets = Answer("draining", 503, "x").octets("id-1", "now", keep_alive=False, opening=opening)
+    cors = b"Access-Control-Allow-Origin: http://a\r\nVary: Origin\r\n"
+    octets = OwnAnswer("draining", 503, "x").octets("id-1", "now", keep_alive=False, cors=cors)
     head, _, body = octets.partition(b"\r\n\r\n")
-    assert head.endswith(b"\r\n" + opening.rstrip())
+    assert head.endswith(b"\r\n" + cors.rstrip())
     assert json.loads(body)["status"] == 503
 
 
 def test_a_refused_navigation_leaves_no_document_of_our_origin() -> None:
     # Chromium asks for /favicon.ico of whatever document it shows, as same-origin: one credentialed request
     # that a foreign page would have caused.
-    answer = Answer("cross_site", 403, "No.").octets("id", "date", keep_alive=True)
+    answer = OwnAnswer("cross_site", 403, "No.").octets("id", "date", keep_alive=True)
     assert b"\r\nContent-Security-Policy: default-src 'none'; sandbox\r\n" in answer

@@ -255,7 +255,7 @@ async def test_a_second_refusal_passes() -> None:
         assert answer.head.get(b"www-authenticate") == b'Bearer error="invalid_token"'
         assert answer.head.get(b"proxy-status") is None
         assert rig.tally.repairs == {"refused_again": 1}
-        assert rig.keeper.attentive
+        assert rig.keeper.wants_answers
         assert fetches(rig) == 2
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
 from proxy.gateway.answer_head import AnswerEnd, answer_end
-from proxy.gateway.fields import Address
+from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.request_head import MAX_LINE, RequestHead, heads, parse_head
 from proxy.gateway.request_reader import MAX_EMPTY_LINES, MAX_FIELD, MAX_HEAD, RequestReader
 
@@ -329,7 +329,7 @@ def test_an_answer_has_a_length_only_where_one_good_field_says_so(
 
 
 def test_a_head_that_came_before_is_what_it_was_and_a_bad_one_stays_refused() -> None:
-    address = Address(b"http://up", b"up", b"", b"me", injects=True)
+    address = HeadRewriter(b"http://up", b"up", b"", b"me", injects=True)
     good = b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-End: 2\r\n\r\n"
     sent = []
     for _ in range(3):

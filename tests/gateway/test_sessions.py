@@ -38,7 +38,7 @@ class Logins:
         self.fails: CredentialError | None = None
         self.basic = False
         self.count = 0
-        self.told: list[list[Field]] = []
+        self.session_fields: list[list[Field]] = []
 
     async def fetch(self) -> Credential:
         self.count += 1
@@ -52,8 +52,8 @@ class Logins:
             return Credential(((b"Authorization", b"Basic x"),), now)
         return session(number, b"c%d" % number, b"m%d" % number, now)
 
-    def heard(self, used: Credential, fields: Sequence[Field]) -> Credential | None:
-        self.told.append(list(fields))
+    def note_session_fields(self, used: Credential, fields: Sequence[Field]) -> Credential | None:
+        self.session_fields.append(list(fields))
         for name, value in fields:
             if name == b"set-cookie" and value.startswith(b"X-CSRF-TOKEN="):
                 token = value.removeprefix(b"X-CSRF-TOKEN=").partition(b";")[0]
@@ -154,7 +154,7 @@ async def test_a_refused_session_is_replaced_and_the_request_sent_once_more(name
         assert second.head.all(b"cookie") == [b"OPERATE-SESSION=2; X-CSRF-TOKEN=c2"]
         assert second.head.all(b"x-csrf-token") == [b"m2"]
         assert rig.tally.repairs == {"ok": 1}
-        assert logins.told == []
+        assert logins.session_fields == []
 
 
 PASSED = {
@@ -378,7 +378,7 @@ async def test_where_basic_stands_in_for_a_session_the_credential_used_decides()
         assert (answer.status, answer.body) == (403, b"no")
         assert answer.head.get(b"set-cookie") is None
         assert rig.tally.repairs == {"ok": 1}
-        assert logins.told == []
+        assert logins.session_fields == []
         await rig.clock.advance(70.0)
         wire.send(post(b"{}", path="/v2/x"))
         assert (await wire.message()).body == b"no"
@@ -407,8 +407,8 @@ async def test_a_masked_token_in_each_answer_causes_no_login_and_a_new_cookie_is
         await wire.message()
         wire.send(get("/v2/x"))
         assert (await peer.head()).get(b"cookie") == b"OPERATE-SESSION=1; X-CSRF-TOKEN=new"
-        assert logins.told[0] == [(b"x-csrf-token", b"masked-0")]
-        assert logins.told[3] == [
+        assert logins.session_fields[0] == [(b"x-csrf-token", b"masked-0")]
+        assert logins.session_fields[3] == [
             (b"x-csrf-token", b"masked"),
             (b"set-cookie", b"X-CSRF-TOKEN=new; Path=/"),
             (b"set-cookie", b"X-CSRF-TOKEN=; Max-Age=0"),
@@ -431,7 +431,7 @@ async def test_cookies_that_may_be_another_sessions_are_not_taken_for_ours(path:
         wire = await rig.call(get(path))
         assert (await wire.head()).get(b"set-cookie") is None
         await rig.until(lambda: len(rig.notes.all) == 1)
-        assert logins.told == []
+        assert logins.session_fields == []
 
 
 @pytest.mark.parametrize(
@@ -694,9 +694,9 @@ async def test_an_early_403_to_a_large_upload_reaches_a_caller_who_sends_before_
 
 
 def call_of(rig: Rig) -> Call:
-    (tap,) = rig.listener.taps
-    assert tap.call is not None
-    return tap.call
+    (caller,) = rig.listener.connections
+    assert caller.call is not None
+    return caller.call
 
 
 async def test_a_look_at_a_403_does_not_wait_for_a_caller_who_does_not_read() -> None:
@@ -706,17 +706,17 @@ async def test_a_look_at_a_403_does_not_wait_for_a_caller_who_does_not_read() ->
         wire = await rig.call(post(b"{}", path="/v2/x"))
         peer = await site.accept()
         await peer.message()
-        (tap,) = rig.listener.taps
-        tap.pause_writing()  # as when his buffers are full
+        (caller,) = rig.listener.connections
+        caller.pause_writing()  # as when his buffers are full
         peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\nno ")
         await rig.until(lambda: sum(rig.tally.response_seconds.counts) == 1)
-        tap.resume_writing()
-        tap.pause_writing()
+        caller.resume_writing()
+        caller.pause_writing()
         peer.send(b"CSRF ok")
         assert shown(await peer.message()) == 2
         peer.send(OK)
         await rig.until(lambda: sum(rig.tally.response_seconds.counts) == 2)
-        tap.resume_writing()
+        caller.resume_writing()
         assert (await wire.message()).body == b"ok"
 
 
@@ -728,8 +728,8 @@ async def test_a_403_that_passes_after_a_look_waits_for_a_caller_who_does_not_re
         peer = await site.accept()
         await peer.head()
         call = call_of(rig)
-        (tap,) = rig.listener.taps
-        tap.pause_writing()
+        (caller,) = rig.listener.connections
+        caller.pause_writing()
         peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(LARGE) + LARGE[:5000])
         await rig.until(lambda: call.relay is not None and call.relay.begun)
         assert call.connection is not None
@@ -738,7 +738,7 @@ async def test_a_403_that_passes_after_a_look_waits_for_a_caller_who_does_not_re
         await rig.clock.settle()
         assert call.relay is not None
         assert call.relay.sent < 6000
-        tap.resume_writing()
+        caller.resume_writing()
         assert (await wire.message()).body == LARGE
 
 

@@ -25,9 +25,9 @@ async def received(rig: Rig, octets: int) -> None:
 async def test_a_connection_on_which_nothing_comes_ends_after_a_minute() -> None:
     async with origin() as site, gateway(site) as rig:
         wire = await rig.caller()
-        await rig.until(lambda: bool(rig.listener.taps))
+        await rig.until(lambda: bool(rig.listener.connections))
         await rig.clock.advance(59.0)
-        assert rig.listener.taps
+        assert rig.listener.connections
         await rig.clock.advance(6.0)
         assert await wire.rest() == b""
         assert site.accepted == 0
@@ -41,7 +41,7 @@ async def test_a_kept_connection_that_is_not_used_again_ends_after_75_seconds() 
         wire.send(get())
         assert (await wire.message()).status == 200
         await rig.clock.advance(74.0)
-        assert rig.listener.taps
+        assert rig.listener.connections
         await rig.clock.advance(6.0)
         assert await wire.rest() == b""
 
@@ -57,7 +57,7 @@ async def test_a_head_that_takes_longer_than_15_seconds_is_a_408() -> None:
         answer = await wire.message()
         assert (answer.status, code(answer.body)) == (408, "request_timeout")
         await rig.clock.advance(2.0)
-        await rig.until(lambda: not rig.listener.taps)
+        await rig.until(lambda: not rig.listener.connections)
         assert site.accepted == 0
 
 
@@ -74,7 +74,7 @@ async def test_the_time_for_a_head_ends_with_the_head_and_begins_with_the_next()
         wire.send(get()[:10])
         await received(rig, len(get()) + 10)
         await rig.clock.advance(14.0)
-        assert rig.listener.taps
+        assert rig.listener.connections
         await rig.clock.advance(7.0)
         assert (await wire.message()).status == 408
 
@@ -105,7 +105,7 @@ async def sends_once(wire: Wire) -> None:
 async def test_a_caller_that_stops_reading_is_cut_after_a_minute_and_one_that_reads_slowly_is_not() -> None:
     async with origin(sends_once) as site, gateway(site) as rig:
         stopped, slow = await rig.call(get()), await rig.call(get())
-        await rig.until(lambda: sum(tap._paused for tap in rig.listener.taps) == 2)
+        await rig.until(lambda: sum(caller._paused for caller in rig.listener.connections) == 2)
         for _ in range(10):
             await slow.octets(1_000_000)
             await rig.clock.advance(10.0)
@@ -118,10 +118,10 @@ async def test_what_was_answered_and_is_never_read_does_not_stay_for_ever() -> N
     """The answer is whole in our buffers, so that nothing but the caller is waited for."""
     async with origin(answering(large(3_000_000))) as site, gateway(site) as rig:
         wire = await rig.call(get("/", "Connection: close"))
-        await rig.until(lambda: bool(rig.listener.taps))
+        await rig.until(lambda: bool(rig.listener.connections))
         del wire
         await rig.clock.advance(200.0)
-        await rig.until(lambda: not rig.listener.taps)
+        await rig.until(lambda: not rig.listener.connections)
 
 
 # -- room --

@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from proxy.app.proxy import Proxy, running
-from proxy.app.upstreams import Served
+from proxy.app.upstreams import RunningUpstream
 from proxy.clock import Clock
 from proxy.config.load import load
 from proxy.demo import SimulatedCamunda
@@ -57,7 +57,7 @@ class House:
         (process,) = camunda.engine.deploy(BPMN)
         self.instance = camunda.engine.start(process).key
 
-    def served(self, upstream: str) -> Served:
+    def served(self, upstream: str) -> RunningUpstream:
         return next(each for each in self.proxy.served if each.upstream.name == upstream)
 
     async def ask(self, upstream: str, method: str, path: str) -> Answer:

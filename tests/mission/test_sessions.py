@@ -287,7 +287,7 @@ async def test_sessions_that_were_replaced_do_not_pile_up_at_the_server(
             used = keeper.current
             assert used is not None
             await keeper.replace(used, 10.0)
-            keeper.accepted(used, repaired=True)
+            keeper.note_accepted(used, repaired=True)
             later(camunda)
         assert sessions.live == 4
         await clock.advance(6)

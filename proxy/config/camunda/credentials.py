@@ -5,7 +5,7 @@ Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clie
 
 from collections.abc import Sequence
 
-from proxy.config.camunda.draft import Draft, Found
+from proxy.config.camunda.draft import Draft, SetVariable
 from proxy.config.model import Api
 from proxy.config.presets import PRESETS
 from proxy.config.written.findings import nearest
@@ -125,7 +125,7 @@ def credential(draft: Draft, api: Api, kind: str | None) -> None:
             draft.problems.append(Problem("", NO_CREDENTIALS))
 
 
-def tls(draft: Draft, place: tuple[str, str], ca_file: Found | None) -> None:
+def tls(draft: Draft, place: tuple[str, str], ca_file: SetVariable | None) -> None:
     """Write the files of an upstream, or of a token endpoint."""
     cert, key = draft.find(CERT_FILE), draft.find(KEY_FILE)
     for one, other, names in ((cert, key, KEY_FILE), (key, cert, CERT_FILE)):
@@ -138,7 +138,7 @@ def tls(draft: Draft, place: tuple[str, str], ca_file: Found | None) -> None:
     draft.put((*place, "tls", "key_file"), key)
 
 
-def api_ca_file(draft: Draft) -> Found | None:
+def api_ca_file(draft: Draft) -> SetVariable | None:
     """Java's is for the API alone, so it is no alias of the others."""
     return draft.find(API_CA_FILE) or draft.find(CA_FILE)
 
@@ -150,7 +150,7 @@ def notice_unread(draft: Draft) -> None:
             draft.notices.append(f"{name} is not read: {remedy}")
 
 
-def _audience(draft: Draft, api: Api) -> Found | None:
+def _audience(draft: Draft, api: Api) -> SetVariable | None:
     """The variables of one API are no aliases: an API's own comes before Zeebe's old ones."""
     own, *others = PRESETS[api].audiences
     return draft.find([own]) or draft.find(others)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.config.written.findings import Path
+from proxy.config.written.findings import KeyPath
 from proxy.errors import Problem
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Found:
+class SetVariable:
     """A variable that is set; its value may be a secret."""
 
     name: str
@@ -27,17 +27,19 @@ class Draft:
     def __init__(self, environ: Mapping[str, str], file: Mapping[str, str]) -> None:
         self._sources = (environ, file)
         self.tree: dict[str, Any] = {}
-        self.origins: dict[Path, int | str] = {}
+        self.origins: dict[KeyPath, int | str] = {}
         self.notices: list[str] = []
         self.problems: list[Problem] = []
 
-    def find(self, names: Sequence[str], same: Callable[[str], str] = str) -> Found | None:
+    def find(self, names: Sequence[str], same: Callable[[str], str] = str) -> SetVariable | None:
         """The first of `names` that is set and not empty, the environment before the file.
 
         Args:
             same: what to compare aliases by; those that differ are worth a notice.
         """
-        found = [Found(name, source[name]) for source in self._sources for name in names if source.get(name)]
+        found = [
+            SetVariable(name, source[name]) for source in self._sources for name in names if source.get(name)
+        ]
         if not found:
             return None
         first = found[0]
@@ -51,7 +53,7 @@ class Draft:
         if sentence not in self.notices:
             self.notices.append(sentence)
 
-    def put(self, path: tuple[str, ...], found: Found | None, value: object = None) -> None:
+    def put(self, path: tuple[str, ...], found: SetVariable | None, value: object = None) -> None:
         """Write `value`, else the variable's own, if the variable is there."""
         if found is None:
             return

@@ -13,7 +13,7 @@ from proxy.config.camunda.credentials import (
     strategy,
     tls,
 )
-from proxy.config.camunda.draft import Draft, Found
+from proxy.config.camunda.draft import Draft, SetVariable
 from proxy.config.model import Api
 from proxy.config.presets import ALIASES, PRESETS
 from proxy.config.written.findings import Written
@@ -59,10 +59,10 @@ def from_variables(environ: Mapping[str, str], file: Mapping[str, str]) -> tuple
     return Written(draft.tree, draft.origins), tuple(draft.notices)
 
 
-def _addresses(draft: Draft) -> dict[Api, Found | None]:
+def _addresses(draft: Draft) -> dict[Api, SetVariable | None]:
     """APIs that have a base URL; None stands for the cluster's."""
     found = {api: draft.find(preset.addresses, _without_version) for api, preset in PRESETS.items()}
-    addresses: dict[Api, Found | None] = {api: address for api, address in found.items() if address}
+    addresses: dict[Api, SetVariable | None] = {api: address for api, address in found.items() if address}
     region, cluster = draft.find(REGION), draft.find(CLUSTER_ID)
     if addresses or region is None or cluster is None:
         return addresses
@@ -71,7 +71,7 @@ def _addresses(draft: Draft) -> dict[Api, Found | None]:
     return dict.fromkeys(CLUSTER_APIS)
 
 
-def _in_scope(draft: Draft, addresses: Mapping[Api, Found | None]) -> list[Api]:
+def _in_scope(draft: Draft, addresses: Mapping[Api, SetVariable | None]) -> list[Api]:
     """The APIs the client may use, as Console wrote it down: `Zeebe,Tasklist,Operate,Optimize,Secrets`."""
     scopes = draft.find(SCOPES)
     if scopes is None:
@@ -87,7 +87,7 @@ def _in_scope(draft: Draft, addresses: Mapping[Api, Found | None]) -> list[Api]:
     return kept
 
 
-def _upstream(draft: Draft, api: Api, address: Found | None, kind: str | None) -> None:
+def _upstream(draft: Draft, api: Api, address: SetVariable | None, kind: str | None) -> None:
     """Write one upstream and the credential it takes."""
     place = ("upstreams", api)
     if address is None:

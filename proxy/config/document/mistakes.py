@@ -18,7 +18,7 @@ from proxy.config.document.file import (
     UpstreamDocument,
 )
 from proxy.config.document.kinds import KeyProblem
-from proxy.config.written.findings import Findings, Path, Written, nearest
+from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
 NOT_YET = frozenset({"allow", "deny", "read_only"})
 """Keys of docs/reference.md that a later version brings."""
@@ -66,17 +66,17 @@ def understand(written: Written, findings: Findings) -> Document:
             _prune(tree, path[:-1] if one["type"] == "missing" else path)
 
 
-def _path(error: dict[str, Any]) -> Path:
+def _path(error: dict[str, Any]) -> KeyPath:
     """Where in the file: pydantic also says which model it tried, and puts `[key]` behind a key that is
     wrong. A key may be written so, too."""
-    loc: Path = error["loc"]
+    loc: KeyPath = error["loc"]
     if len(loc) > 2 and loc[0] == "credentials" and loc[2] in CREDENTIALS:
         loc = (*loc[:2], *loc[3:])
     marked = len(loc) > 1 and loc[-1] == "[key]" and error["type"] != "extra_forbidden"
     return loc[:-1] if marked and error["input"] == loc[-2] else loc
 
 
-def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path, str]:
+def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[KeyPath, str]:
     """Where to say it, and what."""
     kind, value = error["type"], error["input"]
     match kind:
@@ -98,14 +98,14 @@ def _explain(path: Path, error: dict[str, Any], written: Written) -> tuple[Path,
     return path, _SENTENCES.get(kind, f"is not right ({kind})")
 
 
-def _unknown(path: Path, written: Written) -> str:
+def _unknown(path: KeyPath, written: Written) -> str:
     name = str(path[-1])
     if name in NOT_YET:
         return f"{NOT_YET_MESSAGE}; leave it out"
     return f"is not a known key{_parted(name, path, written) or nearest(name, _keys_at(path[:-1], written))}"
 
 
-def _parted(name: str, path: Path, written: Written) -> str:
+def _parted(name: str, path: KeyPath, written: Written) -> str:
     """What to say of `client_secret:hunter2` and `client_secret=hunter2`; empty: it is neither."""
     found = re.match(r"([^:=]*)([:=])", name)
     if found is None:
@@ -115,19 +115,19 @@ def _parted(name: str, path: Path, written: Written) -> str:
     return f": {what} from its value; write{key or ' KEY'}: VALUE"
 
 
-def _may_be_a_secret(error: dict[str, Any], path: Path, written: Written) -> bool:
+def _may_be_a_secret(error: dict[str, Any], path: KeyPath, written: Written) -> bool:
     """Whether an unknown key without a value is not even near a known one: `{type: basic, sesame}`."""
     if error["type"] != "extra_forbidden" or error["input"] is not None or str(path[-1]) in NOT_YET:
         return False
     return not nearest(str(path[-1]), _keys_at(path[:-1], written))
 
 
-def _keys_at(path: Path, written: Written) -> Iterable[str]:
+def _keys_at(path: KeyPath, written: Written) -> Iterable[str]:
     model = _model_at(path, written)
     return model.model_fields if model is not None else ()
 
 
-def _model_at(path: Path, written: Written) -> type[BaseModel] | None:
+def _model_at(path: KeyPath, written: Written) -> type[BaseModel] | None:
     """Whose keys are written at `path`."""
     match path:
         case ():
@@ -146,7 +146,7 @@ def _choice(value: object, known: Iterable[str]) -> str:
     return f"must be one of {choices}{nearest(value, known) if isinstance(value, str) else ''}"
 
 
-def _prune(tree: dict[str, Any], path: Path) -> None:
+def _prune(tree: dict[str, Any], path: KeyPath) -> None:
     """Take away what is at `path`; of a list all, so that the places of its other mistakes stay true."""
     place = tree
     for part in path[:-1]:

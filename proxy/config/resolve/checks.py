@@ -16,7 +16,7 @@ from proxy.config.model import (
     Session,
     Upstream,
 )
-from proxy.config.written.findings import Findings, Path, dotted
+from proxy.config.written.findings import Findings, KeyPath, dotted
 
 
 def check_listeners(
@@ -27,7 +27,7 @@ def check_listeners(
     findings: Findings,
 ) -> None:
     """Each port once, loopback unless allowed, and none of them our own upstream."""
-    places: dict[Path, Listen] = {
+    places: dict[KeyPath, Listen] = {
         ("upstreams", name, "listen"): listen for name, listen in listens.items() if listen is not None
     }
     _refuse_networks(places, upstreams, guard, findings)
@@ -54,7 +54,7 @@ def check_listeners(
 
 
 def _refuse_networks(
-    places: Mapping[Path, Listen], upstreams: Sequence[Upstream], guard: GuardConfig, findings: Findings
+    places: Mapping[KeyPath, Listen], upstreams: Sequence[Upstream], guard: GuardConfig, findings: Findings
 ) -> None:
     used = {upstream.name: upstream.credential for upstream in upstreams}
     for place, listen in places.items():

@@ -16,57 +16,57 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import SAAS_TOKEN_URL
-from proxy.config.resolve.sources import Sources, http_proxy, named_file, secret, tls
+from proxy.config.resolve.context import Context, http_proxy, named_file, secret, tls
 from proxy.config.written.files import certificate_file_problem, key_file_problem
-from proxy.config.written.findings import Path as Place
+from proxy.config.written.findings import KeyPath
 
 
-def credential(name: str, upstreams: Sequence[Upstream], sources: Sources) -> CredentialConfig:
+def credential(name: str, upstreams: Sequence[Upstream], context: Context) -> CredentialConfig:
     """The credential of that name; what is wrong with it is in the findings."""
-    document = sources.document.credentials[name]
-    place: Place = ("credentials", name)
+    document = context.document.credentials[name]
+    place: KeyPath = ("credentials", name)
     used = [upstream for upstream in upstreams if upstream.credential == name]
     match document:
         case OAuth2Document():
-            return _oauth2(name, document, used, sources)
+            return _oauth2(name, document, used, context)
         case SessionDocument():
-            _refuse_saas(name, document, used, sources)
+            _refuse_saas(name, document, used, context)
             return Session(
                 name,
                 document.login_url,
                 document.username,
-                secret(document.password, document.password_file, (*place, "password_file"), sources),
+                secret(document.password, document.password_file, (*place, "password_file"), context),
                 document.dialect,
                 document.max_idle,
                 document.wait,
             )
         case BearerDocument():
-            token = secret(document.token, document.token_file, (*place, "token_file"), sources)
+            token = secret(document.token, document.token_file, (*place, "token_file"), context)
             return Bearer(name, token, document.wait)
         case BasicDocument():
-            password = secret(document.password, document.password_file, (*place, "password_file"), sources)
+            password = secret(document.password, document.password_file, (*place, "password_file"), context)
             return Basic(name, document.username, password, document.as_session, document.wait)
         case _:
             return NoCredential(name)
 
 
-def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], sources: Sources) -> OAuth2:
-    place: Place = ("credentials", name)
+def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], context: Context) -> OAuth2:
+    place: KeyPath = ("credentials", name)
     token_url = document.token_url
     if token_url is None and document.issuer_url is None:
         token_url = SAAS_TOKEN_URL
-        if sources.written.described((*place, "issuer_url")) is None:
-            _refuse_default(name, used, sources)
+        if context.written.described((*place, "issuer_url")) is None:
+            _refuse_default(name, used, context)
     client_secret = private_key = certificate_file = None
     if document.auth_method in {"client_secret_post", "client_secret_basic"}:
         file = (*place, "client_secret_file")
-        client_secret = secret(document.client_secret, document.client_secret_file, file, sources)
+        client_secret = secret(document.client_secret, document.client_secret_file, file, context)
     if document.private_key_file is not None:
         file = (*place, "private_key_file")
-        private_key = SecretRef(file=named_file(document.private_key_file, file, sources, key_file_problem))
+        private_key = SecretRef(file=named_file(document.private_key_file, file, context, key_file_problem))
     if document.certificate_file is not None:
         file = (*place, "certificate_file")
-        certificate_file = named_file(document.certificate_file, file, sources, certificate_file_problem)
+        certificate_file = named_file(document.certificate_file, file, context, certificate_file_problem)
     return OAuth2(
         name=name,
         token_url=token_url,
@@ -82,20 +82,20 @@ def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], sourc
         resource=document.resource,
         parameters=MappingProxyType(document.parameters),
         request_format=document.request_format,
-        tls=tls(document.tls, place, sources),
+        tls=tls(document.tls, place, context),
         http_proxy=http_proxy(
-            document.http_proxy, token_host(token_url or document.issuer_url or ""), place, sources
+            document.http_proxy, token_host(token_url or document.issuer_url or ""), place, context
         ),
         timeout=document.timeout,
         wait=document.wait,
     )
 
 
-def _refuse_default(name: str, used: Sequence[Upstream], sources: Sources) -> None:
+def _refuse_default(name: str, used: Sequence[Upstream], context: Context) -> None:
     """Of upstreams elsewhere, the secret would go astray at Camunda SaaS's token endpoint."""
     for upstream in used:
         if not upstream.url.saas:
-            sources.findings.add(
+            context.findings.add(
                 ("credentials", name, "token_url"),
                 f"is missing: upstream `{upstream.name}` is not on Camunda SaaS, so there is no default; "
                 "write your identity provider's token endpoint, or its issuer_url, "
@@ -104,12 +104,12 @@ def _refuse_default(name: str, used: Sequence[Upstream], sources: Sources) -> No
             break
 
 
-def _refuse_saas(name: str, document: SessionDocument, used: Sequence[Upstream], sources: Sources) -> None:
+def _refuse_saas(name: str, document: SessionDocument, used: Sequence[Upstream], context: Context) -> None:
     """Camunda SaaS has no login with a password (Camunda 8.2 to 8.10)."""
     remedy = "Camunda SaaS has no login with a password; take a credential of type oauth2"
     if document.login_url is not None and document.login_url.saas:
-        sources.findings.add(("credentials", name, "login_url"), f"does not help: {remedy}")
+        context.findings.add(("credentials", name, "login_url"), f"does not help: {remedy}")
     for upstream in used:
         if upstream.url.saas:
             place = ("upstreams", upstream.name, "credential")
-            sources.findings.add(place, f"`{name}` is a session, but {remedy}")
+            context.findings.add(place, f"`{name}` is a session, but {remedy}")

@@ -21,11 +21,10 @@ from proxy.config.model import (
 )
 from proxy.config.presets import PRESETS, api_named
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
+from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
 from proxy.config.resolve.credentials import credential
-from proxy.config.resolve.sources import ListenHost, Sources, http_proxy, secret, tls
 from proxy.config.written.files import caller_token_file_problem
-from proxy.config.written.findings import Findings, Written, looks_like_a_key, nearest
-from proxy.config.written.findings import Path as Place
+from proxy.config.written.findings import Findings, KeyPath, Written, looks_like_a_key, nearest
 
 
 def resolve(
@@ -45,19 +44,19 @@ def resolve(
         folder: where relative files are.
         environ: what `http_proxy: env` means.
     """
-    sources = Sources(document, written, findings, folder, environ, listen_host)
+    context = Context(document, written, findings, folder, environ, listen_host)
     if not written.tree.get("upstreams"):
         findings.add(("upstreams",), "is missing: name at least one API, as in upstreams: {zeebe: {}}")
     apis = {name: api_named(upstream.api or name) for name, upstream in document.upstreams.items()}
-    listens = {name: _listen(name, api, sources) for name, api in apis.items()}
-    found = [_upstream(name, api, listens[name], sources) for name, api in apis.items()]
+    listens = {name: _listen(name, api, context) for name, api in apis.items()}
+    found = [_upstream(name, api, listens[name], context) for name, api in apis.items()]
     upstreams = tuple(upstream for upstream in found if upstream is not None)
-    credentials = {name: credential(name, upstreams, sources) for name in document.credentials}
+    credentials = {name: credential(name, upstreams, context) for name in document.credentials}
     used = {upstream.credential for upstream in upstreams}
     for name in credentials:
         if name not in used:
             findings.notice(f"credential `{name}` is used by no upstream")
-    guard = _guard(sources)
+    guard = _guard(context)
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
     check_listeners(listens, upstreams, admin, guard, findings)
     notice_clear_text(upstreams, credentials, findings)
@@ -70,21 +69,21 @@ def resolve(
         log=Log(document.log.level, document.log.format, document.log.requests),
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
         notices=tuple(findings.notices),
-        origins=MappingProxyType(_credential_origins(used, sources)),
+        origins=MappingProxyType(_credential_origins(used, context)),
     )
 
 
-def _upstream(name: str, api: Api, listen: Listen | None, sources: Sources) -> Upstream | None:
+def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> Upstream | None:
     """None: something it cannot do without is missing, and `findings` says so."""
-    document = sources.document.upstreams[name]
-    place: Place = ("upstreams", name)
-    described = sources.written.described
-    url = _url(name, api, sources)
-    credential_name = _credential_name(name, sources)
-    trust = tls(document.tls, place, sources)
+    document = context.document.upstreams[name]
+    place: KeyPath = ("upstreams", name)
+    described = context.written.described
+    url = _url(name, api, context)
+    credential_name = _credential_name(name, context)
+    trust = tls(document.tls, place, context)
     if url is None or listen is None or credential_name is None:
         return None
-    audience, audience_origin = _audience(name, api, url, credential_name, sources)
+    audience, audience_origin = _audience(name, api, url, credential_name, context)
     return Upstream(
         name=name,
         api=api,
@@ -93,7 +92,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: Sources) -> U
         credential=credential_name,
         audience=audience,
         tls=trust,
-        http_proxy=http_proxy(document.http_proxy, url, place, sources),
+        http_proxy=http_proxy(document.http_proxy, url, place, context),
         connect_timeout=document.connect_timeout,
         response_timeout=document.response_timeout,
         idle_timeout=document.idle_timeout,
@@ -104,7 +103,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: Sources) -> U
         origins=MappingProxyType(
             {
                 "url": described((*place, "url")) or described(("cluster",)) or "default",
-                "listen": (sources.listen_host.origin if sources.listen_host and not listen.path else None)
+                "listen": (context.listen_host.origin if context.listen_host and not listen.path else None)
                 or described((*place, "listen"))
                 or f"preset {api}",
                 "credential": described((*place, "credential")) or "the only one",
@@ -114,8 +113,8 @@ def _upstream(name: str, api: Api, listen: Listen | None, sources: Sources) -> U
     )
 
 
-def _credential_origins(names: Iterable[str], sources: Sources) -> dict[str, str]:
-    described = sources.written.described
+def _credential_origins(names: Iterable[str], context: Context) -> dict[str, str]:
+    described = context.written.described
     found: dict[str, str] = {}
     for name in names:
         place = ("credentials", name)
@@ -125,12 +124,12 @@ def _credential_origins(names: Iterable[str], sources: Sources) -> dict[str, str
     return found
 
 
-def _guard(sources: Sources) -> GuardConfig:
-    document = sources.document.guard
+def _guard(context: Context) -> GuardConfig:
+    document = context.document.guard
     token = None
     if document.caller_token_file is not None:
-        place: Place = ("guard", "caller_token_file")
-        token = secret(None, document.caller_token_file, place, sources, caller_token_file_problem)
+        place: KeyPath = ("guard", "caller_token_file")
+        token = secret(None, document.caller_token_file, place, context, caller_token_file_problem)
     elif document.caller_token is not None:
         token = SecretRef(text=document.caller_token)
     return GuardConfig(
@@ -138,20 +137,20 @@ def _guard(sources: Sources) -> GuardConfig:
     )
 
 
-def _url(name: str, api: Api, sources: Sources) -> BaseUrl | None:
-    document, place = sources.document, ("upstreams", name, "url")
+def _url(name: str, api: Api, context: Context) -> BaseUrl | None:
+    document, place = context.document, ("upstreams", name, "url")
     url = document.upstreams[name].url
     if url is not None:
         if api == "zeebe" and url.path.endswith("/v2"):
-            sources.findings.notice(
+            context.findings.notice(
                 f"upstream `{name}`: its url ends in /v2; callers write /v2 themselves, so leave it out"
             )
         return url
     if api == "other":
         near = nearest(name, PRESETS)
-        sources.findings.add(place, f"is missing: an API that no preset knows must say url and listen{near}")
-    elif sources.written.tree.get("cluster") is None:
-        sources.findings.add(place, "is missing: write it, or `cluster` with region and id for Camunda SaaS")
+        context.findings.add(place, f"is missing: an API that no preset knows must say url and listen{near}")
+    elif context.written.tree.get("cluster") is None:
+        context.findings.add(place, "is missing: write it, or `cluster` with region and id for Camunda SaaS")
     elif document.cluster is not None:
         return addresses.base_url(
             PRESETS[api].saas_url.format(region=document.cluster.region, id=document.cluster.id)
@@ -159,46 +158,46 @@ def _url(name: str, api: Api, sources: Sources) -> BaseUrl | None:
     return None
 
 
-def _listen(name: str, api: Api, sources: Sources) -> Listen | None:
-    listen = sources.document.upstreams[name].listen
+def _listen(name: str, api: Api, context: Context) -> Listen | None:
+    listen = context.document.upstreams[name].listen
     if listen is None and api == "other":
-        sources.findings.add(("upstreams", name, "listen"), "is missing: write the port, as in listen: 19100")
+        context.findings.add(("upstreams", name, "listen"), "is missing: write the port, as in listen: 19100")
         return None
     if listen is None:
         listen = Listen("localhost", PRESETS[api].port)
-    if sources.listen_host is None or listen.path:
+    if context.listen_host is None or listen.path:
         return listen
-    return Listen(sources.listen_host.host, listen.port)
+    return Listen(context.listen_host.host, listen.port)
 
 
-def _credential_name(name: str, sources: Sources) -> str | None:
-    written = sources.written.tree.get("credentials")
+def _credential_name(name: str, context: Context) -> str | None:
+    written = context.written.tree.get("credentials")
     every = list(written) if isinstance(written, dict) else []
     names = [each for each in every if looks_like_a_key(each, name=True)]
-    chosen = sources.document.upstreams[name].credential
+    chosen = context.document.upstreams[name].credential
     place = ("upstreams", name, "credential")
     if chosen is None and len(every) == 1:
         return str(every[0])
     if not every:
-        sources.findings.add(("credentials",), "is missing: say how to get a credential, with its type")
+        context.findings.add(("credentials",), "is missing: say how to get a credential, with its type")
     elif chosen is None:
-        sources.findings.add(place, f"is missing: there are several credentials: {', '.join(names)}")
+        context.findings.add(place, f"is missing: there are several credentials: {', '.join(names)}")
     elif chosen not in every:
         known = ", ".join(names)
-        sources.findings.add(place, f"names no credential; there are: {known}{nearest(chosen, names)}")
+        context.findings.add(place, f"names no credential; there are: {known}{nearest(chosen, names)}")
     else:
         return chosen
     return None
 
 
-def _audience(name: str, api: Api, url: BaseUrl, credential: str, sources: Sources) -> tuple[str | None, str]:
+def _audience(name: str, api: Api, url: BaseUrl, credential: str, context: Context) -> tuple[str | None, str]:
     """What to ask a token for, and where that comes from; an empty text asks for none."""
-    own = sources.document.upstreams[name].audience
-    document = sources.document.credentials.get(credential)
-    described = sources.written.described
+    own = context.document.upstreams[name].audience
+    document = context.document.credentials.get(credential)
+    described = context.written.described
     if not isinstance(document, OAuth2Document):
         if own is not None and document is not None:
-            sources.findings.notice(
+            context.findings.notice(
                 f"upstream `{name}`: its audience counts for nothing, credential `{credential}` is not oauth2"
             )
         return None, "none"

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from proxy.errors import Problem
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 MASK = "***"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -28,22 +28,22 @@ class Written:
     """
 
     tree: dict[str, object] = field(repr=False)
-    origins: dict[Path, int | str] = field(repr=False)
-    unexpanded: dict[Path, str] = field(default_factory=dict, repr=False)
+    origins: dict[KeyPath, int | str] = field(repr=False)
+    unexpanded: dict[KeyPath, str] = field(default_factory=dict, repr=False)
 
-    def origin(self, path: Path) -> int | str | None:
+    def origin(self, path: KeyPath) -> int | str | None:
         """Of the path itself, else of the nearest part above it that has one."""
         for end in range(len(path), 0, -1):
             if (found := self.origins.get(path[:end])) is not None:
                 return found
         return None
 
-    def described(self, path: Path) -> str | None:
+    def described(self, path: KeyPath) -> str | None:
         """For people: `line 4`, `CAMUNDA_REST_ADDRESS`; None where nothing was written."""
         origin = self.origins.get(path)
         return f"line {origin}" if isinstance(origin, int) else origin
 
-    def variable(self, path: Path) -> str | None:
+    def variable(self, path: KeyPath) -> str | None:
         """How to show a value that came out of a variable: `${NAME}`; None: it did not."""
         origin = self.origins.get(path)
         return f"${{{origin}}}" if isinstance(origin, str) else self.unexpanded.get(path)
@@ -52,12 +52,12 @@ class Written:
 class Findings:
     """Collects problems and notices; the first problem of a path stands, the later ones follow from it."""
 
-    def __init__(self, written: Written, problems: Mapping[Path, Problem]) -> None:
+    def __init__(self, written: Written, problems: Mapping[KeyPath, Problem]) -> None:
         self._written = written
         self._problems = dict(problems)
         self.notices: list[str] = []
 
-    def add(self, path: Path, message: str, *, masked: bool = False) -> None:
+    def add(self, path: KeyPath, message: str, *, masked: bool = False) -> None:
         """Something is wrong at `path`, whose last part is not to be shown if it is masked."""
         origin = self._written.origin(path)
         if isinstance(origin, str):
@@ -77,7 +77,7 @@ class Findings:
         return sorted(dict.fromkeys(self._problems.values()), key=lambda problem: problem.line or 0)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """`credentials.saas.client_id`; a place in a list as `[0]`; `***` for what does not look like a key."""
     text = ""
     for depth, part in enumerate(path):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from proxy.config.written.findings import Path, Written, dotted
+from proxy.config.written.findings import KeyPath, Written, dotted
 from proxy.config.written.variables import without_defaults
 from proxy.errors import ConfigError, Problem
 
@@ -37,7 +37,9 @@ class _Node:
     value: "str | list[_Node] | dict[str, tuple[int, _Node]] | None" = field(repr=False)
 
 
-def read_yaml(text: str, name: str, substitute: Callable[[str], str]) -> tuple[Written, dict[Path, Problem]]:
+def read_yaml(
+    text: str, name: str, substitute: Callable[[str], str]
+) -> tuple[Written, dict[KeyPath, Problem]]:
     """What `text` holds, and what is wrong with single values in it; those are left out.
 
     Args:
@@ -81,7 +83,7 @@ class _Reader:
         self._anchors: dict[str, _Node] = {}
         self._nodes = 0
         self.line: int | None = None
-        self.problems: dict[Path, Problem] = {}
+        self.problems: dict[KeyPath, Problem] = {}
 
     def document(self) -> _Node | None:
         """The only document there is; None: there is none."""
@@ -93,7 +95,7 @@ class _Reader:
                 root = self._node(next(self._events), (), 0)
         return root
 
-    def _node(self, event: yaml.Event, path: Path, depth: int) -> _Node:
+    def _node(self, event: yaml.Event, path: KeyPath, depth: int) -> _Node:
         self.line = line = _line(event)
         self._nodes += 1
         if self._nodes > MAX_NODES:  # here too: PyYAML takes 10 s for a file of 1 MiB full of commas
@@ -124,7 +126,7 @@ class _Reader:
         while not isinstance(event := next(self._events), end):
             yield event
 
-    def _items(self, path: Path, depth: int) -> dict[str, tuple[int, _Node]]:
+    def _items(self, path: KeyPath, depth: int) -> dict[str, tuple[int, _Node]]:
         items: dict[str, tuple[int, _Node]] = {}
         for event in self._until(yaml.MappingEndEvent):
             line = _line(event)
@@ -137,7 +139,7 @@ class _Reader:
             items.setdefault(event.value, (line, node))
         return items
 
-    def _refuse(self, path: Path, message: str, line: int) -> None:
+    def _refuse(self, path: KeyPath, message: str, line: int) -> None:
         self.problems.setdefault(path, Problem(dotted(path), message, line))
 
 
@@ -149,16 +151,16 @@ class _Writer:
         self._substitute = substitute
         self._nodes = 0
         self._text = 0
-        self.origins: dict[Path, int | str] = {}
-        self.unexpanded: dict[Path, str] = {}
-        self.problems: dict[Path, Problem] = {}
+        self.origins: dict[KeyPath, int | str] = {}
+        self.unexpanded: dict[KeyPath, str] = {}
+        self.problems: dict[KeyPath, Problem] = {}
 
-    def mapping(self, items: dict[str, tuple[int, _Node]], path: Path) -> dict[str, object]:
+    def mapping(self, items: dict[str, tuple[int, _Node]], path: KeyPath) -> dict[str, object]:
         written = ((key, line, node) for key, (line, node) in items.items())
         return {str(key): value for key, value in self._plain(written, path)}
 
     def _plain(
-        self, items: Iterable[tuple[str | int, int, _Node]], path: Path
+        self, items: Iterable[tuple[str | int, int, _Node]], path: KeyPath
     ) -> Iterator[tuple[str | int, object]]:
         """Keys and values; a value in which a variable is missing is a problem and left out."""
         for key, line, node in items:

@@ -20,7 +20,7 @@ _DATE = pattern(r"[ -~]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What came back; a redirect is an answer, too.
 
     Attributes:
@@ -56,7 +56,7 @@ class Answer:
         return max(until - (wall if sent is None else sent), 0.0)
 
 
-def json_object(answer: Answer, whose: str) -> dict[str, Any]:
+def json_object(answer: Reply, whose: str) -> dict[str, Any]:
     """The JSON object that is its body.
 
     Args:

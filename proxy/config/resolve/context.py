@@ -16,8 +16,7 @@ from proxy.config.written.files import (
     key_file_problem,
     secret_file_problem,
 )
-from proxy.config.written.findings import Findings, Written, dotted
-from proxy.config.written.findings import Path as Place
+from proxy.config.written.findings import Findings, KeyPath, Written, dotted
 from proxy.files import all_can_read
 from proxy.net import HttpProxy
 
@@ -38,7 +37,7 @@ class ListenHost:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class Context:
     """What was written, and where to say what is wrong with it.
 
     Attributes:
@@ -57,8 +56,8 @@ class Sources:
 def secret(
     text: str | None,
     file: str | None,
-    place: Place,
-    sources: Sources,
+    place: KeyPath,
+    context: Context,
     problem_of: Callable[[Path], str | None] = secret_file_problem,
 ) -> SecretRef:
     """The secret, or where it is.
@@ -68,35 +67,35 @@ def secret(
     """
     if file is None:
         return SecretRef(text=text)
-    return SecretRef(file=named_file(file, place, sources, problem_of))
+    return SecretRef(file=named_file(file, place, context, problem_of))
 
 
-def named_file(name: str, place: Place, sources: Sources, problem_of: Callable[[Path], str | None]) -> Path:
+def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable[[Path], str | None]) -> Path:
     """The file that is written at `place`, absolute."""
-    path = sources.folder.absolute() / name
+    path = context.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
         shown, key = str(path), str(place[-1])
         if key in SECRET_FILES:
-            shown = _shown(name, place, sources)
+            shown = _shown(name, place, context)
             if problem == MISSING and (twin := SECRET_FILES[key]):
                 problem += f"; if that is the secret itself, write {twin} instead of {key}"
-        sources.findings.add(place, f"names {shown}, which {problem}")
+        context.findings.add(place, f"names {shown}, which {problem}")
     elif str(place[-1]) in SECRET_FILES and all_can_read(path):
-        shown = _shown(name, place, sources)
-        sources.findings.notice(f"{dotted(place)}: every user of this machine can read {shown}; chmod 600 it")
+        shown = _shown(name, place, context)
+        context.findings.notice(f"{dotted(place)}: every user of this machine can read {shown}; chmod 600 it")
     return path
 
 
-def _shown(name: str, place: Place, sources: Sources) -> str:
+def _shown(name: str, place: KeyPath, context: Context) -> str:
     """A secret's file as messages name it; the secret itself may stand there by mistake.
 
     What came out of a variable is never shown. What is written is shown if it is there, or begins with a
     folder that is.
     """
-    variable = sources.written.variable(place)
+    variable = context.written.variable(place)
     if variable is not None:
         return variable
-    folder = sources.folder.absolute()
+    folder = context.folder.absolute()
     path = folder / name
     start = Path(path.anchor) if Path(name).is_absolute() else folder
     first, *more = path.relative_to(start).parts or ("",)
@@ -104,12 +103,12 @@ def _shown(name: str, place: Place, sources: Sources) -> str:
     return str(path) if there else f"a file in {folder}"
 
 
-def tls(document: TlsDocument, owner: Place, sources: Sources) -> Tls:
+def tls(document: TlsDocument, owner: KeyPath, context: Context) -> Tls:
     """Whom to trust, and as whom to come."""
 
     def file(key: str, problem_of: Callable[[Path], str | None]) -> Path | None:
         name: str | None = getattr(document, key)
-        return None if name is None else named_file(name, (*owner, "tls", key), sources, problem_of)
+        return None if name is None else named_file(name, (*owner, "tls", key), context, problem_of)
 
     return Tls(
         ca_file=file("ca_file", certificate_file_problem),
@@ -120,13 +119,13 @@ def tls(document: TlsDocument, owner: Place, sources: Sources) -> Tls:
 
 
 def http_proxy(
-    written: HttpProxy | Literal["env"] | None, url: BaseUrl, owner: Place, sources: Sources
+    written: HttpProxy | Literal["env"] | None, url: BaseUrl, owner: KeyPath, context: Context
 ) -> HttpProxy | None:
     """The proxy to go through towards `url`; None: go there directly."""
     if written != "env":
         return written
     try:
-        return egress.from_environment(url, sources.environ)
+        return egress.from_environment(url, context.environ)
     except ValueError as error:
-        sources.findings.add((*owner, "http_proxy"), str(error))
+        context.findings.add((*owner, "http_proxy"), str(error))
         return None
