@@ -15,7 +15,7 @@ ProxyError
     ├── UpstreamProtocol        garbage, or the connection ended too early
     └── UpstreamBusy            every connection taken for too long
 
-Messages never hold a secret, a token answer's body or octets of the caller's request.
+Messages never hold a secret, a token answer's body or bytes of the caller's request.
 """
 
 from dataclasses import dataclass

@@ -47,7 +47,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def exposition(self, accept: str) -> tuple[str, bytes]:
-        """Content type and octets.
+        """Content type and bytes.
 
         Args:
             accept: the Accept field; whoever names OpenMetrics in it gets that, all others the text format.
@@ -100,12 +100,12 @@ def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
     )
     yield _counter(
         "received_bytes",
-        "Octets from callers.",
+        "Bytes from callers.",
         ("upstream",),
         {(name,): tally.received for name, tally in each},
     )
     yield _counter(
-        "sent_bytes", "Octets to callers.", ("upstream",), {(name,): tally.sent for name, tally in each}
+        "sent_bytes", "Bytes to callers.", ("upstream",), {(name,): tally.sent for name, tally in each}
     )
     yield _counter(
         "problems",

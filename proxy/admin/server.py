@@ -39,8 +39,8 @@ class Document(NamedTuple):
     content_type: str
     body: bytes
 
-    def octets(self, date: str, *, keep_alive: bool, with_body: bool) -> bytes:
-        """The whole message; see `OwnAnswer.octets`."""
+    def encoded(self, date: str, *, keep_alive: bool, with_body: bool) -> bytes:
+        """The whole message; see `OwnAnswer.bytes`."""
         lines = [
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
             f"Date: {date}",
@@ -138,17 +138,17 @@ class _AdminService:
         with_body = head.method != b"HEAD"
         answer = self._answer(head)
         if isinstance(answer, Document):
-            octets = answer.octets(http_date(), keep_alive=keep_alive, with_body=with_body)
+            data = answer.encoded(http_date(), keep_alive=keep_alive, with_body=with_body)
         else:
-            octets = answer.octets(_new_id(), http_date(), keep_alive=keep_alive, with_body=with_body)
-        caller.write(octets)
+            data = answer.encoded(_new_id(), http_date(), keep_alive=keep_alive, with_body=with_body)
+        caller.write(data)
         return keep_alive
 
     def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
         """OwnAnswer what is no request: the connection ends after it."""
-        caller.write(_problem(error).octets(_new_id(), http_date(), keep_alive=False))
+        caller.write(_problem(error).encoded(_new_id(), http_date(), keep_alive=False))
 
-    def received(self, octets: int) -> None:
+    def received(self, data: int) -> None:
         """Nobody counts them here."""
 
     def _answer(self, head: RequestHead) -> Document | OwnAnswer:

@@ -136,10 +136,10 @@ def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file:
 def _check_pem(path: Path, kind: str, what: str, setting: str) -> None:
     """OpenSSL does not say which of the two files it means."""
     try:
-        octets = _read(path)
+        data = _read(path)
     except (OSError, ValueError) as error:
         raise StartError(f"{setting}: {path} cannot be read; name another file.") from error
-    if f"{kind}-----".encode() not in octets:
+    if f"{kind}-----".encode() not in data:
         raise StartError(f"{setting}: {path} holds no {what} in PEM form; name another file.")
 
 
@@ -149,7 +149,7 @@ def _read(path: Path) -> bytes:
     Raises:
         OSError, ValueError: it is no regular file, too large, or cannot be read.
     """
-    octets, _ = read_regular(path, LARGEST)
-    if len(octets) > LARGEST:
+    data, _ = read_regular(path, LARGEST)
+    if len(data) > LARGEST:
         raise ValueError("too large")
-    return octets
+    return data

@@ -70,11 +70,11 @@ def forms(secret: str) -> set[str]:
     As it is; percent-encoded, as in a form or a URL; in a repr, as text or as bytes; in base64, alone or
     within other text, as in Basic; and all that within JSON, where a quote and what is not ASCII are escaped.
     """
-    octets = secret.encode("utf-8", "surrogatepass")
-    plain = {secret, quote(octets, safe=""), quote(octets), quote_plus(octets)}
-    plain |= {repr(secret)[1:-1], repr(octets)[2:-1], *_within_json(secret)}
-    if len(octets) <= LONGEST_IN_BASE64:
-        plain |= _within_base64(octets) | _within_base64(quote_plus(octets).encode("ascii"))
+    data = secret.encode("utf-8", "surrogatepass")
+    plain = {secret, quote(data, safe=""), quote(data), quote_plus(data)}
+    plain |= {repr(secret)[1:-1], repr(data)[2:-1], *_within_json(secret)}
+    if len(data) <= LONGEST_IN_BASE64:
+        plain |= _within_base64(data) | _within_base64(quote_plus(data).encode("ascii"))
     found = plain.union(*map(_within_json, plain))
     return {form for form in found if len(form) >= SHORTEST}
 
@@ -83,16 +83,16 @@ def _within_json(text: str) -> set[str]:
     return {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
 
 
-def _within_base64(octets: bytes) -> set[str]:
+def _within_base64(data: bytes) -> set[str]:
     """What base64 makes of them whatever stands before and behind: three ways, by what stands before.
 
     Only the characters that hold nothing else count; too few of them could stand in any line.
     """
     found: set[str] = set()
     for before in range(3):
-        first, end = -(-before * 8 // 6), (before + len(octets)) * 8 // 6
+        first, end = -(-before * 8 // 6), (before + len(data)) * 8 // 6
         for encode in (b64encode, urlsafe_b64encode):
-            form = encode(b"\0" * before + octets).decode("ascii")[first:end]
+            form = encode(b"\0" * before + data).decode("ascii")[first:end]
             if len(form) >= SHORTEST_IN_BASE64:
                 found.add(form)
     return found
@@ -147,5 +147,5 @@ def set_up(level: str, style: Literal["auto", "console", "json"], redact: Redact
     root.setLevel(level.upper())
     # A closed pipe must not stop the proxy, nor fill stderr with tracebacks of logging itself.
     logging.raiseExceptions = False
-    # What aiohttp says of a connection may hold octets of it; all that matters of it we say ourselves.
+    # What aiohttp says of a connection may hold bytes of it; all that matters of it we say ourselves.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)

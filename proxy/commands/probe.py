@@ -42,18 +42,18 @@ def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
         with socket.create_connection(where, timeout) as connection:
             connection.settimeout(timeout)
             connection.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            octets = b""
+            data = b""
             for _ in range(PIECES):
                 if not (piece := connection.recv(65536)):
                     break
-                octets += piece
+                data += piece
     except UnicodeError:  # a label of more than 63 characters, or an empty one
         return False, f"no proxy answers on port {where[1]}: that is no host name"
     except OSError as error:
         return False, f"no proxy answers on port {where[1]}: {error.strerror or 'no answer in time'}"
-    if octets.startswith(b"HTTP/1.1 200 "):
+    if data.startswith(b"HTTP/1.1 200 "):
         return True, "ready"
-    body = octets.partition(b"\r\n\r\n")[2]
+    body = data.partition(b"\r\n\r\n")[2]
     return False, f"not ready: {_shown(body) or 'the answer makes no sense'}"
 
 

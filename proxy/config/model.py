@@ -43,7 +43,7 @@ class BaseUrl:
         scheme: `http` or `https`.
         host: lower case, an IPv6 address without brackets.
         port: always there, the scheme's own if none was written.
-        path: prefix of every request's path, octets as written, without a trailing slash; often empty.
+        path: prefix of every request's path, bytes as written, without a trailing slash; often empty.
     """
 
     scheme: Literal["http", "https"]
@@ -125,7 +125,7 @@ class Upstream:
         idle_timeout: seconds between two bytes of a body.
         caller_timeout: seconds that a caller may be silent: before its first request, between two bytes of a
             request's body, and while it does not read its answer.
-        replay_buffer: octets of a body kept for a repair.
+        replay_buffer: bytes of a body kept for a repair.
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
             everything below. Where no credential is usable these are forwarded bare instead of being refused.
         origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,

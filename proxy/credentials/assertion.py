@@ -154,12 +154,12 @@ def _algorithm(key: PrivateKey) -> str:
 
 def _thumbprints(pem: str, key: PrivateKey) -> dict[str, str]:
     """RFC 7515 sections 4.1.7 and 4.1.8; Entra ID finds the key by the former alone."""
-    octets, public_key = _certificate(pem)
+    data, public_key = _certificate(pem)
     if public_key != key.public_key():
         raise invalid("certificate_file is not the certificate of private_key_file")
     return {
-        "x5t": _base64url(sha1(octets, usedforsecurity=False).digest()),
-        "x5t#S256": _base64url(sha256(octets).digest()),
+        "x5t": _base64url(sha1(data, usedforsecurity=False).digest()),
+        "x5t#S256": _base64url(sha256(data).digest()),
     }
 
 
@@ -176,5 +176,5 @@ def _certificate(pem: str) -> tuple[bytes, object]:
         raise invalid("certificate_file holds no certificate in PEM form that can be read") from None
 
 
-def _base64url(octets: bytes) -> str:
-    return urlsafe_b64encode(octets).rstrip(b"=").decode()
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,7 +1,7 @@
 """A session's cookies and its CSRF token: what a server set, and what it is shown. Pure.
 
 No domain, path or flag is looked at: a jar holds what one server set in one login, and is shown to that
-server alone. Names and values are octets, names of fields in lower case.
+server alone. Names and values are bytes, names of fields in lower case.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from proxy.credentials.reply import unix_time
 from proxy.terms import CSRF_NAMES
 
 LARGEST = 8192
-"""Octets of all cookies. Tomcat refuses a head that is larger (400, observed on 8.6.0)."""
+"""Bytes of all cookies. Tomcat refuses a head that is larger (400, observed on 8.6.0)."""
 
 _TOKEN = pattern(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _CONTROL = pattern(rb"[\x00-\x1f\x7f]")

@@ -12,7 +12,7 @@ class Credential:
     """Header fields that let a request in. Frozen; compared by identity; no secret in its repr.
 
     Attributes:
-        fields: what to stamp, as octets: `((b"Authorization", b"Bearer ..."),)`; empty: nothing.
+        fields: what to stamp, as bytes: `((b"Authorization", b"Bearer ..."),)`; empty: nothing.
         fetched_at: seconds on the Clock, taken before the source was asked.
         expires_at: seconds on the Clock; None: never.
         session: whether it is a session's: cookies, and a CSRF token. More answers are refusals then.

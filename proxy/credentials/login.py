@@ -65,7 +65,7 @@ def form(username: str, password: str) -> bytes:
 
 
 def said(answer: Reply) -> tuple[tuple[bytes, bytes], ...]:
-    """The fields of an answer that a jar listens to, as octets."""
+    """The fields of an answer that a jar listens to, as bytes."""
     return tuple(
         (name.encode("ascii"), value.encode("utf-8", "surrogateescape"))
         for name, value in answer.fields

@@ -1,6 +1,6 @@
 """The client credentials grant of OAuth 2.0 (RFC 6749 section 4.4): one POST, and what its answer brings.
 
-Building the request is a pure function, reading the answer is `token_answer`; `OAuth2Source` carries octets.
+Building the request is a pure function, reading the answer is `token_answer`; `OAuth2Source` carries bytes.
 """
 
 import json

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from proxy.errors import CredentialUnavailable
 
 LARGEST_ANSWER = 1 << 20
-"""Octets of a body that are read, and one more, so that a larger one can be told."""
+"""Bytes of a body that are read, and one more, so that a larger one can be told."""
 
 _SECONDS = pattern(r"[0-9]{1,15}")
 _DATE = pattern(r"[ -~]{1,64}")
@@ -24,7 +24,7 @@ class Reply:
     """What came back; a redirect is an answer, too.
 
     Attributes:
-        body: at most one octet more than LARGEST_ANSWER.
+        body: at most one byte more than LARGEST_ANSWER.
         fields: header fields in their order, names in lower case.
     """
 
@@ -79,13 +79,13 @@ def json_object(answer: Reply, whose: str) -> dict[str, Any]:
     return document
 
 
-def strict_json(octets: bytes) -> Any:
+def strict_json(data: bytes) -> Any:
     """UTF-8, no NaN, no key twice.
 
     Raises:
         ValueError, RecursionError
     """
-    return json.loads(octets.decode(), parse_constant=_refuse, object_pairs_hook=_no_key_twice)
+    return json.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=_no_key_twice)
 
 
 def unix_time(date: str) -> float | None:

@@ -7,7 +7,7 @@ from proxy.errors import CredentialUnavailable
 from proxy.files import NotRegular, read_regular, signature
 
 LARGEST = 1 << 20
-"""Octets; a larger file is no secret."""
+"""Bytes; a larger file is no secret."""
 
 
 class Secret(Protocol):
@@ -107,15 +107,15 @@ class FileSecret(_Hidden):
             seen = signature(self._path.stat())
             if seen == self._seen:
                 return
-            octets, state = read_regular(self._path, LARGEST)
+            data, state = read_regular(self._path, LARGEST)
             self._seen = signature(state)  # of what was read: what is written meanwhile has another one
-            text = _without_line_end(octets.decode())
+            text = _without_line_end(data.decode())
         except NotRegular:
             self._seen = seen
             return
         except (OSError, ValueError):
             return
-        if len(octets) > LARGEST:
+        if len(data) > LARGEST:
             return
         if len(text) >= self._shortest and text != self._text:
             self._text = text

@@ -1,6 +1,6 @@
 """A user who logs in: a cookie and a CSRF token on every request.
 
-`login` knows what a server's answers mean, `cookies` what they set; `LoginSource` carries octets.
+`login` knows what a server's answers mean, `cookies` what they set; `LoginSource` carries bytes.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A token endpoint's answer, read with distrust: pure functions from octets to a Credential.
+"""A token endpoint's answer, read with distrust: pure functions from bytes to a Credential.
 
 What is in the answer never becomes part of a message, known error codes apart.
 """

@@ -171,7 +171,7 @@ class Api:
 
 
 def head_size(request: web.BaseRequest) -> int:
-    """Octets of request line and fields."""
+    """Bytes of request line and fields."""
     line = len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n")
     return line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.raw_headers)
 

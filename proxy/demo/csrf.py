@@ -67,7 +67,7 @@ def cookies(request: web.BaseRequest) -> list[tuple[str, str]]:
 
 
 def masked(token: str) -> str:
-    """Another one each time, all of them good: random octets, then the token xored with them.
+    """Another one each time, all of them good: random bytes, then the token xored with them.
 
     Spring's XorCsrfTokenRequestAttributeHandler; observed on 8.6: 96 characters.
     """
@@ -78,9 +78,9 @@ def masked(token: str) -> str:
 def unmasked(value: str) -> str | None:
     """The token behind a header's value; None: there is none."""
     try:
-        octets = base64.b64decode(value, altchars=b"-_", validate=True)
-        half = len(octets) // 2
-        return _xored(octets[:half], octets[half:]).decode()
+        data = base64.b64decode(value, altchars=b"-_", validate=True)
+        half = len(data) // 2
+        return _xored(data[:half], data[half:]).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return None
 

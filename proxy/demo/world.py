@@ -12,7 +12,7 @@ from proxy.demo.mint import Mint
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Every number; seconds, octets. Replace them at any time: `camunda.rules = replace(camunda.rules, ...)`.
+    """Every number; seconds, bytes. Replace them at any time: `camunda.rules = replace(camunda.rules, ...)`.
 
     Attributes:
         token_life: of new tokens, unless the client has its own.

@@ -87,7 +87,7 @@ class Zeebe:
         if call.request.content_type != "multipart/form-data" or match is None:
             return problem(call.request, 415, "Unsupported Media Type", "Content-Type is not supported.")
         boundary = b"--" + match[1].encode()
-        # Octet for octet or not at all: a body that lost its end is not read kindly.
+        # Byte for byte or not at all: a body that lost its end is not read kindly.
         if not call.body.startswith(boundary) or not call.body.rstrip(b"\r\n").endswith(boundary + b"--"):
             return bad_request(call, "Required part 'resources' is not present.")
         deployments = [

@@ -1,1 +1,1 @@
-"""One request on its way: from the caller's octets to the upstream's, and back."""
+"""One request on its way: from the caller's bytes to the upstream's, and back."""

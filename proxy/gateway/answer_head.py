@@ -162,20 +162,20 @@ class UsualHead(NamedTuple):
 _heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024)
 
 
-def usual_head(octets: bytes) -> UsualHead | None:
+def usual_head(data: bytes) -> UsualHead | None:
     """A final answer in HTTP/1.1 whose end does not take the connection's.
 
     Args:
-        octets: a head without its empty line.
+        bytes: a head without its empty line.
 
     Returns:
         None where it is something else, or nothing that can be trusted.
     """
-    return _heads.get(octets) or _read(octets)
+    return _heads.get(data) or _read(data)
 
 
-def _read(octets: bytes) -> UsualHead | None:
-    first, *lines = octets.split(b"\r\n")
+def _read(data: bytes) -> UsualHead | None:
+    first, *lines = data.split(b"\r\n")
     status = _statuses.get(first) or _status(first)
     fields = AnswerFields()
     plain, notable = fields.plain, fields.notable
@@ -194,15 +194,15 @@ def _read(octets: bytes) -> UsualHead | None:
     if not status or end is None or end.kind == "close":
         return None
     answer = UsualHead(status, fields, end)
-    fields.cookies = _secret(octets)
+    fields.cookies = _secret(data)
     if not fields.cookies:
-        _heads.put(octets, answer)
+        _heads.put(data, answer)
     return answer
 
 
-def _secret(octets: bytes) -> bool:
+def _secret(data: bytes) -> bool:
     """Whether they may tell a session's: nothing of that is kept."""
-    lower = octets.lower()
+    lower = data.lower()
     return b"cookie" in lower or b"csrf" in lower
 
 

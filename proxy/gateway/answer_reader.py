@@ -29,7 +29,7 @@ class Sink(Protocol):
         """A 1xx answer."""
         ...
 
-    def body(self, octets: bytes) -> None: ...
+    def body(self, chunk: bytes) -> None: ...
 
     def end(self) -> None:
         """The body has ended, and its length was not known before."""
@@ -243,14 +243,14 @@ class AnswerReader:
         if self._owner is not None:
             self._owner.answer_begins(status, fields, end)
 
-    def on_body(self, octets: bytes) -> None:
+    def on_body(self, chunk: bytes) -> None:
         if self.complete or not self.begun:  # a body where there may be none
             self.keep = False
             return
         self.pieces += 1
-        self._sink.body(octets)
+        self._sink.body(chunk)
         if self._end.kind == "length":
-            self._missing -= len(octets)
+            self._missing -= len(chunk)
             self.complete = not self._missing
 
     def on_message_complete(self) -> None:

@@ -285,7 +285,7 @@ class CallerConnection(asyncio.Protocol):
 
     def _read_body(self, upload: Upload) -> None:
         try:
-            octets, ended = self._reader.body()
+            chunk, ended = self._reader.body()
         except RequestRefused as error:  # answered for its call, which cannot be completed
             self._refuse(error)
             upload.fail(error)
@@ -295,7 +295,7 @@ class CallerConnection(asyncio.Protocol):
         elif self._reader.interrupted:
             self._port.share.spend(MAX_STEPS // 3)
             self._rest()
-        upload.feed(octets, last=ended)  # without bytes too: a trailer that drips is no silence
+        upload.feed(chunk, last=ended)  # without bytes too: a trailer that drips is no silence
         if upload.waiting:
             self._keep_within_budget(upload.size)
         elif ended and self.call is None:  # it was dropped
@@ -333,15 +333,15 @@ class CallerConnection(asyncio.Protocol):
 
     # -- limits --
 
-    def _charge(self, octets: int) -> bool:
+    def _charge(self, chunk: int) -> bool:
         """Count what this connection keeps unread; returns whether all connections keep to the budget."""
         limit = self._port.limit
-        limit.buffered += octets - self._charged
-        self._charged = octets
+        limit.buffered += chunk - self._charged
+        self._charged = chunk
         return limit.buffered <= MAX_BUFFERED
 
-    def _keep_within_budget(self, octets: int) -> None:
-        if self._charge(octets):
+    def _keep_within_budget(self, chunk: int) -> None:
+        if self._charge(chunk):
             return
         self._charge(0)
         error = RequestRefused("too_many_callers", "Too many callers have sent only a part of their request.")
@@ -391,9 +391,9 @@ class CallerConnection(asyncio.Protocol):
 
     # -- what the forwarder asks for --
 
-    def write(self, octets: bytes) -> None:
+    def write(self, chunk: bytes) -> None:
         if not self.transport.is_closing():  # uvloop raises where the caller has just gone
-            self.transport.write(octets)
+            self.transport.write(chunk)
 
     def hold_upload(self) -> None:
         if not self.transport.is_closing():

@@ -16,7 +16,7 @@ from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
 from proxy.net import ContextMaker, HttpProxy, authority
 
 LARGEST_CONNECT_ANSWER = 16 * 1024
-"""Octets of a proxy's answer to CONNECT, interim ones with it."""
+"""Bytes of a proxy's answer to CONNECT, interim ones with it."""
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -90,7 +90,7 @@ def connect_request(host: str, port: int, authorization: str | None) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-def let_through(octets: bytes) -> bool:
+def let_through(data: bytes) -> bool:
     """Whether the way is open, by all that the proxy has sent so far; False: more has to come.
 
     A 2xx has no body, whatever its fields say. The upstream is first to be spoken to, in TLS and in HTTP, so
@@ -99,11 +99,11 @@ def let_through(octets: bytes) -> bool:
     Raises:
         UpstreamUnreachable: it is not, and will not be.
     """
-    if len(octets) > LARGEST_CONNECT_ANSWER:
+    if len(data) > LARGEST_CONNECT_ANSWER:
         raise UpstreamUnreachable("the http_proxy's answer is too large.")
     status = 100
     while 100 <= status < 200 and status != 101:
-        head, end, octets = octets.partition(b"\r\n\r\n")
+        head, end, data = data.partition(b"\r\n\r\n")
         if not end:
             return False
         line = _STATUS_LINE.fullmatch(head.partition(b"\r\n")[0])
@@ -114,7 +114,7 @@ def let_through(octets: bytes) -> bool:
         raise UpstreamUnreachable("the http_proxy wants another user and password (407).")
     if not 200 <= status < 300:
         raise UpstreamUnreachable(f"the http_proxy did not let us through ({status}).")
-    if octets:
+    if data:
         raise UpstreamUnreachable("the http_proxy sent more than its answer.")
     return True
 
@@ -144,12 +144,12 @@ async def _tunnelled(
 
 
 async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket) -> None:
-    octets = b""
-    while not let_through(octets):
+    data = b""
+    while not let_through(data):
         piece = await loop.sock_recv(site, 4096)
         if not piece:
             raise UpstreamUnreachable("the http_proxy closed the connection instead of answering.")
-        octets += piece
+        data += piece
 
 
 async def _dialled(loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy) -> socket.socket:

@@ -57,7 +57,7 @@ class ConnectionLost(UpstreamProtocol):
     """The connection ended before the answer did.
 
     Attributes:
-        stale: it had been used before, and not one octet of an answer came: the upstream may have closed it
+        stale: it had been used before, and not one byte of an answer came: the upstream may have closed it
             before it saw the request (RFC 9110 section 9.2.2).
     """
 
@@ -133,13 +133,13 @@ class Exchange(asyncio.Protocol):
         self._transport.write(head)
         return over
 
-    def send(self, octets: bytes, *, last: bool) -> None:
+    def send(self, chunk: bytes, *, last: bool) -> None:
         """The next piece of the request's body."""
         if self._done is None:
             return
         timeouts = self._pool.timeouts
         self.deadline = self._pool.clock.now() + (timeouts.response if last else timeouts.caller)
-        self._transport.write(octets)
+        self._transport.write(chunk)
 
     def go_on(self, relay: Relay) -> "asyncio.Future[None]":
         """Pass on a refusal that the relay held; as `send_request`.
@@ -190,7 +190,7 @@ class Exchange(asyncio.Protocol):
                 RequestRefused("request_timeout", "The request's body stopped coming (caller_timeout).")
             )
         elif self._reader.begun:
-            self.fail(UpstreamTimeout("no octet of the answer's body came in time (idle_timeout)."))
+            self.fail(UpstreamTimeout("no byte of the answer's body came in time (idle_timeout)."))
         else:
             self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
 

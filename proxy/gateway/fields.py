@@ -70,7 +70,7 @@ class HeadRewriter:
 
         Args:
             head: what the caller sent.
-            credential: its lines, already known to be free of other control octets.
+            credential: its lines, already known to be free of other control bytes.
             session: whether they are a session's: a CSRF token of the caller's belongs to another one.
         """
         ready, maker, for_session = head.ready

@@ -43,7 +43,7 @@ class UpstreamRules:
         upstream, credential: names in the configuration.
         wait: seconds a request may wait where there is no usable credential.
         open_paths: paths that pass bare where there is none; one that ends in `/**` means all below it.
-        replay_buffer: octets of a body that are kept so that it can be sent again.
+        replay_buffer: bytes of a body that are kept so that it can be sent again.
         patience: seconds that a caller may be silent, in its request or while it does not read.
     """
 
@@ -62,7 +62,7 @@ class RequestRecord:
     Attributes:
         request_id: as X-Request-Id of an answer of ours said.
         status: 499 where the caller went before it was answered.
-        received, sent: octets of its body from, and of its answer to, the caller.
+        received, sent: bytes of its body from, and of its answer to, the caller.
         seconds: from its head to the end of its answer.
         waited: seconds of that for a credential.
         repaired: whether it was sent again with a new credential.
@@ -286,32 +286,32 @@ class Forwarder:
         call.request_id = self._new_id()
         call.keep_alive = self._keeps(call) and answer.code not in _LAST
         self._tally.problems[answer.code] += 1
-        octets = answer.octets(
+        data = answer.encoded(
             call.request_id,
             http_date(),
             keep_alive=call.keep_alive,
             with_body=call.head.method != b"HEAD",
             cors=call.cors,
         )
-        self._say(call, octets)
+        self._say(call, data)
 
-    def _say(self, call: Call, octets: bytes) -> None:
-        call.sent = len(octets)
-        self._tally.sent += len(octets)
-        call.caller.write(octets)
+    def _say(self, call: Call, data: bytes) -> None:
+        call.sent = len(data)
+        self._tally.sent += len(data)
+        call.caller.write(data)
 
     def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
         """OwnAnswer what is no request: the connection ends after it."""
         answer = answer_to(error, self._rules.upstream, self._rules.credential)
         self._tally.problems[answer.code] += 1
-        octets = answer.octets(self._new_id(), http_date(), keep_alive=False)
-        self._tally.sent += len(octets)
-        caller.write(octets)
+        data = answer.encoded(self._new_id(), http_date(), keep_alive=False)
+        self._tally.sent += len(data)
+        caller.write(data)
 
     # -- counts --
 
-    def received(self, octets: int) -> None:
-        self._tally.received += octets
+    def received(self, data: int) -> None:
+        self._tally.received += data
 
     def _count(self, call: Call) -> None:
         relay = call.relay

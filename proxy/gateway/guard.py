@@ -52,7 +52,7 @@ class Guard:
     _seen: dict[bytes, bool] = field(default_factory=dict, repr=False, compare=False)
 
     def check(self, head: RequestHead) -> bytes:
-        """Refuse what must not reach the upstream; total, whatever octets the head holds.
+        """Refuse what must not reach the upstream; total, whatever bytes the head holds.
 
         Returns:
             Fields that let the page which asked read the answer, ready to be sent; mostly empty.

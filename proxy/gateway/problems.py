@@ -1,6 +1,6 @@
 """Our own answers: problem+json (RFC 9457) and Proxy-Status (RFC 9209); error -> status in one place.
 
-`detail` says who failed, what comes next, which setting helps; never a secret, never the caller's octets.
+`detail` says who failed, what comes next, which setting helps; never a secret, never the caller's bytes.
 """
 
 import json
@@ -60,7 +60,7 @@ class OwnAnswer(NamedTuple):
     retry_after: int | None = None
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-    def octets(
+    def encoded(
         self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True, cors: bytes = b""
     ) -> bytes:
         """The whole message.

@@ -20,7 +20,7 @@ from proxy.gateway.grammar import Field
 from proxy.gateway.paths import is_plain
 
 PEEK: Final = 4096
-"""Octets of a body in which a word of CSRF is looked for."""
+"""Bytes of a body in which a word of CSRF is looked for."""
 
 _CHANGING: Final = frozenset((b"POST", b"PUT", b"PATCH", b"DELETE"))
 _REDIRECTS: Final = frozenset((301, 302, 303, 307))

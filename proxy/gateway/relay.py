@@ -1,4 +1,4 @@
-"""An upstream's answer on its way to the caller: octets passed on as they come, back-pressure both ways."""
+"""An upstream's answer on its way to the caller: bytes passed on as they come, back-pressure both ways."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -19,11 +19,11 @@ class Caller(Protocol):
         """Whether the caller sees it when its connection is cut."""
         ...
 
-    def write(self, octets: bytes) -> None: ...
+    def write(self, data: bytes) -> None: ...
 
 
 class Source(Protocol):
-    """The upstream connection that the octets come from."""
+    """The upstream connection that the bytes come from."""
 
     def pause_reading(self) -> None: ...
 
@@ -39,7 +39,7 @@ class Relay:
 
     Attributes:
         status: of the upstream's final answer; 0 before.
-        begun: whether octets of the final head have been written to the caller.
+        begun: whether bytes of the final head have been written to the caller.
         verdict: what the answer says of the credential.
         held: whether the answer is kept back: a refusal, because the request may be sent again, or what may
             turn out to be one.
@@ -48,7 +48,7 @@ class Relay:
         told: what the answer told that session: its Set-Cookie and CSRF fields.
         keep_alive: whether the caller's connection takes another request afterwards.
         paused: whether the caller reads too slowly.
-        sent: octets written to the caller.
+        sent: bytes written to the caller.
     """
 
     # No slots: nearly all of these stay what they are here, and are not set for each request.
@@ -76,9 +76,9 @@ class Relay:
     def interim(self, status: int, fields: AnswerFields) -> None:
         """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
         if self._head.minor:
-            octets = self._address.interim_head(status, fields, session=self.session is not None)
-            self.sent += len(octets)
-            self._caller.write(octets)
+            data = self._address.interim_head(status, fields, session=self.session is not None)
+            self.sent += len(data)
+            self._caller.write(data)
 
     def begin(self, source: Source, status: int, fields: AnswerFields, end: AnswerEnd, *, more: bool) -> None:
         """The final head.
@@ -86,7 +86,7 @@ class Relay:
         Args:
             source: to be slowed down while the caller reads slowly.
             status, fields, end: of the answer.
-            more: whether octets of the request are still to come, so that the connection must end after it.
+            more: whether bytes of the request are still to come, so that the connection must end after it.
         """
         self._source = source
         self.status = status
@@ -145,20 +145,20 @@ class Relay:
         """Whether it is held only until enough of its body has come to tell what it is."""
         return self._peeked is not None
 
-    def _decide(self, octets: bytes) -> None:
+    def _decide(self, data: bytes) -> None:
         self._peeked = None
-        self.verdict = judge(self.status, self._noted, self._asked, octets)
+        self.verdict = judge(self.status, self._noted, self._asked, data)
         self.held = self.verdict is not _PASSES and self.may_hold
         if self.paused and not self.held and self._source is not None:
             self._source.pause_reading()
 
-    def body(self, octets: bytes) -> None:
+    def body(self, data: bytes) -> None:
         if self._chunked:
-            self._out += (b"%x\r\n" % len(octets), octets, b"\r\n")
+            self._out += (b"%x\r\n" % len(data), data, b"\r\n")
         else:
-            self._out.append(octets)
+            self._out.append(data)
         if self._peeked is not None:
-            self._peeked += octets[:PEEK]
+            self._peeked += data[:PEEK]
             if len(self._peeked) >= self._wanted:
                 self._decide(self._peeked)
 
@@ -174,10 +174,10 @@ class Relay:
         if not out or self.held:
             return
         self._out = []
-        octets = out[0] if len(out) == 1 else b"".join(out)
+        data = out[0] if len(out) == 1 else b"".join(out)
         self.begun = True
-        self.sent += len(octets)
-        self._caller.write(octets)
+        self.sent += len(data)
+        self._caller.write(data)
 
     def release(self) -> None:
         """A refusal that was kept back passes after all."""

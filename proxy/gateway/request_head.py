@@ -59,7 +59,7 @@ def connection_options(value: bytes) -> tuple[bytes, ...]:
 
 @dataclass(slots=True)
 class RequestHead:
-    """A request line and its fields, all octets as they came. Never changed: requests may share it.
+    """A request line and its fields, all bytes as they came. Never changed: requests may share it.
 
     Attributes:
         method: as sent; methods are case-sensitive.
@@ -73,7 +73,7 @@ class RequestHead:
         chunked: whether the body is sent in chunks.
         connection: options of Connection, in lower case.
         keep_alive: whether the caller wants another request on this connection.
-        has_body: whether octets of a body are to come; a Content-Length of 0 brings none.
+        has_body: whether bytes of a body are to come; a Content-Length of 0 brings none.
         ready: what was last made of it to be sent on, by whom, and whether under a session: for requests
             that share it.
     """
@@ -106,15 +106,15 @@ def head_too_large(detail: str, status: int | None = None) -> RequestRefused:
     return RequestRefused("head_too_large", detail, status=status)
 
 
-def parse_head(octets: bytes) -> RequestHead:
+def parse_head(data: bytes) -> RequestHead:
     """Read a whole head, its empty line included.
 
     Raises:
         RequestRefused: `bad_request`, `head_too_large` or `unsupported`.
     """
-    match = _HEAD.fullmatch(octets)
+    match = _HEAD.fullmatch(data)
     if match is None:
-        raise _diagnosis(octets)
+        raise _diagnosis(data)
     method, target, minor, block = match.groups()
     if len(method) + len(target) + len("  HTTP/1.1") > MAX_LINE:
         raise head_too_large("The request line is too long.", 414)
@@ -142,16 +142,16 @@ heads: Final[Memo[bytes, RequestHead]] = Memo(entries=256, longest=1024)
 _SECRET: Final = frozenset(b"authorization cookie x-proxy-token proxy-authorization".split())
 
 
-def read_head(octets: bytes) -> RequestHead:
+def read_head(data: bytes) -> RequestHead:
     """As `parse_head`; the same bytes need not be read twice.
 
     A head with a secret of the caller's is not remembered: the process would hold it long after the request.
     """
-    head = heads.get(octets)
+    head = heads.get(data)
     if head is None:
-        head = parse_head(octets)
+        head = parse_head(data)
         if not any(name in _SECRET for name, _ in head.notable):
-            heads.put(octets, head)
+            heads.put(data, head)
     return head
 
 
@@ -195,7 +195,7 @@ def _judge(
 
 
 def _length(value: bytes) -> int:
-    """RFC 9110 section 8.6: 1*DIGIT. int() alone would take signs and underscores; of octets, isdigit()
+    """RFC 9110 section 8.6: 1*DIGIT. int() alone would take signs and underscores; of bytes, isdigit()
     takes ASCII digits only."""
     if not value.isdigit() or len(value) > MAX_DIGITS or (length := int(value)) > MAX_LENGTH:
         raise bad_request("The Content-Length field is not a number that can be.")
@@ -231,20 +231,20 @@ def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes
     return path if path[:1] == b"/" else b"/" + path, absolute[1]
 
 
-def _diagnosis(octets: bytes) -> RequestRefused:
+def _diagnosis(data: bytes) -> RequestRefused:
     """Why a head that is not one is refused."""
-    if _OTHER_VERSION.match(octets) and not has_broken_line(octets):
+    if _OTHER_VERSION.match(data) and not has_broken_line(data):
         return RequestRefused("unsupported", "Only HTTP/1.1 and HTTP/1.0 are spoken here.", status=505)
     return bad_request("The request's head is not valid HTTP/1.1.")
 
 
-def has_broken_line(octets: bytes, start: int = 0) -> bool:
+def has_broken_line(data: bytes, start: int = 0) -> bool:
     """Whether a line ends in anything but CRLF: a CR or LF stands alone. A CR at the end may get its LF yet.
 
     Counting is some fifty times faster than a pattern, and a caller decides how much there is to look at.
     """
-    if start and octets[start - 1 : start + 1] == b"\r\n":
+    if start and data[start - 1 : start + 1] == b"\r\n":
         start -= 1
-    pairs = octets.count(b"\r\n", start)
-    returns = octets.count(b"\r", start) - octets.endswith(b"\r", start)
-    return octets.count(b"\n", start) != pairs or returns != pairs
+    pairs = data.count(b"\r\n", start)
+    returns = data.count(b"\r", start) - data.endswith(b"\r", start)
+    return data.count(b"\n", start) != pairs or returns != pairs

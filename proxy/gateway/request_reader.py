@@ -198,8 +198,8 @@ class RequestReader:
         self.padded = False
         self.interrupted = False
 
-    def feed(self, octets: bytes) -> None:
-        self._buffer = self._buffer + octets if self._buffer else octets
+    def feed(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
 
     @property
     def buffered(self) -> int:
@@ -255,12 +255,12 @@ class RequestReader:
         body = self._body
         if body is None:
             return b"", True
-        octets, self._buffer = body.read(self._buffer)
+        data, self._buffer = body.read(self._buffer)
         self.interrupted = body.interrupted
         self.padded = self.padded or body.padded
         if body.ended:
             self._body = None
-        return octets, body.ended
+        return data, body.ended
 
     def _skip_empty_lines(self, buffer: bytes) -> bytes:
         """RFC 9112 section 2.2: ignore an empty line before a request; only so many of them."""

@@ -14,7 +14,7 @@ class Tally:
 
     Attributes:
         requests: by (method of METHODS or `other`, first digit of the status).
-        received, sent: octets from and to callers.
+        received, sent: bytes from and to callers.
         in_flight: requests being answered now.
         problems, repairs: own answers by code, repairs by outcome.
         pools: asked when scraped: how many upstream connections of each are in which state, and how many

@@ -5,13 +5,13 @@ from typing import Protocol
 from proxy.errors import RequestRefused
 
 UNSENT_LIMIT = 64 * 1024
-"""Octets that may wait for an upstream connection before the caller is told to wait."""
+"""Bytes that may wait for an upstream connection before the caller is told to wait."""
 
 
 class Sink(Protocol):
     """Where the body goes: a connection to the upstream."""
 
-    def send(self, octets: bytes, *, last: bool) -> None: ...
+    def send(self, data: bytes, *, last: bool) -> None: ...
 
     def fail(self, error: Exception) -> None: ...
 
@@ -31,7 +31,7 @@ class Upload:
         ended: whether all of the body has come.
         fault: why no more of it will come; None: nothing is wrong.
         held: whether the sink takes no more at the moment.
-        size: octets that have come so far.
+        size: bytes that have come so far.
     """
 
     __slots__ = (
@@ -69,11 +69,11 @@ class Upload:
         """Whether it is kept because there is no sink yet."""
         return self._sink is None and not self._discarded
 
-    def feed(self, octets: bytes, *, last: bool) -> None:
+    def feed(self, data: bytes, *, last: bool) -> None:
         """Take the next piece, decoded, from the caller."""
-        wire = self._framed(octets, last=last)
+        wire = self._framed(data, last=last)
         self.ended = last
-        self.size += len(octets)
+        self.size += len(data)
         if self._kept is not None:
             if self.size > self._keep and self._sink is not None:
                 self._kept = None
@@ -84,10 +84,10 @@ class Upload:
         elif self.size > UNSENT_LIMIT and not self._discarded:
             self._flow.hold_upload()
 
-    def _framed(self, octets: bytes, *, last: bool) -> bytes:
+    def _framed(self, data: bytes, *, last: bool) -> bytes:
         if not self._chunked:
-            return octets
-        chunk = b"%x\r\n%b\r\n" % (len(octets), octets) if octets else b""
+            return data
+        chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
         return chunk + b"0\r\n\r\n" if last else chunk
 
     def attach(self, sink: Sink) -> bytes:

@@ -16,7 +16,7 @@ MISTAKES = [
     (UP % "credential: share", "upstreams.zeebe.credential", "there are: shared; did you mean shared?"),
     (UP % "listen: example.com:80", "upstreams.zeebe.listen", "localhost or an IP address"),
     (UP % "listen: 'unix:run/x'", "upstreams.zeebe.listen", "absolute path"),
-    (UP % f"listen: 'unix:/{'x' * 107}'", "upstreams.zeebe.listen", "octets at most"),
+    (UP % f"listen: 'unix:/{'x' * 107}'", "upstreams.zeebe.listen", "bytes at most"),
     (
         UP.replace("zeebe:", "zeebe: {url: 'http://x', listen: 'unix:/x'}, operate:") % "listen: 'unix:/x'",
         "upstreams.operate.listen",

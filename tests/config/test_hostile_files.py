@@ -173,7 +173,7 @@ def test_any_text_is_a_file_of_variables_or_refused(text: str) -> None:
 
 
 READERS = (
-    *(units.seconds, units.positive_seconds, units.octets, units.count, units.flag),
+    *(units.seconds, units.positive_seconds, units.byte_count, units.count, units.flag),
     *(addresses.listen_at, addresses.listen, addresses.listen_host, addresses.base_url, addresses.token_url),
     *(addresses.login_url, addresses.issuer_url, addresses.origin, addresses.host_name),
     *(egress.way_out, egress.http_proxy),

@@ -24,7 +24,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 ONLY_CHECK_FINDS = (
     "there are: shared",
     "several credentials",
-    "octets at most",
+    "bytes at most",
     "is taken by",
     "taken by admin.listen",
     "does not exist",

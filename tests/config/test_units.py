@@ -28,11 +28,11 @@ def test_durations_are_seconds(text: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "octets"),
+    ("text", "byte_count"),
     [("64KiB", 65536), ("8MiB", 8388608), ("0", 0), ("1000", 1000), ("1 GiB", 1073741824), ("7B", 7)],
 )
-def test_sizes_are_octets(text: str, octets: int) -> None:
-    assert units.octets(text) == octets
+def test_sizes_are_octets(text: str, byte_count: int) -> None:
+    assert units.byte_count(text) == byte_count
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_sizes_are_octets(text: str, octets: int) -> None:
             (units.seconds, text)
             for text in ("", "s", "-1", "1d", "1m30s", "1e3", "inf", "nan", "721h", "1_0", "٣s", True)
         ),
-        *((units.octets, text) for text in ("", "KiB", "-1", "1kb", "1.5MiB", "2GiB", "1e3", "٣")),
+        *((units.byte_count, text) for text in ("", "KiB", "-1", "1kb", "1.5MiB", "2GiB", "1e3", "٣")),
         *((units.count, text) for text in ("0", "-1", "1.0", "65537", "x", "٣", True)),
         *((units.flag, text) for text in ("yes", "on", "1", "", "tRUE")),
         (units.positive_seconds, "0"),
@@ -55,7 +55,7 @@ def test_anything_else_is_refused_in_a_sentence(read: Callable[[object], object]
 
 @given(st.text(max_size=12))
 def test_a_refusal_never_repeats_the_value(text: str) -> None:
-    for read in (units.seconds, units.octets, units.count, units.flag):
+    for read in (units.seconds, units.byte_count, units.count, units.flag):
         with pytest.raises(ValueError, match=r"^(is|must)") as caught:
             read("canary" + text)
         assert "canary" not in str(caught.value)

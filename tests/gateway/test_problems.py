@@ -54,7 +54,7 @@ def test_each_error_has_its_answer(
 ) -> None:
     answer = answer_to(error, "zeebe", "saas")
     assert (answer.code, answer.status, answer.retry_after) == (code, status, retry_after)
-    octets = answer.octets("id-1", "now", keep_alive=False)
+    octets = answer.encoded("id-1", "now", keep_alive=False)
     head, _, body = octets.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0].startswith(b"HTTP/1.1 %d " % status)
@@ -92,14 +92,14 @@ def test_where_a_refused_credential_cannot_be_replaced_both_are_said(error: Prox
 
 def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
     answer = OwnAnswer("loop", 508, "x")
-    whole = answer.octets("a", "b", keep_alive=True)
-    assert answer.octets("a", "b", keep_alive=True, with_body=False) == whole[: whole.index(b"\r\n\r\n") + 4]
+    whole = answer.encoded("a", "b", keep_alive=True)
+    assert answer.encoded("a", "b", keep_alive=True, with_body=False) == whole[: whole.index(b"\r\n\r\n") + 4]
     assert b"Connection" not in whole
 
 
 @given(st.text(max_size=40))
 def test_whatever_the_detail_says_the_message_is_one(detail: str) -> None:
-    octets = OwnAnswer("bad_request", 400, detail).octets("a", "b", keep_alive=True)
+    octets = OwnAnswer("bad_request", 400, detail).encoded("a", "b", keep_alive=True)
     head, _, body = octets.partition(b"\r\n\r\n")
     assert b"Content-Length: %d" % len(body) in head.split(b"\r\n")
     assert json.loads(body)["detail"] == detail
@@ -108,7 +108,7 @@ def test_whatever_the_detail_says_the_message_is_one(detail: str) -> None:
 def test_who_must_show_a_token_is_told_so_by_a_realm_of_ours() -> None:
     head, _, _ = (
         answer_to(RequestRefused("caller_unknown", "x"), "zeebe", "saas")
-        .octets("id-1", "now", keep_alive=True)
+        .encoded("id-1", "now", keep_alive=True)
         .partition(b"\r\n\r\n")
     )
     assert b'WWW-Authenticate: Bearer realm="camunda-auth-proxy"' in head.split(b"\r\n")
@@ -116,7 +116,7 @@ def test_who_must_show_a_token_is_told_so_by_a_realm_of_ours() -> None:
 
 def test_fields_that_let_a_page_read_it_stand_in_the_head() -> None:
     cors = b"Access-Control-Allow-Origin: http://a\r\nVary: Origin\r\n"
-    octets = OwnAnswer("draining", 503, "x").octets("id-1", "now", keep_alive=False, cors=cors)
+    octets = OwnAnswer("draining", 503, "x").encoded("id-1", "now", keep_alive=False, cors=cors)
     head, _, body = octets.partition(b"\r\n\r\n")
     assert head.endswith(b"\r\n" + cors.rstrip())
     assert json.loads(body)["status"] == 503
@@ -125,5 +125,5 @@ def test_fields_that_let_a_page_read_it_stand_in_the_head() -> None:
 def test_a_refused_navigation_leaves_no_document_of_our_origin() -> None:
     # Chromium asks for /favicon.ico of whatever document it shows, as same-origin: one credentialed request
     # that a foreign page would have caused.
-    answer = OwnAnswer("cross_site", 403, "No.").octets("id", "date", keep_alive=True)
+    answer = OwnAnswer("cross_site", 403, "No.").encoded("id", "date", keep_alive=True)
     assert b"\r\nContent-Security-Policy: default-src 'none'; sandbox\r\n" in answer

@@ -15,7 +15,7 @@ from proxy.net import authority, bracketed
 from proxy.terms import DISCOVERY
 
 LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
-"""Octets that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
+"""Bytes that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
 
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -39,7 +39,7 @@ def listen_at(value: object) -> Listen:
         raise ValueError("a Unix socket is written with its absolute path: unix:/run/user/1000/zeebe.sock")
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(
-            f"the path of a Unix socket may have {LONGEST_PATH} octets at most; choose a shorter one"
+            f"the path of a Unix socket may have {LONGEST_PATH} bytes at most; choose a shorter one"
         )
     return Listen("", 0, path)
 

@@ -131,7 +131,7 @@ Timeout = Annotated[
 ]
 Octets = Annotated[
     int,
-    BeforeValidator(units.octets),
+    BeforeValidator(units.byte_count),
     _schema(
         "string",
         "integer",

@@ -35,15 +35,15 @@ def positive_seconds(value: object) -> float:
     return result
 
 
-def octets(value: object) -> int:
-    """`64KiB`, `8MiB` or a number of octets; at most 1 GiB.
+def byte_count(value: object) -> int:
+    """`64KiB`, `8MiB` or a number of bytes; at most 1 GiB.
 
     Raises:
         ValueError: anything else, in a sentence.
     """
     match = re.fullmatch(r"([0-9]{1,10})\s?(B|KiB|MiB|GiB)?", str(value), re.ASCII)
     if match is None:
-        raise ValueError("is not a size: write 64KiB, 8MiB or a number of octets")
+        raise ValueError("is not a size: write 64KiB, 8MiB or a number of bytes")
     result = int(match[1]) * _OCTETS[match[2] or ""]
     if result > _LARGEST:
         raise ValueError("is larger than 1GiB")

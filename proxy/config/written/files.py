@@ -51,7 +51,7 @@ def caller_token_file_problem(path: Path) -> str | None:
     if problem is not None:
         return problem
     token = content.removesuffix(b"\n").removesuffix(b"\r")
-    if len(token) >= SHORTEST_TOKEN and all(0x21 <= octet <= 0x7E for octet in token):
+    if len(token) >= SHORTEST_TOKEN and all(0x21 <= byte <= 0x7E for byte in token):
         return None
     return f"does not hold {SHORTEST_TOKEN} or more visible ASCII characters alone"
 
