@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "__main__": ("commands", "cli"),
 }
 PURE = {
-    "credentials": ("reply", "cookies", "login", "repairs", "schedule", "token_answer"),
+    "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
     "gateway": (
         "answer_head",
         "fields",

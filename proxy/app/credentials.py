@@ -33,7 +33,7 @@ from proxy.credentials.report import CredentialStatus
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
-from proxy.credentials.store import TokenStore, token_store
+from proxy.credentials.store import TokenSlot, TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
 from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
@@ -180,8 +180,7 @@ class KeeperFactory:
                 observer=Narrator(),
                 secret=settings.secret or _certificate(config.tls),
                 throttle=self._throttle(config.token_url or config.issuer_url or ""),
-                store=self._store,
-                key=key,
+                slot=TokenSlot(self._store, key),
                 tally=self.keepers.tally(config.name, audience or ""),
             )
 

@@ -42,6 +42,14 @@ class Credential:
                 yield text.rpartition(" ")[2]
 
 
+def same_credential(one: Credential, other: Credential) -> bool:
+    """Whether two credentials let us in as the same: by value, because a token that came back with an earlier
+    expiry is another object. Sessions are the same until the next login, whatever cookies came meanwhile."""
+    if one.session and other.session:
+        return one.fetched_at == other.fetched_at
+    return one.fields == other.fields
+
+
 class CredentialSource(Protocol):
     """Where credentials come from: a token endpoint, a login, a file."""
 

@@ -1,20 +1,21 @@
 """One credential kept fresh for all who use it.
 
-The loop in `run` is the only place that fetches, so there is one fetch at a time by construction. A request
-states a wish, wakes the loop and waits for the end of an attempt; who goes away cancels nothing.
+The loop in `run` is the only place that fetches, so there is never more than one fetch at a time. A request
+records that it needs a credential, wakes the loop and waits until an attempt has finished. Cancelling the
+request does not cancel the attempt.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf, isfinite
 from typing import NoReturn
 
 from proxy.clock import Clock, pause
 from proxy.credentials import schedule
-from proxy.credentials.credential import Credential, CredentialSource, Sessions
+from proxy.credentials.credential import Credential, CredentialSource, Sessions, same_credential
 from proxy.credentials.logouts import Logouts
 from proxy.credentials.repairs import ANYWHERE, Place, RepairGaps
 from proxy.credentials.report import (
@@ -27,20 +28,21 @@ from proxy.credentials.report import (
 )
 from proxy.credentials.schedule import PACE, Policy, RefreshState
 from proxy.credentials.secret import Secret
-from proxy.credentials.store import TokenStore
+from proxy.credentials.standing import Standing
+from proxy.credentials.store import TokenSlot
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined
 
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 30.0
-"""Seconds; timers stop while the machine is suspended, so that a woken laptop decides again soon."""
+"""Seconds. Timers stop while a machine is suspended; so a laptop that wakes up decides again soon."""
 
 SECRET_WATCH = 5.0
 """Seconds between two looks at a secret's file."""
 
 HALF_WRITTEN = 1.0
-"""Seconds that a writer gets to finish a secret's file which was refused."""
+"""Seconds after a refusal before a secret's file is read again, because it may have been half written."""
 
 FAULT = "the proxy itself failed while it fetched the credential; its log has the reason"
 
@@ -49,16 +51,16 @@ class Keeper:
     """One credential, kept fresh.
 
     Attributes:
-        logouts: of sessions that were replaced; its `run` runs beside ours. None: the source brings none.
+        logouts: logs out of sessions that were replaced; its `run` runs beside ours. None: no sessions.
 
     Args:
         name, target: as in the configuration and the metrics; `target` is the audience, or where we log in.
-        sessions: who knows about them, where the source brings sessions; None: it brings none.
-        secret: watched: a change cuts every lane short; None: there is none to watch.
-        throttle: of the token host; None: nobody to be polite to.
-        store, key: where to take the first credential from and to put each new one.
-        tally: where to count on; None: from zero.
-        random: chance for jitter, in [0, 1).
+        sessions: reads answers and logs out, if the source logs in; None: it does not.
+        secret: is watched; when it changes, the next attempt is due at once. None: there is nothing to watch.
+        throttle: of the token host; None: there is no limit.
+        slot: holds the credential over a reload; None: it is not held.
+        tally: counts go on from it; None: from zero.
+        random: a number in [0, 1), for jitter.
     """
 
     def __init__(
@@ -73,8 +75,7 @@ class Keeper:
         observer: FetchObserver = UNOBSERVED,
         secret: Secret | None = None,
         throttle: HostThrottle | None = None,
-        store: TokenStore | None = None,
-        key: Hashable = None,
+        slot: TokenSlot | None = None,
         tally: FetchTally | None = None,
         random: Callable[[], float] = random.random,
     ) -> None:
@@ -89,8 +90,7 @@ class Keeper:
         self._observer = observer
         self._secret = secret if secret is not None and secret.may_change else None
         self._throttle = throttle
-        self._store = store
-        self._key = key
+        self._slot = slot
         self._random = random
         self._state = RefreshState()
         self._credential: Credential | None = None
@@ -106,27 +106,27 @@ class Keeper:
 
     @property
     def current(self) -> Credential | None:
-        """The credential to stamp now; None: none, or it has expired, or it is a session that nobody used
-        for too long. The fast path: no await, no lock."""
+        """The credential to stamp now; None: there is none, it has expired, or it is a session that was not
+        used for too long. This is the fast path: no await, no lock."""
         return self._credential if self._clock.now() < self._good_until else None
 
     @property
     def doubtful(self) -> bool:
-        """Whether a repair has not helped yet: then `accepted` must be called, and told where from."""
+        """Whether the last repair of some place has not helped: `note_accepted` then needs the place."""
         return bool(self._gaps.doubts)
 
     @property
     def wants_answers(self) -> bool:
-        """Whether `accepted` must be called: as `doubtful`, or because a session's idle time begins anew."""
+        """Whether `note_accepted` must be called, because a repair is in doubt or a session is in use."""
         if self._gaps.doubts:
             return True
         return self._credential is not None and self._credential.session
 
     async def get(self, timeout: float) -> Credential:  # noqa: ASYNC109 -- measured on our clock
-        """The credential; waits only where there is none.
+        """Return the credential; wait only if there is none.
 
         Args:
-            timeout: seconds; where the next attempt is due later than that, the error comes at once.
+            timeout: seconds. If the next attempt is due later, the error is raised at once.
 
         Raises:
             CredentialRejected: the token endpoint or login refused us; at once where that is known.
@@ -142,15 +142,15 @@ class Keeper:
         suspected: bool = False,
         place: Place = ANYWHERE,
     ) -> Credential:
-        """Another credential than `used`, which an upstream refused.
+        """Return another credential than `used`, which an upstream refused.
 
         Args:
             place: where the refusal came from.
-            suspected: it may have, an answer to a session's request named no reason: a new login at most
-                once a minute. Where that login fails, the answer passes (`too_soon`).
+            suspected: the refusal named no reason, so that it may have been about permission. There is one
+                login a minute for these; if it fails, the answer passes (`too_soon`).
 
         Raises:
-            RepairDeclined: `too_soon` after the last fetch or repair; the `same_credential` came back.
+            RepairDeclined: `too_soon` after the last fetch or repair; `same_credential` came back.
             CredentialRejected, CredentialUnavailable: as `get`.
         """
         self._look_at_secret()
@@ -165,14 +165,13 @@ class Keeper:
             raise
 
     def refused_again(self, place: Place = ANYWHERE) -> None:
-        """A repaired request was refused with the new credential, too."""
+        """The replacement was refused as well: wait longer before the next repair at this place."""
         self._gaps.refused_again(place)
 
     def note_accepted(
         self, credential: Credential, place: Place = ANYWHERE, *, repaired: bool = False
     ) -> None:
-        """An upstream's answer was no refusal: the next repair for this place need not wait so long, and a
-        session that is still in use was used just now.
+        """An answer was no refusal: end the doubt about this place, start a session's idle time anew.
 
         Args:
             repaired: whether its request had been sent again.
@@ -192,8 +191,11 @@ class Keeper:
             self._credential = self._sessions.note_session_fields(used, fields) or used
 
     def adopt(self) -> None:
-        """Take over what an earlier keeper of the same key has left. Where requests come at once: before."""
-        credential = self._store.get(self._key) if self._store is not None else None
+        """Take over the credential that an earlier keeper has left in the slot.
+
+        `run` does so; call it before, if requests may come before `run` does.
+        """
+        credential = self._slot.get() if self._slot is not None else None
         if credential is not None and self._credential is None:
             self._credential = credential
             self._used(credential, credential.fetched_at)
@@ -208,7 +210,7 @@ class Keeper:
             )
 
     async def run(self) -> NoReturn:
-        """Refresh ahead until cancelled. An attempt that fails, in whatever way, is followed by another."""
+        """Refresh ahead until cancelled. After a failed attempt there is another one, however it failed."""
         self.adopt()
         while True:
             self._look_at_secret()
@@ -220,34 +222,36 @@ class Keeper:
                 await self._attempt()
 
     async def close(self) -> None:
-        """Log out, also of sessions that were replaced: best effort, within a second. After `run` has been
-        cancelled."""
+        """Log out, also of sessions that were replaced: best effort, within a second.
+
+        Call it after `run` has been cancelled.
+        """
         credential, self._credential, self._good_until = self._credential, None, -inf
         if self.logouts is not None:
             await self.logouts.close(credential if credential is not None and credential.session else None)
 
     def snapshot(self) -> CredentialStatus:
-        """How it stands now."""
-        now = self._clock.now()
+        """How the credential stands now."""
+        now, standing = self._clock.now(), self._standing
         current = self.current
         due = schedule.due_at(self._state, self._policy)
         return CredentialStatus(
             name=self.name,
             target=self.target,
-            condition=self._condition(now),
-            usable=self._usable(now),
+            condition=standing.condition(now, self._reported[0]),
+            usable=standing.usable(now),
             expires_at=current.expires_at if current is not None else None,
             last_success=self._succeeded_at,
             outcome=self._state.outcome,
             next_attempt=due if isfinite(due) and not self._attempting else None,
             failures=self._state.failures + self._state.refusals,
-            reason=self._reason(),
+            reason=standing.reason(now),
         )
 
     # -- a request's side --
 
     async def _wait(self, deadline: float, wanted: Callable[[bool], Credential | None]) -> Credential:
-        """Wait for what is wanted: asked now, and again (with True) after each attempt."""
+        """Return what `wanted` returns: call it now (with False), then after each attempt (with True)."""
         if (credential := wanted(False)) is not None:
             return credential
         self._fail_if_too_late(deadline)
@@ -262,8 +266,10 @@ class Keeper:
         raise self._error()
 
     def _current_or_wish(self, ended: bool) -> Credential | None:
-        """The credential to stamp now; else None, and the wish for one is stated: no loop waits for a session
-        that lapsed."""
+        """Return the credential to stamp now; if there is none, record the wish, and return None.
+
+        Without a wish the loop would not log in again after a session has lapsed.
+        """
         current = self.current
         if current is None:
             self._state = schedule.wanted(self._state, self._clock.now())
@@ -272,13 +278,13 @@ class Keeper:
     def _replacement_for(
         self, used: Credential, ended: bool, suspected: bool, place: Place
     ) -> Credential | None:
-        """The credential in use, if it is not `used`; else None, and the wish for another one is stated.
+        """Return the credential in use if it is not `used`; else record the wish for another, return None.
 
         Raises:
             RepairDeclined
         """
         current = self._current_or_wish(ended)
-        if current is None or not _same_credential(current, used):
+        if current is None or not same_credential(current, used):
             return current
         if ended and self._state.outcome == "same":
             raise RepairDeclined("same_credential")
@@ -288,7 +294,7 @@ class Keeper:
         else:
             gap_ends = self._gaps.soonest(place, self._state.repaired_at, now)
             repair_at = schedule.repair_at(self._state, self._policy, now, gap_ends)
-            allowed = repair_at is not None or self._state.repairing  # whoever asked for it
+            allowed = repair_at is not None or self._state.repairing  # another request asked for it
         if not allowed and not self._attempting:
             raise RepairDeclined("too_soon")
         if not suspected and not ended:
@@ -298,14 +304,14 @@ class Keeper:
         return None
 
     def _fail_if_too_late(self, deadline: float) -> None:
-        """Raises what the last attempt brought, where the next one is not due in time to help."""
+        """Raise the last attempt's error if the next attempt starts after the deadline."""
         now = self._clock.now()
         due = schedule.due_at(self._state, self._policy)
-        if not self._attempting and due > now and (due > deadline or self._refused):
+        if not self._attempting and due > now and (due > deadline or self._standing.refused):
             raise self._error()
 
     async def _wait_for_attempt(self, deadline: float) -> bool:
-        """Wait for the end of the attempt that runs or comes next; False: it did not end in time."""
+        """Wait until the present or next attempt has ended; False: it did not end in time."""
         if self._awake is not None and not self._awake.done():
             self._awake.set_result(None)
         if self._ended is None:
@@ -313,16 +319,8 @@ class Keeper:
         return await pause(self._clock, deadline - self._clock.now(), self._ended)
 
     def _error(self) -> CredentialError:
-        """The last failure as an exception of the caller's own."""
-        due = schedule.due_at(self._state, self._policy) - self._clock.now()
-        retry_after = max(due, 1.0) if isfinite(due) else 1.0
-        message = self._reason() or "no other credential came in time"
-        outcome = self._failure.outcome if self._failure is not None else "unavailable"
-        if outcome == "rejected":
-            return CredentialRejected(message, retry_after=retry_after)
-        if outcome in ("limited", "invalid"):
-            return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
-        return CredentialUnavailable(message, retry_after=retry_after)
+        now = self._clock.now()
+        return self._standing.error(now, schedule.due_at(self._state, self._policy))
 
     # -- the loop's side --
 
@@ -352,7 +350,7 @@ class Keeper:
         except CredentialError as error:
             self._note_failure(error)
         except Exception:
-            # A fault of a library, or of ours: an attempt that failed, never the end of the process.
+            # A fault of a library, or ours, is one failed attempt. It must not end the process.
             log.exception("a fault in the proxy while it fetched credentials.%s", self.name)
             self._note_failure(CredentialUnavailable(FAULT, outcome="invalid"))
         outcome = self._state.outcome or "ok"
@@ -362,14 +360,14 @@ class Keeper:
         self._observer.fetched(self.name, self.target, outcome, seconds)
         if self._throttle is not None:
             self._throttle.ended(limited=outcome == "limited")
-        if self._state.refusals == 1 and self._refused:
+        if self._state.refusals == 1 and self._standing.refused:
             await self._look_again()
 
     def _store_fetched(self, new: Credential) -> None:
         now = self._clock.now()
         old = self.current
         if old is not None and old.fields == new.fields:
-            # What comes back may be stamped with a new expiry that is not its own: the earlier one counts.
+            # The answer may state a new expiry for an old token: the earlier one counts.
             if new.expires_at is not None and (old.expires_at is None or new.expires_at < old.expires_at):
                 old = replace(old, expires_at=new.expires_at)
             self._credential = old
@@ -384,8 +382,8 @@ class Keeper:
         self._used(self._credential, self._credential.fetched_at)
         self._succeeded_at = now
         self._failure = None
-        if self._store is not None:
-            self._store[self._key] = self._credential
+        if self._slot is not None:
+            self._slot.put(self._credential)
 
     def _used(self, credential: Credential, at: float) -> None:
         self._good_until = schedule.good_until(self._policy, at, credential.expires_at, credential.session)
@@ -401,7 +399,7 @@ class Keeper:
             )
 
     def _look_at_secret(self) -> bool:
-        """Whether the secret has changed since we looked last, which cuts every lane short."""
+        """Make the next attempt due at once if the secret has changed since the last look; return whether."""
         if self._secret is None:
             return False
         known, self._secret_version = self._secret_version, self._secret.version()
@@ -412,7 +410,7 @@ class Keeper:
         return changed
 
     async def _look_again(self) -> None:
-        """A secret whose file is still being written is refused: look again before the refusal counts."""
+        """Look once more at the secret's file: if it was half written, the refusal means nothing."""
         if self._secret is not None and not self._look_at_secret():
             await pause(self._clock, HALF_WRITTEN)
             self._look_at_secret()
@@ -420,42 +418,12 @@ class Keeper:
     # -- how it stands --
 
     @property
-    def _refused(self) -> bool:
-        return self._state.refusals > 0 and self._state.outcome == "rejected"
-
-    def _usable(self, now: float) -> bool:
-        """Whether requests can be let in: also with a session that lapsed, for the next one logs in; unless
-        the last login failed."""
-        if self._credential is None or not self._credential.usable(now):
-            return False
-        return now < self._good_until or not self._state.failing
-
-    def _condition(self, now: float) -> Condition:
-        """Between two lives, or after a changed secret, nothing has been learnt: as before."""
-        usable = self._usable(now)
-        if self._state.failing:
-            return "failing" if usable else "unusable"
-        return "good" if usable and self._failure is None else self._reported[0]
+    def _standing(self) -> Standing:
+        return Standing(self._credential, self._good_until, self._succeeded_at, self._failure, self._state)
 
     def _report(self) -> None:
-        told = self._condition(self._clock.now()), self._refused
-        if told != self._reported:
-            self._reported = told
+        standing = self._standing
+        report = standing.condition(self._clock.now(), self._reported[0]), standing.refused
+        if report != self._reported:
+            self._reported = report
             self._observer.changed(self.snapshot())
-
-    def _reason(self) -> str:
-        if self._failure is not None:
-            return self._failure.message
-        if self._usable(self._clock.now()):
-            return ""
-        if self._succeeded_at is None:
-            return "the first fetch of a credential has not ended yet"
-        return "the credential has expired, and a new one is being fetched"
-
-
-def _same_credential(one: Credential, other: Credential) -> bool:
-    """By value: a token that came back with an earlier expiry is another object, and no other credential.
-    A session is the same as long as nobody has logged in anew, whatever cookies came meanwhile."""
-    if one.session and other.session:
-        return one.fetched_at == other.fetched_at
-    return one.fields == other.fields

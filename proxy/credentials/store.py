@@ -1,6 +1,7 @@
 """Where credentials lie that outlive their keeper; an expired one cannot be taken out."""
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from math import inf
 
 from cachetools import TLRUCache
@@ -18,3 +19,21 @@ def token_store(clock: Clock, size: int = 1024) -> TokenStore:
         return inf if credential.expires_at is None else credential.expires_at
 
     return TLRUCache(size, until, timer=clock.now)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSlot:
+    """The place of one keeper's credential in the store.
+
+    Attributes:
+        key: equal for keepers that may take over each other's credential.
+    """
+
+    store: TokenStore
+    key: Hashable
+
+    def get(self) -> Credential | None:
+        return self.store.get(self.key)
+
+    def put(self, credential: Credential) -> None:
+        self.store[self.key] = credential

@@ -13,7 +13,7 @@ from proxy.credentials.fixed import AT_ONCE, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.repairs import ANYWHERE
 from proxy.credentials.secret import FileSecret
-from proxy.credentials.store import token_store
+from proxy.credentials.store import TokenSlot, token_store
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined
 from tests.clock import FakeClock
@@ -611,10 +611,10 @@ async def test_a_429_makes_the_other_keys_of_the_host_take_turns() -> None:
 async def test_a_credential_in_the_store_outlives_its_keeper() -> None:
     clock = FakeClock()
     source, store = ScriptedSource(clock), token_store(clock)
-    before = Keeper("saas", source, clock=clock, store=store, key="a", random=lambda: 0.0)
+    before = Keeper("saas", source, clock=clock, slot=TokenSlot(store, "a"), random=lambda: 0.0)
     async with running(before, clock):
         await clock.advance(100.0)
-    after = Keeper("saas", source, clock=clock, store=store, key="a", random=lambda: 0.0)
+    after = Keeper("saas", source, clock=clock, slot=TokenSlot(store, "a"), random=lambda: 0.0)
     async with running(after, clock):
         assert after.current is before.current
         assert len(source.begun) == 1

@@ -9,7 +9,7 @@ import pytest
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers, Make
-from proxy.credentials.store import token_store
+from proxy.credentials.store import TokenSlot, token_store
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedLogin, ScriptedSource
 
@@ -48,7 +48,7 @@ class Diary:
         def make(stack: AsyncExitStack) -> Keeper:
             self.lines.append(f"{name} begins")
             stack.callback(self.lines.append, f"{name} ends")
-            return Keeper(name, source(), clock=self.clock, store=self._store, key=key)
+            return Keeper(name, source(), clock=self.clock, slot=TokenSlot(self._store, key))
 
         return make
 
