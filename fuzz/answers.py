@@ -12,6 +12,7 @@ from fuzz.pieces import lines_and_rest, pieces, untold
 from proxy.errors import ProxyError
 from proxy.gateway import answer_head
 from proxy.gateway.answer_head import AnswerFields, answer_end, usual_head
+from proxy.gateway.call import Call
 from proxy.gateway.exchange import Exchange, Home, Timeouts
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.refusal import Asked, Verdict, judge
@@ -54,7 +55,6 @@ class Upstream:
 
     def __init__(self, method: bytes) -> None:
         self.written: list[bytes] = []
-        self.resets = True
         self.kept = self.closed = False
         self._later: list[Callable[[], None]] = []
         loop = SimpleNamespace(create_future=Over, call_soon=self._later.append)
@@ -69,9 +69,8 @@ class Upstream:
         )
         self._exchange = Exchange(cast(Home, pool))
         self._exchange.connection_made(cast(Any, self))
-        head = _request(method)
-        self.relay = Relay(self, head, ADDRESS)
-        self.relay.keep_alive = True
+        self.resets, self.ends = True, False
+        self.relay = Relay(Call(_request(method), None, cast(Any, self), 0.0), ADDRESS)
         self._over = cast(Over, self._exchange.send_request(b"", self.relay, None, method == b"HEAD"))
 
     def _keep(self) -> None:

@@ -8,7 +8,8 @@ from proxy.errors import RequestRefused
 from proxy.gateway import request_head
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import NOT_PASSED, Guard
-from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.options import allowing, ends_here, is_preflight
+from proxy.gateway.problems import own_head
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import Upload
@@ -225,7 +226,7 @@ def _preflight(head: RequestHead) -> None:
     except RequestRefused as error:
         untold(error)
         return
-    answer = no_content(fields, "now", keep_alive=True)
+    answer = own_head(204, "now", keep_alive=True) + fields + b"\r\n"
     lines = answer.split(b"\r\n")
     assert lines[-2:] == [b"", b""]
     assert lines.index(b"") == len(lines) - 2

@@ -15,7 +15,6 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import NamedTuple
 
 from proxy.admin import status
@@ -26,7 +25,7 @@ from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.call import AnswerSink, Call, Service
 from proxy.gateway.guard import Guard
-from proxy.gateway.problems import OwnAnswer, answer_to
+from proxy.gateway.problems import OwnAnswer, answer_to, own_head
 from proxy.gateway.request_head import RequestHead
 
 log = logging.getLogger(__name__)
@@ -39,20 +38,16 @@ class Document(NamedTuple):
     content_type: str
     body: bytes
 
-    def encoded(self, date: str, *, keep_alive: bool, with_body: bool) -> bytes:
-        """The whole message; see `OwnAnswer.bytes`."""
-        lines = [
-            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
-            f"Date: {date}",
+    def encoded(self, date: str, *, keep_alive: bool, minor: int, with_body: bool) -> bytes:
+        """The whole message; see `OwnAnswer.encoded`."""
+        lines = (
             f"Content-Type: {self.content_type}",
             f"Content-Length: {len(self.body)}",
             "Cache-Control: no-store",
             "X-Content-Type-Options: nosniff",
             "Cross-Origin-Resource-Policy: same-origin",
-        ]
-        if not keep_alive:
-            lines.append("Connection: close")
-        head = "\r\n".join((*lines, "", "")).encode("ascii")
+        )
+        head = own_head(self.status, date, *lines, keep_alive=keep_alive, minor=minor) + b"\r\n"
         return head + self.body if with_body else head
 
 
@@ -125,27 +120,26 @@ class _AdminService:
     patience = 10.0
 
     def __init__(self, pages: Mapping[bytes, Page], state: State, guard: Guard | None) -> None:
-        self.ending = False
         self._pages = pages
         self._state = state
         self._guard = guard
 
-    async def forward(self, call: Call) -> bool:
-        """OwnAnswer one request."""
-        head, caller = call.head, call.caller
-        ending = self.ending or self._state.draining
-        keep_alive = head.keep_alive and not call.unread and not ending
-        with_body = head.method != b"HEAD"
+    async def forward(self, call: Call) -> None:
+        """Answer one request."""
+        head, date = call.head, http_date()
+        call.last = call.last or call.unread or self._state.draining
+        keep_alive, with_body = call.keeps_connection(), head.method != b"HEAD"
         answer = self._answer(head)
         if isinstance(answer, Document):
-            data = answer.encoded(http_date(), keep_alive=keep_alive, with_body=with_body)
+            data = answer.encoded(date, keep_alive=keep_alive, minor=head.minor, with_body=with_body)
         else:
-            data = answer.encoded(_new_id(), http_date(), keep_alive=keep_alive, with_body=with_body)
-        caller.write(data)
-        return keep_alive
+            data = answer.encoded(
+                _new_id(), date, keep_alive=keep_alive, minor=head.minor, with_body=with_body
+            )
+        call.caller.write(data)
 
     def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
-        """OwnAnswer what is no request: the connection ends after it."""
+        """Answer what is no request. The connection ends after it."""
         caller.write(_problem(error).encoded(_new_id(), http_date(), keep_alive=False))
 
     def received(self, data: int) -> None:

@@ -117,7 +117,6 @@ class Ports:
         given_up = tuple(before.values())
         self._leaving += given_up
         for port in given_up:
-            port.listener.service.ending = True
             port.listener.stop_accepting()
             port.listener.wind_down()
         return given_up
@@ -135,6 +134,11 @@ class Ports:
             await pause(self._clock, POLL)
         await port.close()
         self._leaving.remove(port)
+
+    def end_connections(self) -> None:
+        """Go on accepting callers, but end each connection with its next answer."""
+        for port in self._open.values():
+            port.listener.ending = True
 
     def wind_down(self) -> None:
         """Accept nobody, and close the connections on which nothing is under way."""

@@ -234,11 +234,8 @@ class Proxy:
         assert self.config is not None  # noqa: S101 -- it was applied
         shutdown = self.config.shutdown
         self.state.draining = True
-        for served in (*self.served, *self._leaving):
-            served.forwarder.ending = True
+        self._ports.end_connections()
         await pause(self._clock, shutdown.delay, hurry)
-        for served in (*self.served, *self._leaving):
-            served.forwarder.draining = True
         self._ports.wind_down()
         give_up = self._clock.now() + shutdown.grace
         while self.busy and not hurry.done() and self._clock.now() < give_up:

@@ -15,6 +15,11 @@ MAX_DISCARDED: Final = 1024 * 1024
 class AnswerSink(Caller, Protocol):
     """The connection that a call came on, as far as its answer needs it."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether the connection is to end with the present answer, because its port is given up."""
+        ...
+
     def reset(self) -> None:
         """Cut the connection so that the answer cannot be taken for whole."""
         ...
@@ -36,7 +41,7 @@ class Call:
         sent: bytes of an answer of our own.
         waited: seconds for a credential.
         repaired: whether it was sent again with a new one.
-        keep_alive: whether its connection takes another request.
+        last: whether its connection takes no further request. This is the only place where that is kept.
     """
 
     # No slots: nearly all of these stay what they are here, and are not set for each request.
@@ -49,13 +54,19 @@ class Call:
     sent = 0
     waited = 0.0
     repaired = False
-    keep_alive = False
 
     def __init__(self, head: RequestHead, upload: Upload | None, caller: AnswerSink, started: float) -> None:
         self.head = head
         self.upload = upload
         self.caller = caller
         self.started = started
+        self.last = not head.keep_alive
+
+    def keeps_connection(self) -> bool:
+        """Decide whether the connection takes another request. Call it when the answer's head is written."""
+        if not self.last and self.caller.ends:
+            self.last = True
+        return not self.last
 
     @property
     def unread(self) -> bool:
@@ -63,14 +74,14 @@ class Call:
         return self.upload is not None and not self.upload.ended
 
     @property
-    def may_keep(self) -> bool:
-        """Whether its connection can take another request after an answer of ours.
+    def worth_reading(self) -> bool:
+        """Whether the rest of the body may be read and dropped after an answer of ours.
 
-        Where a body is still to come, it has to be read first (RFC 9112 section 9.3): only a short one whose
-        length is known is worth that. After `Expect` a caller may leave the body out.
+        It must be read before the connection can take another request (RFC 9112 section 9.3). That is done
+        for a short body of known length only. After `Expect` a caller may leave the body out.
         """
-        if not self.head.keep_alive or self.upload is None or self.upload.ended:
-            return self.head.keep_alive
+        if self.upload is None or self.upload.ended:
+            return True
         length = self.head.length
         if length is None or length - self.upload.size > MAX_DISCARDED:
             return False
@@ -78,16 +89,10 @@ class Call:
 
 
 class Service(Protocol):
-    """What the calls of a port are for.
+    """What the calls of a port are for."""
 
-    Attributes:
-        ending: answers are the last on their connections.
-    """
-
-    ending: bool
-
-    async def forward(self, call: Call) -> bool:
-        """OwnAnswer the call by writing to its caller; returns whether the connection takes another one."""
+    async def forward(self, call: Call) -> None:
+        """Answer the call by writing to its caller. Then `call.last` says whether the connection ends."""
         ...
 
     def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:

@@ -43,6 +43,8 @@ class Port(Protocol):
     """The listener, as far as its connections need it."""
 
     service: Service
+    ending: bool
+    closing: bool
     clock: Clock
     limit: ConnectionLimit
     share: Share
@@ -177,16 +179,17 @@ class CallerConnection(asyncio.Protocol):
         """Answer call after call, until the connection is to end. Never raises but for cancellation."""
         try:
             while (call := await self._next()) is not None:
-                keep_alive = await self._port.service.forward(call) and not self._reader.padded
-                if keep_alive and call.upload is not None:
+                await self._port.service.forward(call)
+                last = call.last or self._reader.padded
+                if not last and call.upload is not None:
                     call.upload.discard()
-                elif not keep_alive and self._may_be_sending(call):
+                elif last and self._may_be_sending(call):
                     await self._linger()
                 self.call = None
                 self._since = self._port.clock.now()
                 if self._charged:
                     self._charge(0)
-                if not keep_alive:
+                if last:
                     return
         except RequestRefused as error:
             self._port.service.refuse(self, error)
@@ -207,7 +210,7 @@ class CallerConnection(asyncio.Protocol):
         while self.call is None:
             if self._fault is not None:
                 raise self._fault
-            if self._ended and not self._paused:
+            if not self._paused and (self._ended or (self._port.closing and self._reader.between_messages)):
                 return None
             self._awaited = self._loop.create_future()
             await self._awaited
@@ -351,6 +354,11 @@ class CallerConnection(asyncio.Protocol):
             self._uploading.discard()
             self._uploading.fail(error)
 
+    def close_if_idle(self) -> None:
+        """Close the connection unless a request is under way, or has begun to arrive."""
+        if self.call is None and self._reader.between_messages:
+            self.transport.close()
+
     def gives_way(self) -> bool:
         """Close the connection in favour of a new one, if nothing has happened on it for a while."""
         silent = SILENT if self._fresh or self._reading else SILENT_KEPT
@@ -390,6 +398,12 @@ class CallerConnection(asyncio.Protocol):
             self.reset()
 
     # -- what the forwarder asks for --
+
+    @property
+    def ends(self) -> bool:
+        """Whether the connection is to end with the present answer: its port is given up, and no further
+        request has been sent ahead."""
+        return self._port.ending and (self._uploading is not None or self._reader.between_messages)
 
     def write(self, chunk: bytes) -> None:
         if not self.transport.is_closing():  # uvloop raises where the caller has just gone

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Final
 
 from proxy.gateway.answer_head import COOKIES, OF_SESSION, PASSED, AnswerEnd, AnswerFields
+from proxy.gateway.grammar import persistence
 from proxy.gateway.paths import stays_here
 from proxy.gateway.request_head import RequestHead
 from proxy.terms import CSRF_NAMES
@@ -160,7 +161,7 @@ class HeadRewriter:
                 answer_end = answer_end.replace(_HARDENING[name], b"")
             out += (name, b": ", value, b"\r\n")
         out += (answer_end, cors, _body_fields(status, end, minor))
-        out.append(b"\r\n" if keep_alive else b"Connection: close\r\n\r\n")
+        out += (persistence(minor, keep_alive=keep_alive), b"\r\n")
         return b"".join(out)
 
     def _for_caller(self, fields: AnswerFields, *, session: bool) -> list[bytes]:

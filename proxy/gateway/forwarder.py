@@ -14,10 +14,10 @@ from proxy.gateway.call import AnswerSink, Call
 from proxy.gateway.exchange import ConnectionLost, Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
-from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.options import allowing, ends_here, is_preflight
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
-from proxy.gateway.problems import OwnAnswer, answer_to
+from proxy.gateway.problems import OwnAnswer, answer_to, own_head
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.request_head import RequestHead
@@ -30,9 +30,7 @@ CALLER_GONE: Final = 499
 log = logging.getLogger(__name__)
 
 _METHODS: Final = {method.encode(): method for method in METHODS}
-_LAST: Final = frozenset(
-    ("draining", "bad_request", "unsupported", "request_timeout")
-)  # after these the connection ends
+_LAST: Final = frozenset(("bad_request", "unsupported", "request_timeout"))  # after these the connection ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +90,6 @@ class Forwarder:
     """Forwards the requests of one listener to one upstream.
 
     Attributes:
-        ending: answers say `Connection: close`.
-        draining: new requests are refused.
         busy: requests that are being answered.
         tally: what is counted.
     """
@@ -112,8 +108,6 @@ class Forwarder:
     ) -> None:
         self.replay_buffer = rules.replay_buffer
         self.patience = rules.patience
-        self.ending = False
-        self.draining = False
         self.busy = 0
         self._rules = rules
         self._address = address
@@ -140,12 +134,8 @@ class Forwarder:
         self._observer = observer
         self._new_id = new_id
 
-    async def forward(self, call: Call) -> bool:
-        """OwnAnswer one request; never raises but for cancellation, when the caller has gone.
-
-        Returns:
-            Whether its connection takes another one.
-        """
+    async def forward(self, call: Call) -> None:
+        """Answer one request. Never raises, except for the cancellation when the caller has gone."""
         self.busy += 1
         self._tally.in_flight += 1
         try:
@@ -164,13 +154,12 @@ class Forwarder:
             self._tally.in_flight -= 1
             self.busy -= 1
             self._count(call)
-        return call.keep_alive and not self.ending
 
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):
             return
         head = call.head
-        call.relay = relay = Relay(call.caller, head, self._address, call.cors)
+        call.relay = relay = Relay(call, self._address)
         lost_once = False
         while True:
             credential = self._keeper.current
@@ -178,7 +167,6 @@ class Forwarder:
             connection = self._pool.take() if at_once else None
             if connection is None:
                 connection, credential = await self._connection(call, fresh=lost_once)
-            relay.keep_alive = head.keep_alive and not self.ending
             if credential is None:
                 stamp, relay.may_hold, relay.session = b"", False, None
             else:
@@ -212,7 +200,6 @@ class Forwarder:
             call.connection = None
             call.status = relay.status
             self._repair.learn(call, relay, credential)
-            call.keep_alive = relay.keep_alive
             return
 
     # -- before anything is sent --
@@ -225,8 +212,6 @@ class Forwarder:
         """
         head = call.head
         call.cors = self._guard.check(head)
-        if self.draining:
-            raise RequestRefused("draining", "The proxy is shutting down.")
         if call.cors and is_preflight(head):  # no browser shows a caller token with it
             return self._no_content(call, call.cors + allowing(head))
         if self._guard.token is not None:
@@ -239,8 +224,12 @@ class Forwarder:
 
     def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
-        call.keep_alive = self._keeps(call)
-        self._say(call, no_content(fields, http_date(), keep_alive=call.keep_alive))
+        self._say(
+            call,
+            own_head(204, http_date(), keep_alive=self._keeps(call), minor=call.head.minor)
+            + fields
+            + b"\r\n",
+        )
         return True
 
     async def _connection(self, call: Call, *, fresh: bool) -> tuple[Exchange, Credential | None]:
@@ -272,24 +261,26 @@ class Forwarder:
     # -- answers of our own --
 
     def _keeps(self, call: Call) -> bool:
-        return call.may_keep and not self.ending
+        call.last = call.last or not call.worth_reading
+        return call.keeps_connection()
 
     def _answer(self, call: Call, answer: OwnAnswer) -> None:
         """Ours, unless the upstream's has begun: then the caller must see that it is not whole."""
         if call.relay is not None and call.relay.begun:
             call.status = call.relay.status
-            call.keep_alive = False
+            call.last = True
             call.caller.reset()
             return
         call.status = answer.status
         call.problem = answer.code
         call.request_id = self._new_id()
-        call.keep_alive = self._keeps(call) and answer.code not in _LAST
+        call.last = call.last or answer.code in _LAST
         self._tally.problems[answer.code] += 1
         data = answer.encoded(
             call.request_id,
             http_date(),
-            keep_alive=call.keep_alive,
+            keep_alive=self._keeps(call),
+            minor=call.head.minor,
             with_body=call.head.method != b"HEAD",
             cors=call.cors,
         )
@@ -301,7 +292,7 @@ class Forwarder:
         call.caller.write(data)
 
     def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
-        """OwnAnswer what is no request: the connection ends after it."""
+        """Answer what is no request. The connection ends after it."""
         answer = answer_to(error, self._rules.upstream, self._rules.credential)
         self._tally.problems[answer.code] += 1
         data = answer.encoded(self._new_id(), http_date(), keep_alive=False)

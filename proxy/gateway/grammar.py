@@ -32,3 +32,14 @@ CHUNK_EXTENSION: Final = (
     rb"[ \t]*+;[ \t]*+" + TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + TOKEN + rb"|" + QUOTED + rb"))?"
 )
 """`BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ]` (RFC 9112 section 7.1.1)."""
+
+
+def persistence(minor: int, *, keep_alive: bool) -> bytes:
+    """The Connection field of an answer (RFC 9112 section 9.3).
+
+    Args:
+        minor: the caller's HTTP/1 minor version: to 0, keeping the connection must be said.
+    """
+    if keep_alive:
+        return b"" if minor else b"Connection: keep-alive\r\n"
+    return b"Connection: close\r\n"

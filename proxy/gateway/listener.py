@@ -54,6 +54,8 @@ class Listener:
 
     Attributes:
         service: answers its calls; another one after a reload.
+        ending: connections end with their next answer, unless another request was sent ahead.
+        closing: connections end as soon as nothing is left on them to be answered.
         limit: of its connections, and those of the listeners it is shared with.
         share: of each turn of the loop, for very small chunks.
         connections: its connections.
@@ -67,6 +69,7 @@ class Listener:
         share: Share | None = None,
     ) -> None:
         self.service = service
+        self.ending = self.closing = False
         self.limit = limit if limit is not None else ConnectionLimit(sys.maxsize)
         self.clock = clock
         self.connections: set[CallerConnection] = set()
@@ -114,12 +117,10 @@ class Listener:
             server.close()
 
     def wind_down(self) -> None:
-        """Close the connections on which nothing is under way; the others end with their next answer."""
+        """Close the connections on which no request has begun; the others end with their next answer."""
+        self.ending = self.closing = True
         for caller in tuple(self.connections):
-            if caller.call is None:
-                caller.transport.close()
-            elif caller.call.relay is not None and not caller.call.relay.begun:
-                caller.call.relay.keep_alive = False
+            caller.close_if_idle()
 
     @property
     def busy(self) -> int:

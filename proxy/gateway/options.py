@@ -56,15 +56,3 @@ def allowing(head: RequestHead) -> bytes:
         lines.append(b"Access-Control-Allow-Private-Network: true\r\n")
     lines.append(b"Access-Control-Max-Age: %d\r\n" % MAX_AGE)
     return b"".join(lines)
-
-
-def no_content(fields: bytes, date: str, *, keep_alive: bool) -> bytes:
-    """The whole answer.
-
-    Args:
-        fields: ready to be sent.
-        date: for Date (RFC 9110 section 6.6.1).
-        keep_alive: whether the connection takes another request.
-    """
-    ending = b"" if keep_alive else b"Connection: close\r\n"
-    return b"HTTP/1.1 204 No Content\r\nDate: %b\r\n%b%b\r\n" % (date.encode(), fields, ending)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from proxy.errors import CredentialError, CredentialRejected, ProxyError, RequestRefused, UpstreamError
+from proxy.gateway.grammar import persistence
 
 
 class Kind(NamedTuple):
@@ -38,9 +39,22 @@ KINDS: Final = {
     "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
     "too_many_callers": Kind(503, "Too many connections", "connection_limit_reached"),
     "loop": Kind(508, "The request came back to us", "proxy_loop_detected"),
-    "draining": Kind(503, "Shutting down", "destination_unavailable"),
     "internal": Kind(500, "A fault of the proxy", "proxy_internal_error"),
 }
+
+
+def own_head(status: int, date: str, *lines: str, keep_alive: bool, minor: int = 1) -> bytes:
+    """The head of an answer of our own, without the empty line at its end.
+
+    Args:
+        date: for Date (RFC 9110 section 6.6.1).
+        lines: fields, `Name: value`, in ASCII.
+        keep_alive: whether the connection takes another request.
+        minor: the caller's HTTP/1 minor version.
+    """
+    first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    head = "\r\n".join((first, f"Date: {date}", *lines, "")).encode("ascii")
+    return head + persistence(minor, keep_alive=keep_alive)
 
 
 class OwnAnswer(NamedTuple):
@@ -61,14 +75,20 @@ class OwnAnswer(NamedTuple):
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
     def encoded(
-        self, request_id: str, date: str, *, keep_alive: bool, with_body: bool = True, cors: bytes = b""
+        self,
+        request_id: str,
+        date: str,
+        *,
+        keep_alive: bool,
+        minor: int = 1,
+        with_body: bool = True,
+        cors: bytes = b"",
     ) -> bytes:
         """The whole message.
 
         Args:
             request_id: for X-Request-Id; the log line repeats it.
-            date: for Date (RFC 9110 section 6.6.1).
-            keep_alive: whether the connection takes another request.
+            date, keep_alive, minor: as `own_head`.
             with_body: False in answer to HEAD.
             cors: fields that let a page read it, ready to be sent.
         """
@@ -82,8 +102,6 @@ class OwnAnswer(NamedTuple):
             }
         ).encode()
         lines = [
-            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
-            f"Date: {date}",
             "Content-Type: application/problem+json",
             f"Content-Length: {len(body)}",
             "Cache-Control: no-store",
@@ -101,9 +119,7 @@ class OwnAnswer(NamedTuple):
             lines.append(f"Allow: {self.allow}")
         if self.status == HTTPStatus.UNAUTHORIZED:  # a realm of our own: no upstream's 401 looks like it
             lines.append('WWW-Authenticate: Bearer realm="camunda-auth-proxy"')
-        if not keep_alive:
-            lines.append("Connection: close")
-        head = "\r\n".join((*lines, "")).encode("ascii") + cors + b"\r\n"
+        head = own_head(self.status, date, *lines, keep_alive=keep_alive, minor=minor) + cors + b"\r\n"
         return head + body if with_body else head
 
 

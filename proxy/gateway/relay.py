@@ -22,6 +22,29 @@ class Caller(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
+class Request(Protocol):
+    """The request that is answered, as far as its answer needs it.
+
+    Attributes:
+        head: as it came.
+        cors: fields that let the page which asked read the answer, ready to be sent.
+        last: whether the caller's connection takes no further request.
+    """
+
+    cors: bytes
+    last: bool
+
+    @property
+    def head(self) -> RequestHead: ...
+
+    @property
+    def caller(self) -> Caller: ...
+
+    def keeps_connection(self) -> bool:
+        """Decide whether the connection takes another request. Call it when the answer's head is written."""
+        ...
+
+
 class Source(Protocol):
     """The upstream connection that the bytes come from."""
 
@@ -45,8 +68,7 @@ class Relay:
             turn out to be one.
         may_hold: whether the next refusal is kept back.
         session: the session that was stamped; None: none was.
-        told: what the answer told that session: its Set-Cookie and CSRF fields.
-        keep_alive: whether the caller's connection takes another request afterwards.
+        session_fields: Set-Cookie and CSRF fields of the answer.
         paused: whether the caller reads too slowly.
         sent: bytes written to the caller.
     """
@@ -61,22 +83,22 @@ class Relay:
     held = False
     may_hold = False
     session: Credential | None = None
-    keep_alive = False
     sent = 0
     verdict = _PASSES
-    told: Sequence[Field] = ()
+    session_fields: Sequence[Field] = ()
+    _late: tuple[AnswerFields, AnswerEnd] | None = None  # of a head that is written when it is known to pass
 
-    def __init__(self, caller: Caller, head: RequestHead, address: HeadRewriter, cors: bytes = b"") -> None:
-        self._caller = caller
-        self._head = head
-        self._address = address
-        self._opening = cors
+    def __init__(self, request: Request, rewriter: HeadRewriter) -> None:
+        self._request = request
+        self._caller = request.caller
+        self._head = request.head
+        self._rewriter = rewriter
         self._out: list[bytes] = []
 
     def interim(self, status: int, fields: AnswerFields) -> None:
         """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
         if self._head.minor:
-            data = self._address.interim_head(status, fields, session=self.session is not None)
+            data = self._rewriter.interim_head(status, fields, session=self.session is not None)
             self.sent += len(data)
             self._caller.write(data)
 
@@ -98,19 +120,26 @@ class Relay:
         if end.length is None:
             end = self._without_length(end)
         if more:
-            self.keep_alive = False
-        head = self._address.response_head(
-            status,
+            self._request.last = True
+        if self.held:
+            self._out = []
+            self._late = fields, end
+            return
+        self._out = [self._made_head(fields, end)]
+        if self.paused:
+            source.pause_reading()
+
+    def _made_head(self, fields: AnswerFields, end: AnswerEnd) -> bytes:
+        request = self._request
+        return self._rewriter.response_head(
+            self.status,
             fields,
             end,
             minor=self._head.minor,
-            keep_alive=self.keep_alive,
-            cors=self._opening,
+            keep_alive=request.keeps_connection(),
+            cors=request.cors,
             session=self.session is not None,
         )
-        self._out = [head]
-        if self.paused and not self.held:
-            source.pause_reading()
 
     def _without_length(self, end: AnswerEnd) -> AnswerEnd:
         """How the answer ends for the caller."""
@@ -118,14 +147,14 @@ class Relay:
             end = _IN_CHUNKS  # the missing last one is then all that shows that it was cut
         self._chunked = end.kind == "chunked" and self._head.minor == 1
         if end.kind == "close" or (end.kind == "chunked" and not self._chunked):
-            self.keep_alive = False
+            self._request.last = True
         return end
 
     def _judge_session(self, session: Credential, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         head = self._head
         cookies = b"; ".join(value for name, value in session.fields if name.lower() == b"cookie")
         path = head.target.split(b"?", 1)[0]
-        self._asked = asked = Asked(head.method, path, self._address.authority, cookies)
+        self._asked = asked = Asked(head.method, path, self._rewriter.authority, cookies)
         self._noted = noted = fields.noted()
         self.session_fields = [
             each for each in noted if each[0] in OF_SESSION and belongs_to_session(status, asked)
@@ -170,8 +199,13 @@ class Relay:
 
     def flush(self) -> None:
         """Write what has come: once per read, not once per piece."""
+        if self.held:
+            return
+        if self._late is not None:
+            self._out.insert(0, self._made_head(*self._late))
+            self._late = None
         out = self._out
-        if not out or self.held:
+        if not out:
             return
         self._out = []
         data = out[0] if len(out) == 1 else b"".join(out)
@@ -189,6 +223,7 @@ class Relay:
         self.held = self._chunked = False
         self.verdict = _PASSES
         self._source = None
+        self._late = None
         self._out = []
 
     def detach(self) -> bool:

@@ -188,7 +188,8 @@ def _judge(
     if target[0] != 47:  # "/"
         target, host = _other_form(method, target, host)
     # What follows CONNECT was meant for a tunnel (RFC 9110 section 9.3.6): it is no request.
-    keep_alive = minor == 1 and b"close" not in connection and method != b"CONNECT" and not padded
+    wanted = b"close" not in connection and (minor == 1 or b"keep-alive" in connection)
+    keep_alive = wanted and method != b"CONNECT" and not padded
     return RequestHead(
         method, target, minor, fields, plain, noted, host, length, bool(codings), connection, keep_alive
     )

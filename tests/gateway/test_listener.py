@@ -237,7 +237,7 @@ async def test_while_ending_answers_say_that_their_connection_ends() -> None:
     async with origin(answering(OK)) as site, gateway(site) as rig:
         idle = await rig.call(get())
         await idle.message()
-        rig.forwarder.ending = True
+        rig.listener.ending = True
         busy = await rig.call(get())
         answer = await busy.message()
         assert (answer.status, answer.head.get(b"connection")) == (200, b"close")
@@ -253,7 +253,6 @@ async def test_a_request_under_way_ends_its_connection_when_we_wind_down() -> No
         peer = await site.accept()
         await peer.head()
         rig.listener.stop_accepting()
-        rig.forwarder.ending = True
         rig.listener.wind_down()
         assert rig.listener.busy == 1
         peer.send(OK)
@@ -265,27 +264,68 @@ async def test_a_request_under_way_ends_its_connection_when_we_wind_down() -> No
             await rig.caller()
 
 
-async def test_a_request_under_way_as_we_end_has_its_connection_closed() -> None:
+async def test_an_answer_that_has_begun_as_we_wind_down_is_whole_and_then_the_connection_ends() -> None:
     async with origin() as site, gateway(site) as rig:
         wire = await rig.call(get())
         peer = await site.accept()
         await peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
         await wire.head()
-        rig.forwarder.ending = True
+        rig.listener.wind_down()
         peer.send(b"k")
         assert await wire.rest() == b"ok"
 
 
-async def test_while_draining_new_requests_are_refused() -> None:
-    async with origin() as site, gateway(site) as rig:
-        rig.forwarder.ending = rig.forwarder.draining = True
+async def test_a_kept_connection_takes_one_more_request_before_we_wind_down() -> None:
+    async with origin(answering(OK, OK)) as site, gateway(site) as rig:
         wire = await rig.call(get())
-        answer = await wire.message()
-        assert (answer.status, code(answer)) == (503, "draining")
-        assert answer.head.get(b"connection") == b"close"
+        assert (await wire.message()).head.get(b"connection") is None
+        rig.listener.ending = True
+        wire.send(get())
+        assert (await wire.message()).head.get(b"connection") == b"close"
         assert await wire.rest() == b""
-        assert site.accepted == 0
+
+
+async def test_requests_that_were_sent_ahead_are_answered_as_we_wind_down() -> None:
+    async with origin() as site, gateway(site) as rig:
+        wire = await rig.call(get("/1") + get("/2") + get("/3")[:-4])
+        peer = await site.accept()
+        assert (await peer.head()).line == b"GET /1 HTTP/1.1"
+        rig.listener.wind_down()
+        peer.send(OK)
+        assert (await peer.head()).line == b"GET /2 HTTP/1.1"
+        wire.send(get("/3")[-4:])
+        peer.send(OK)
+        assert (await peer.head()).line == b"GET /3 HTTP/1.1"
+        peer.send(OK)
+        assert [(await wire.message()).head.get(b"connection") for _ in range(3)] == [None, None, b"close"]
+        assert await wire.rest() == b""
+
+
+async def test_a_head_that_has_begun_as_we_wind_down_is_read_to_its_end() -> None:
+    async with origin(answering(OK)) as site, gateway(site) as rig:
+        wire = await rig.call(get()[:-4])
+        await rig.until(lambda: rig.tally.received > 0)
+        rig.listener.wind_down()
+        wire.send(get()[-4:])
+        assert (await wire.message()).head.get(b"connection") == b"close"
+        assert await wire.rest() == b""
+
+
+async def test_an_answer_that_was_held_says_that_its_connection_ends() -> None:
+    source = ScriptedSource(FakeClock(), takes=1.0)
+    source.script.extend(["new", "same"])
+    async with origin() as site, gateway(site, source=source) as rig:
+        await rig.clock.advance(10.0)
+        wire = await rig.call(get())
+        peer = await site.accept()
+        await peer.head()
+        peer.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")
+        await rig.until(lambda: len(source.begun) == 2)
+        rig.listener.wind_down()
+        await rig.clock.advance(1.0)
+        answer = await wire.message()
+        assert (answer.status, answer.head.get(b"connection")) == (401, b"close")
 
 
 async def test_what_is_left_at_the_end_is_cut() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
 from proxy.gateway.grammar import Field
-from proxy.gateway.options import allowing, ends_here, is_preflight, no_content
+from proxy.gateway.options import allowing, ends_here, is_preflight
 from proxy.gateway.request_head import RequestHead, parse_head
 
 METHOD = b"Access-Control-Request-Method"
@@ -110,10 +110,3 @@ def test_options_for_whoever_gets_them_end_here(head: RequestHead, here: bool) -
 
 def test_only_options_are_preflights() -> None:
     assert not is_preflight(asked((METHOD, b"PUT"), line=b"GET / HTTP/1.1"))
-
-
-@pytest.mark.parametrize("keep_alive", [True, False])
-def test_no_content_is_a_head_alone(keep_alive: bool) -> None:
-    octets = no_content(b"A: 1\r\n", "now", keep_alive=keep_alive)
-    ending = [] if keep_alive else [b"Connection: close"]
-    assert octets.split(b"\r\n") == [b"HTTP/1.1 204 No Content", b"Date: now", b"A: 1", *ending, b"", b""]

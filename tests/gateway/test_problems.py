@@ -17,7 +17,7 @@ from proxy.errors import (
     UpstreamTLS,
     UpstreamUnreachable,
 )
-from proxy.gateway.problems import KINDS, OwnAnswer, answer_to
+from proxy.gateway.problems import KINDS, OwnAnswer, answer_to, own_head
 
 TABLE = [
     (CredentialUnavailable("down"), "credential_unavailable", 503, 1),
@@ -42,7 +42,6 @@ TABLE = [
     (RequestRefused("not_found", "x"), "not_found", 404, None),
     (RequestRefused("caller_unknown", "x"), "caller_unknown", 401, None),
     (RequestRefused("loop", "x"), "loop", 508, None),
-    (RequestRefused("draining", "x"), "draining", 503, None),
     (RequestRefused("too_many_callers", "x"), "too_many_callers", 503, 1),
     (ProxyError("a secret"), "internal", 500, None),
 ]
@@ -114,10 +113,24 @@ def test_who_must_show_a_token_is_told_so_by_a_realm_of_ours() -> None:
     assert b'WWW-Authenticate: Bearer realm="camunda-auth-proxy"' in head.split(b"\r\n")
 
 
+@pytest.mark.parametrize(
+    ("keep_alive", "minor", "field"),
+    [
+        (True, 1, b""),
+        (True, 0, b"Connection: keep-alive\r\n"),
+        (False, 1, b"Connection: close\r\n"),
+        (False, 0, b"Connection: close\r\n"),
+    ],
+)
+def test_a_head_of_ours_says_whether_the_connection_stays(keep_alive: bool, minor: int, field: bytes) -> None:
+    head = own_head(204, "now", "A: 1", keep_alive=keep_alive, minor=minor)
+    assert head == b"HTTP/1.1 204 No Content\r\nDate: now\r\nA: 1\r\n" + field
+
+
 def test_fields_that_let_a_page_read_it_stand_in_the_head() -> None:
     cors = b"Access-Control-Allow-Origin: http://a\r\nVary: Origin\r\n"
-    octets = OwnAnswer("draining", 503, "x").encoded("id-1", "now", keep_alive=False, cors=cors)
-    head, _, body = octets.partition(b"\r\n\r\n")
+    message = OwnAnswer("upstream_busy", 503, "x").encoded("id-1", "now", keep_alive=False, cors=cors)
+    head, _, body = message.partition(b"\r\n\r\n")
     assert head.endswith(b"\r\n" + cors.rstrip())
     assert json.loads(body)["status"] == 503
 
