@@ -62,7 +62,8 @@ class Guard:
         """
         known = self._seen.get(head.host)
         if known is None:
-            known = self._answers_to(head.host)
+            # HTTP/1.0 asks for no Host (RFC 9112 section 3.2): health checks send none, browsers always do.
+            known = not (head.host or head.minor) or self._answers_to(head.host)
         if not known:
             raise RequestRefused(
                 "wrong_host",
@@ -158,7 +159,16 @@ def _check_method(head: RequestHead) -> None:
     if head.method in NOT_PASSED:
         # TRACE would show the credential to the caller, RFC 9110 section 9.3.8
         raise RequestRefused("not_allowed", "CONNECT, TRACE and TRACK do not pass here.", status=405)
-    if b"upgrade" in head.connection:
-        protocols = [value.lower() for name, value in head.notable if name == b"upgrade"]
-        if head.has_body or protocols != [b"h2c"]:  # h2c is an offer that may be left unanswered
-            raise RequestRefused("unsupported", "Protocol upgrades (WebSocket) do not pass here.", status=501)
+    # A server may ignore an offer to upgrade, and must ignore it in HTTP/1.0 (RFC 9110 section 7.8). A client
+    # that wants a WebSocket has no use for an ordinary answer: tell it.
+    if head.minor and b"upgrade" in head.connection and _offers_websocket(head):
+        raise RequestRefused(
+            "unsupported",
+            "WebSocket connections do not pass through this proxy. Use the API over plain HTTP requests.",
+            status=501,
+        )
+
+
+def _offers_websocket(head: RequestHead) -> bool:
+    offers = b",".join(value for name, value in head.notable if name == b"upgrade").lower().split(b",")
+    return any(offer.strip(b" \t").partition(b"/")[0] == b"websocket" for offer in offers)

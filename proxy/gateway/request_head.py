@@ -182,7 +182,9 @@ def _judge(
                 "The request has a field whose name could be taken for one that frames its body."
             )
     if host is None:
-        raise bad_request("The request has no Host field.")
+        if minor:
+            raise bad_request("The request has no Host field.")
+        host = b""
     if codings:
         _check_codings(codings, minor, length)
     if target[0] != 47:  # "/"

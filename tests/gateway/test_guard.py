@@ -1,6 +1,7 @@
 """Who may talk to us."""
 
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -125,17 +126,27 @@ def test_other_methods_pass_as_they_are_spelled(method: bytes) -> None:
 UPGRADES: list[tuple[list[Field], bool]] = [
     ([(b"upgrade", b"websocket")], False),
     ([(b"upgrade", b"h2c")], True),
-    ([(b"upgrade", b"h2c"), (b"content-length", b"3")], False),
+    ([(b"upgrade", b"h2c"), (b"content-length", b"3")], True),
+    ([(b"upgrade", b"TLS/1.2, HTTP/1.1")], True),
+    ([(b"upgrade", b"websockets")], True),
+    ([(b"upgrade", b"WebSocket/13")], False),
     ([(b"upgrade", b"h2c"), (b"upgrade", b"websocket")], False),
     ([(b"upgrade", b"h2c, websocket")], False),
-    ([(b"via", b"x")], False),
+    ([(b"via", b"x")], True),
 ]
 
 
 @pytest.mark.parametrize(("fields", "passes"), UPGRADES)
-def test_upgrades_do_not_pass_but_an_offer_of_h2c_may_be_ignored(fields: list[Field], passes: bool) -> None:
+def test_offers_to_upgrade_are_ignored_but_websocket_is_refused(fields: list[Field], passes: bool) -> None:
     head = asked(*fields, connection=(b"upgrade",))
     assert refusal(head) == (None if passes else ("unsupported", 501))
+    assert refusal(replace(head, minor=0)) is None
+
+
+def test_http_1_0_needs_no_host() -> None:
+    assert refusal(replace(asked(host=b""), minor=0)) is None
+    assert refusal(replace(asked(host=b"evil.example"), minor=0)) == ("wrong_host", None)
+    assert refusal(asked(host=b"")) == ("bad_request", None)
 
 
 NAMES = st.sampled_from(

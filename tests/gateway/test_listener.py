@@ -95,13 +95,52 @@ async def test_an_answer_of_ours_to_head_has_no_body() -> None:
         assert (await wire.message()).body == b"ok"
 
 
-@pytest.mark.parametrize("upgrade", ["websocket", "h2c", "foo"])
-async def test_the_body_of_an_upgrade_is_never_a_request(upgrade: str) -> None:
+async def test_the_body_of_a_websocket_request_is_never_a_request() -> None:
     async with origin(answering(OK)) as site, gateway(site) as rig:
-        wire = await rig.call(post(get("/smuggled"), "Connection: Upgrade", f"Upgrade: {upgrade}"))
+        wire = await rig.call(post(get("/smuggled"), "Connection: Upgrade", "Upgrade: websocket"))
         assert (await wire.message()).status == 501
         assert await wire.rest() == b""
         assert site.accepted == 0
+
+
+@pytest.mark.parametrize("offer", ["h2c", "foo", "TLS/1.2, HTTP/1.1"])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_request_that_offers_an_upgrade_is_forwarded_with_its_body(offer: str, chunked: bool) -> None:
+    fields = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {offer}", "HTTP2-Settings: AAMA")
+    body = get("/smuggled")
+    async with origin() as site, gateway(site) as rig:
+        if chunked:
+            head = get("/", *fields, "Transfer-Encoding: chunked", method="POST")
+            wire = await rig.call(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        else:
+            wire = await rig.call(post(body, *fields))
+        peer = await site.accept()
+        message = await peer.message()
+        assert message.body == body
+        assert not any(message.head.all(name) for name in (b"upgrade", b"http2-settings", b"connection"))
+        peer.send(OK)
+        assert (await wire.message()).head.get(b"connection") is None
+        wire.send(get("/next"))
+        assert (await peer.head()).line == b"GET /next HTTP/1.1"
+
+
+async def test_an_http_1_0_caller_without_host_keeps_its_connection_if_it_asks_for_it() -> None:
+    async with origin(answering(OK, OK)) as site, gateway(site) as rig:
+        wire = await rig.call(b"GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        answer = await wire.message()
+        assert (answer.status, answer.head.get(b"connection")) == (200, b"keep-alive")
+        wire.send(b"GET /2 HTTP/1.0\r\n\r\n")
+        answer = await wire.message()
+        assert (answer.status, answer.head.get(b"connection")) == (200, b"close")
+        assert await wire.rest() == b""
+
+
+async def test_an_answer_in_chunks_ends_the_connection_of_an_http_1_0_caller() -> None:
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    async with origin(answering(chunks)) as site, gateway(site) as rig:
+        wire = await rig.call(b"GET /1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        answer = await wire.message()
+        assert (answer.head.get(b"connection"), answer.body) == (b"close", b"ok")
 
 
 async def test_an_offer_of_h2c_is_left_unanswered() -> None:
