@@ -160,6 +160,10 @@ class UpstreamProtocol(UpstreamError):
     """Garbage, or the connection ended before the response head."""
 
 
+class UpstreamClosed(UpstreamProtocol):
+    """The connection ended before the answer did."""
+
+
 class UpstreamBusy(UpstreamError):
     """`max_connections` held for too long."""
 

@@ -138,7 +138,7 @@ class _AdminService:
             )
         call.caller.write(data)
 
-    def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
+    def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer what is no request. The connection ends after it."""
         caller.write(_problem(error).encoded(_new_id(), http_date(), keep_alive=False))
 

@@ -100,16 +100,18 @@ class AnswerFields:
         notable: the rest, names in lower case.
         options: of Connection, in lower case.
         cookies: whether a plain field may set a cookie; False: none does.
+        undated: whether there is no Date.
         ready: the head that was last made of them for a caller, and how: answers may share them.
     """
 
-    __slots__ = ("cookies", "notable", "options", "plain", "ready")
+    __slots__ = ("cookies", "notable", "options", "plain", "ready", "undated")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
         self.notable: list[Field] = []
         self.options: tuple[bytes, ...] = ()
         self.cookies = False
+        self.undated = True
         self.ready: tuple[bytes, object] = (b"", None)
 
     def add(self, name: bytes, value: bytes) -> None:
@@ -121,7 +123,9 @@ class AnswerFields:
             lower = _judge(name)
         if not lower:
             self.plain.append(b"%b: %b\r\n" % (name, value))
-            self.cookies = self.cookies or name.lower() in COOKIES
+            lower = name.lower()
+            self.cookies = self.cookies or lower in COOKIES
+            self.undated = self.undated and lower != b"date"
             return
         self.notable.append((lower, value))
         if lower == b"connection":
@@ -136,6 +140,7 @@ class AnswerFields:
     def clear(self) -> None:
         """Forget an interim answer's."""
         self.plain, self.notable, self.options, self.cookies = [], [], (), False
+        self.undated = True
 
 
 def _judge(name: bytes) -> bytes:
@@ -194,15 +199,16 @@ def _read(data: bytes) -> UsualHead | None:
     if not status or end is None or end.kind == "close":
         return None
     answer = UsualHead(status, fields, end)
-    fields.cookies = _secret(data)
+    lower = data.lower()
+    fields.undated = b"\r\ndate:" not in lower
+    fields.cookies = _secret(lower)
     if not fields.cookies:
         _heads.put(data, answer)
     return answer
 
 
-def _secret(data: bytes) -> bool:
-    """Whether they may tell a session's: nothing of that is kept."""
-    lower = data.lower()
+def _secret(lower: bytes) -> bool:
+    """Whether fields, in lower case, may be a session's: nothing of these is kept."""
     return b"cookie" in lower or b"csrf" in lower
 
 
@@ -226,6 +232,6 @@ def _field(line: bytes) -> Field | None:
     if lower == b"upgrade":
         return None
     field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
-    if not _secret(line):
+    if not _secret(line.lower()):
         _lines.put(line, field)
     return field

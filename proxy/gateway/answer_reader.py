@@ -157,7 +157,7 @@ class AnswerReader:
             self._interim = 0
             self._http11 = data.startswith(b"HTTP/1.1 ")
             if not self._http11 and not b"HTTP/1.".startswith(data[:7]):
-                self.fault = UpstreamProtocol("what it answered is not HTTP/1.1.")  # llhttp takes RTSP too
+                self.fault = UpstreamProtocol(_not_http(data))  # llhttp takes RTSP too
         self.received += len(data)
         self.pieces = 0
         rest = b""
@@ -257,3 +257,12 @@ class AnswerReader:
         if self.begun and not self.complete:
             self._sink.end()
             self.complete = True
+
+
+def _not_http(data: bytes) -> str:
+    """What the first bytes of an answer that is not HTTP/1.1 look like, in words."""
+    if data[3:4] == b"\x04" and data[5:9] == bytes(4):  # a SETTINGS frame, RFC 9113 section 6.5
+        return "it speaks HTTP/2 only. Is this the gRPC port? `url` must name the REST port (often 8080)."
+    if data[:2] in (b"\x15\x03", b"\x16\x03"):  # a TLS record, RFC 8446 section 5.1
+        return "it speaks TLS on this port. Write https:// in `url`."
+    return "what it answered is not HTTP/1.1."

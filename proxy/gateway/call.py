@@ -95,8 +95,8 @@ class Service(Protocol):
         """Answer the call by writing to its caller. Then `call.last` says whether the connection ends."""
         ...
 
-    def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
-        """OwnAnswer something that is no request."""
+    def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
+        """Answer something that is no request; `raw` is what has come of it."""
         ...
 
     def received(self, data: int) -> None: ...

@@ -6,6 +6,7 @@ call in the task that aiohttp made for the connection (see `listener`).
 
 import asyncio
 import logging
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -35,6 +36,12 @@ MAX_PIPELINED: Final = 64 * 1024
 
 MAX_REFUSED: Final = 32
 """Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
+
+# What a client that speaks HTTP/2 without asking sends first: the preface, then a SETTINGS frame (RFC 9113
+# section 3.4).
+_HTTP2: Final = re.compile(rb"PRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n[\x00-\xff]{3}\x04")
+# An empty SETTINGS frame, then GOAWAY: last stream 0, HTTP_1_1_REQUIRED (RFC 9113 sections 6.5, 6.8 and 7).
+_GO_AWAY: Final = bytes((0, 0, 0, 4, *bytes(5), 0, 0, 8, 7, *bytes(5), *bytes(4), 0, 0, 0, 13))
 
 log = logging.getLogger(__name__)
 
@@ -137,11 +144,22 @@ class CallerConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A caller that exits sends the same FIN as one that only stops sending: it is taken as gone.
 
-        Not so where it has sent ahead: that is read to its end, and answered.
+        There are two exceptions. If it has sent requests ahead, these are read and answered. And an answer of
+        our own that needs no waiting is given, as nginx does (`printf ... | nc -N`).
         """
-        sent_ahead = self.call is not None and self._uploading is None and self._reader.buffered
-        self._ended = self._ended or bool(sent_ahead and not self._deaf)
+        if self.call is not None and self._uploading is None and not self._deaf:
+            self._ended = self._ended or bool(self._reader.buffered)
+            if not self._ended:
+                self._loop.call_soon(self._close_after_eof)
+            return True
         return self._ended
+
+    def _close_after_eof(self, turns: int = 8) -> None:
+        """Close after the last request has had its turn: an answer of our own is written by then."""
+        if self.call is not None and self.call.relay is None and turns:
+            self._loop.call_soon(self._close_after_eof, turns - 1)
+        elif not self.transport.is_closing():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -192,7 +210,10 @@ class CallerConnection(asyncio.Protocol):
                 if last:
                     return
         except RequestRefused as error:
-            self._port.service.refuse(self, error)
+            if _HTTP2.match(self._reader.unread):
+                self.write(_GO_AWAY)
+            else:
+                self._port.service.refuse(self, error, self._reader.unread)
             await self._linger()
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.

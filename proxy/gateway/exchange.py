@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from proxy.clock import Clock
-from proxy.errors import RequestRefused, UpstreamProtocol, UpstreamTimeout
+from proxy.errors import RequestRefused, UpstreamClosed, UpstreamTimeout
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields
 from proxy.gateway.answer_reader import AnswerReader
 from proxy.gateway.relay import Relay
@@ -53,7 +53,7 @@ class Home(Protocol):
         ...
 
 
-class ConnectionLost(UpstreamProtocol):
+class ConnectionLost(UpstreamClosed):
     """The connection ended before the answer did.
 
     Attributes:

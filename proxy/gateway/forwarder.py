@@ -14,7 +14,7 @@ from proxy.gateway.call import AnswerSink, Call
 from proxy.gateway.exchange import ConnectionLost, Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
-from proxy.gateway.options import allowing, ends_here, is_preflight
+from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import OwnAnswer, answer_to, own_head
@@ -211,8 +211,9 @@ class Forwarder:
             RequestRefused
         """
         head = call.head
-        call.cors = self._guard.check(head)
-        if call.cors and is_preflight(head):  # no browser shows a caller token with it
+        call.cors = self._guard.cors(head)
+        self._guard.check(head)
+        if len(call.cors) > len(VARY) and is_preflight(head):  # no browser shows a caller token with it
             return self._no_content(call, call.cors + allowing(head))
         if self._guard.token is not None:
             call.head = self._guard.admit(head)
@@ -282,6 +283,7 @@ class Forwarder:
             keep_alive=self._keeps(call),
             minor=call.head.minor,
             with_body=call.head.method != b"HEAD",
+            to_browser=any(name in (b"origin", b"sec-fetch-site") for name, _ in call.head.notable),
             cors=call.cors,
         )
         self._say(call, data)
@@ -291,11 +293,11 @@ class Forwarder:
         self._tally.sent += len(data)
         call.caller.write(data)
 
-    def refuse(self, caller: AnswerSink, error: RequestRefused) -> None:
+    def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer what is no request. The connection ends after it."""
         answer = answer_to(error, self._rules.upstream, self._rules.credential)
         self._tally.problems[answer.code] += 1
-        data = answer.encoded(self._new_id(), http_date(), keep_alive=False)
+        data = answer.encoded(self._new_id(), http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
         self._tally.sent += len(data)
         caller.write(data)
 

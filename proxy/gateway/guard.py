@@ -15,7 +15,7 @@ from itertools import product
 from typing import Final
 
 from proxy.errors import RequestRefused
-from proxy.gateway.options import is_preflight, readable_by
+from proxy.gateway.options import VARY, is_preflight, readable_by
 from proxy.gateway.request_head import RequestHead
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -28,6 +28,7 @@ NOT_PASSED: Final = frozenset(
 TRACK is what IIS called TRACE."""
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%-]{1,255})(?::[0-9]{0,5})?")
+_ORIGIN = re.compile(rb"(?i:\r\norigin):[ \t]*+([\x21-\x7e]++)[ \t]*+(?=\r\n)")
 _OWN_SITES: Final[tuple[list[bytes], ...]] = ([], [b"same-origin"], [b"none"])
 _ALL_SITES: Final = (*_OWN_SITES, [b"same-site"], [b"cross-site"])
 
@@ -40,6 +41,7 @@ class Guard:
         names: host names we answer to, in lower case, IPv6 literals in brackets; any port.
         where: the setting that adds one, for the answer.
         origins: of pages that may talk to us and read our answers.
+        vary: a field for every answer of a port that has such origins, ready to be sent; else empty.
         browsers: whether any can reach the listener; where none can, every name and every page passes.
         token: what callers must show, as it is now, empty: nobody passes; None: they need not.
     """
@@ -49,13 +51,29 @@ class Guard:
     origins: frozenset[bytes] = frozenset()
     browsers: bool = True
     token: Callable[[], bytes] | None = None
+    vary: bytes = field(init=False, repr=False, compare=False)
     _seen: dict[bytes, bool] = field(default_factory=dict, repr=False, compare=False)
 
-    def check(self, head: RequestHead) -> bytes:
-        """Refuse what must not reach the upstream; total, whatever bytes the head holds.
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vary", VARY if self.origins and self.browsers else b"")
 
-        Returns:
-            Fields that let the page which asked read the answer, ready to be sent; mostly empty.
+    def cors(self, head: RequestHead) -> bytes:
+        """Fields that let the page which asked read the answer, ready to be sent; mostly empty."""
+        if not self.vary or len(head.notable) < 2:
+            return self.vary
+        return self._readable_by([value for name, value in head.notable if name == b"origin"])
+
+    def cors_of(self, raw: bytes) -> bytes:
+        """As `cors`, for the bytes of a head that could not be read."""
+        return self._readable_by(_ORIGIN.findall(raw)) if self.vary else b""
+
+    def _readable_by(self, origins: list[bytes]) -> bytes:
+        if len(origins) == 1 and origins[0] in self.origins:
+            return readable_by(origins[0])
+        return self.vary
+
+    def check(self, head: RequestHead) -> None:
+        """Refuse what must not reach the upstream; total, whatever bytes the head holds.
 
         Raises:
             RequestRefused: `bad_request`, `wrong_host`, `not_allowed`, `cross_site` or `unsupported`.
@@ -72,8 +90,7 @@ class Guard:
         if len(head.notable) > 1 or head.method in NOT_PASSED:
             _check_method(head)
             if self.browsers:
-                return self._check_page(head)
-        return b""
+                self._check_page(head)
 
     def _answers_to(self, host: bytes) -> bool:
         match = _HOST.fullmatch(host)
@@ -84,7 +101,7 @@ class Guard:
             self._seen[host] = True
         return known
 
-    def _check_page(self, head: RequestHead) -> bytes:
+    def _check_page(self, head: RequestHead) -> None:
         """Fetch Metadata and Origin. A missing field says nothing: tools send none of them."""
         sites: list[bytes] = []
         origins: list[bytes] = []
@@ -98,15 +115,15 @@ class Guard:
                 prefetch = prefetch or b"prefetch" in value.lower()
         preflight = head.method == b"OPTIONS" and is_preflight(head)
         if not (sites or origins or prefetch or preflight):
-            return b""
+            return
         allowed = len(origins) == 1 and origins[0] in self.origins
         own = not origins or origins == [b"http://" + head.host.lower()]
         # Any page's speculation rules make Chromium prefetch from localhost with `Sec-Fetch-Site: none`.
         hidden = prefetch and sites != [b"same-origin"]
         if allowed and not hidden and sites in _ALL_SITES:
-            return readable_by(origins[0])
+            return
         if own and not hidden and sites in _OWN_SITES and not preflight:
-            return b""
+            return
         raise RequestRefused(
             "cross_site",
             "A web page of another site asked; pages may not use this port. "

@@ -9,6 +9,10 @@ from proxy.gateway.request_head import RequestHead
 MAX_AGE: Final = 600
 """Seconds that a browser may remember a preflight: about as long as a changed setting may take."""
 
+VARY: Final = b"Vary: Origin\r\n"
+"""Stands in every answer of a port that answers differently to some origins: without it, a browser would give
+its cached copy of another answer to their pages (Fetch standard, "CORS protocol and HTTP caches")."""
+
 _METHOD: Final = b"access-control-request-method"
 _HEADERS: Final = b"access-control-request-headers"
 _PRIVATE: Final = b"access-control-request-private-network"
@@ -31,8 +35,8 @@ def ends_here(head: RequestHead) -> bool:
 
 
 def readable_by(origin: bytes) -> bytes:
-    """Fields that let the pages of an origin read an answer, ready to be sent."""
-    return b"Access-Control-Allow-Origin: %b\r\nVary: Origin\r\n" % origin
+    """Fields that let the pages of an origin read an answer and its fields, ready to be sent."""
+    return b"Access-Control-Allow-Origin: %b\r\nAccess-Control-Expose-Headers: *\r\n%b" % (origin, VARY)
 
 
 def allowing(head: RequestHead) -> bytes:

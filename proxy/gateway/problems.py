@@ -8,7 +8,14 @@ import math
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from proxy.errors import CredentialError, CredentialRejected, ProxyError, RequestRefused, UpstreamError
+from proxy.errors import (
+    CredentialError,
+    CredentialRejected,
+    ProxyError,
+    RequestRefused,
+    UpstreamClosed,
+    UpstreamError,
+)
 from proxy.gateway.grammar import persistence
 
 
@@ -27,6 +34,7 @@ KINDS: Final = {
     "upstream_tls": Kind(502, "No TLS connection to the upstream", "tls_protocol_error"),
     "upstream_timeout": Kind(504, "The upstream took too long", "http_response_timeout"),
     "upstream_protocol": Kind(502, "The upstream's answer makes no sense", "http_protocol_error"),
+    "upstream_closed": Kind(502, "The upstream closed the connection", "connection_terminated"),
     "upstream_busy": Kind(503, "All upstream connections are taken", "connection_limit_reached"),
     "bad_request": Kind(400, "Bad request", "http_request_error"),
     "head_too_large": Kind(431, "Request head too large", "http_request_error"),
@@ -61,11 +69,12 @@ class OwnAnswer(NamedTuple):
     """One answer of our own.
 
     Attributes:
-        code: key of KINDS.
+        code: the last part of `type`; a key of KINDS.
         status: HTTP status.
         detail: one or two sentences.
         retry_after: seconds; None: no such field.
         allow: methods that are, in an answer of 405 (RFC 9110 section 15.5.6).
+        kind: key of KINDS for title and Proxy-Status; empty: the code is.
     """
 
     code: str
@@ -73,6 +82,7 @@ class OwnAnswer(NamedTuple):
     detail: str
     retry_after: int | None = None
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+    kind: str = ""
 
     def encoded(
         self,
@@ -82,6 +92,7 @@ class OwnAnswer(NamedTuple):
         keep_alive: bool,
         minor: int = 1,
         with_body: bool = True,
+        to_browser: bool = False,
         cors: bytes = b"",
     ) -> bytes:
         """The whole message.
@@ -90,9 +101,10 @@ class OwnAnswer(NamedTuple):
             request_id: for X-Request-Id; the log line repeats it.
             date, keep_alive, minor: as `own_head`.
             with_body: False in answer to HEAD.
+            to_browser: whether a browser asked.
             cors: fields that let a page read it, ready to be sent.
         """
-        kind = KINDS[self.code]
+        kind = KINDS[self.kind or self.code]
         body = json.dumps(
             {
                 "type": f"urn:camunda-auth-proxy:{self.code}",
@@ -119,6 +131,8 @@ class OwnAnswer(NamedTuple):
             lines.append(f"Allow: {self.allow}")
         if self.status == HTTPStatus.UNAUTHORIZED:  # a realm of our own: no upstream's 401 looks like it
             lines.append('WWW-Authenticate: Bearer realm="camunda-auth-proxy"')
+            if not to_browser:  # a browser would open a dialogue for it
+                lines.append('WWW-Authenticate: Basic realm="camunda-auth-proxy", charset="UTF-8"')
         head = own_head(self.status, date, *lines, keep_alive=keep_alive, minor=minor) + cors + b"\r\n"
         return head + body if with_body else head
 
@@ -154,7 +168,9 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
         )
     if isinstance(error, UpstreamError):
         retry_after = 1 if error.code == "upstream_busy" else None
-        return OwnAnswer(error.code, KINDS[error.code].status, f"{upstream}: {error}", retry_after)
+        kind = "upstream_closed" if isinstance(error, UpstreamClosed) else ""
+        status = KINDS[error.code].status
+        return OwnAnswer(error.code, status, f"{upstream}: {error}", retry_after, kind=kind)
     return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from proxy.clock import http_date
 from proxy.credentials.credential import Credential
 from proxy.gateway.answer_head import OF_SESSION, AnswerEnd, AnswerFields
 from proxy.gateway.fields import HeadRewriter
@@ -131,7 +132,7 @@ class Relay:
 
     def _made_head(self, fields: AnswerFields, end: AnswerEnd) -> bytes:
         request = self._request
-        return self._rewriter.response_head(
+        head = self._rewriter.response_head(
             self.status,
             fields,
             end,
@@ -140,6 +141,9 @@ class Relay:
             cors=request.cors,
             session=self.session is not None,
         )
+        if fields.undated:  # RFC 9110 section 6.6.1
+            return b"%bDate: %b\r\n\r\n" % (head[:-2], http_date().encode())
+        return head
 
     def _without_length(self, end: AnswerEnd) -> AnswerEnd:
         """How the answer ends for the caller."""

@@ -24,6 +24,8 @@ _REQUEST_LINE = rb"(" + TCHAR + rb"{1,32}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01
 _HEAD = re.compile(_REQUEST_LINE + rb"((?:" + FIELD_LINE + rb")*+)\r\n")
 _FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*+(" + TEXT + rb"*+)\r\n")
 _OTHER_VERSION = re.compile(rb"[^ \r\n]++ [^ \r\n]++ HTTP/(?!1\.[01]\r)[0-9]\.[0-9]\r\n")
+_FIRST_LINE = re.compile(rb"[^ \r\n]++ ([^\r\n]*) HTTP/1\.[01]\r\n")
+_NOT_IN_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)")
 
 HOP_BY_HOP: Final = frozenset(
@@ -238,6 +240,12 @@ def _diagnosis(data: bytes) -> RequestRefused:
     """Why a head that is not one is refused."""
     if _OTHER_VERSION.match(data) and not has_broken_line(data):
         return RequestRefused("unsupported", "Only HTTP/1.1 and HTTP/1.0 are spoken here.", status=505)
+    line = _FIRST_LINE.match(data)
+    if line is not None and _NOT_IN_TARGET.search(line[1]):
+        return bad_request(
+            "The request's target has a character that may not stand in a URL as it is: a blank, `#`, or a "
+            "letter outside ASCII. Percent-encode it (UTF-8, %XX)."
+        )
     return bad_request("The request's head is not valid HTTP/1.1.")
 
 

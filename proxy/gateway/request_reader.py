@@ -211,6 +211,11 @@ class RequestReader:
         """Whether nothing of a next message has come yet."""
         return self._body is None and not self._buffer
 
+    @property
+    def unread(self) -> bytes:
+        """What has come and has not been read."""
+        return self._buffer
+
     def head(self) -> RequestHead | None:
         """The next head; None while it is not whole.
 

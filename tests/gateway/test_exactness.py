@@ -146,7 +146,8 @@ async def test_an_answer_arrives_octet_for_octet_without_what_ends_here() -> Non
     async with (
         origin(
             answering(
-                b"HTTP/1.1 418 Whatever\r\nX-a:  one\r\nX-A: \xe9 two \r\nSet-Cookie: a=1\r\n"
+                b"HTTP/1.1 418 Whatever\r\nDate: long ago\r\n"
+                b"X-a:  one\r\nX-A: \xe9 two \r\nSet-Cookie: a=1\r\n"
                 b"Set-Cookie: b=2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n"
                 b"Access-Control-Allow-Origin: *\r\nStrict-Transport-Security: max-age=1\r\n"
                 b"Timing-Allow-Origin: *\r\nLocation: /base/next\r\n"
@@ -157,7 +158,7 @@ async def test_an_answer_arrives_octet_for_octet_without_what_ends_here() -> Non
     ):
         wire = await rig.call(get())
         assert (await wire.head()).raw == (
-            b"HTTP/1.1 418 I'm a Teapot\r\nX-a: one\r\nX-A: \xe9 two\r\n"
+            b"HTTP/1.1 418 I'm a Teapot\r\nDate: long ago\r\nX-a: one\r\nX-A: \xe9 two\r\n"
             b"Content-Encoding: gzip\r\nlocation: /next\r\n"
             b"Cross-Origin-Resource-Policy: same-origin\r\n"
             b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n"
@@ -167,6 +168,18 @@ async def test_an_answer_arrives_octet_for_octet_without_what_ends_here() -> Non
         wire.send(get())
         assert (await wire.message()).status == 418
         assert site.accepted == 1
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK"], ids=["usual", "for llhttp"])
+async def test_an_answer_without_date_gets_one(first: bytes) -> None:
+    fields = b"\r\nX-Date: none\r\nContent-Length: 0\r\n\r\n"
+    answers = answering(first + fields, first + b"\r\ndATE: then" + fields)
+    async with origin(answers) as site, gateway(site) as rig:
+        wire = await rig.call(get())
+        [date] = (await wire.message()).head.all(b"date")
+        assert date.endswith(b" GMT")
+        wire.send(get())
+        assert (await wire.message()).head.all(b"date") == [b"then"]
 
 
 @pytest.mark.parametrize("cut", [1, 7, 19, 40, 60, 64])

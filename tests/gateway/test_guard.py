@@ -180,22 +180,25 @@ def test_whatever_is_asked_nothing_but_a_refusal_is_raised(
 ) -> None:
     guard = Guard(origins=frozenset({APP}), browsers=browsers, token=lambda: TOKEN)
     head = asked(*fields, host=host, method=method, connection=(b"upgrade",))
+    cors = guard.cors(head)
     try:
-        cors = guard.check(head)
+        guard.check(head)
     except RequestRefused:
-        cors = b""
+        pass
     else:
         assert not browsers or host.lower() in (b"localhost", b"[::1]", b"127.0.0.1")
         origins = [value for name, value in fields if name == b"origin"]
         assert not browsers or origins in ([], [APP], [b"http://" + host.lower()])
-        assert bool(cors) == (browsers and origins == [APP])
+        assert (cors == OPENING) == (browsers and origins == [APP])
     with pytest.raises(RequestRefused) as caught:
         guard.admit(head)
     assert caught.value.code == "caller_unknown"
 
 
 APP = b"http://app.example"
-OPENING = b"Access-Control-Allow-Origin: http://app.example\r\nVary: Origin\r\n"
+OPENING = (
+    b"Access-Control-Allow-Origin: http://app.example\r\nAccess-Control-Expose-Headers: *\r\nVary: Origin\r\n"
+)
 ALLOWED = {
     "alone": ([], True),
     "cross-site": ([(b"sec-fetch-site", b"cross-site")], True),
@@ -219,7 +222,7 @@ def test_the_page_of_an_allowed_origin_is_let_in_and_reads_the_answer(case: str,
     assert refusal(head, guard) == (None if passes else ("cross_site", None))
     assert refusal(head) == ("cross_site", None)
     if passes:
-        assert guard.check(head) == OPENING
+        assert guard.cors(head) == OPENING
 
 
 @pytest.mark.parametrize(
@@ -236,8 +239,9 @@ def test_an_origin_is_allowed_to_the_letter(origin: bytes) -> None:
 
 def test_other_pages_read_nothing_though_an_origin_is_allowed() -> None:
     guard = Guard(origins=frozenset({APP}))
-    assert guard.check(asked()) == b""
-    assert guard.check(asked((b"origin", b"http://localhost"))) == b""
+    for head in (asked(), asked((b"origin", b"http://localhost")), asked((b"origin", APP), (b"origin", APP))):
+        assert guard.cors(head) == b"Vary: Origin\r\n"
+    assert Guard().cors(asked((b"origin", APP))) == b""
     assert refusal(asked((b"origin", APP), host=b"evil.example"), guard) == ("wrong_host", None)
 
 
@@ -248,12 +252,29 @@ def test_a_preflight_is_for_an_allowed_origin_alone(origin: bytes | None) -> Non
         fields.append((b"origin", origin))
     guard = Guard(origins=frozenset({APP}))
     assert refusal(asked(*fields, method=b"OPTIONS"), guard) == ("cross_site", None)
-    assert guard.check(asked(*fields[:1], (b"origin", APP), method=b"OPTIONS")) == OPENING
+    assert refusal(asked(*fields[:1], (b"origin", APP), method=b"OPTIONS"), guard) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "cors"),
+    [
+        (b"GET /\xff HTTP/1.1\r\nHost: a\r\nOrigin: http://app.example\r\n\r\n", OPENING),
+        (b"GET /\xff HTTP/1.1\r\noRIGIN:http://app.example \r\n\r\n", OPENING),
+        (b"GET /\xff HTTP/1.1\r\nOrigin: http://evil.example\r\n\r\n", b"Vary: Origin\r\n"),
+        (b"GET /\xff HTTP/1.1\r\nX-Origin: http://app.example\r\n\r\n", b"Vary: Origin\r\n"),
+        (b"GET /\r\nOrigin: http://app.example\r\nOrigin: http://app.example\r\n\r\n", b"Vary: Origin\r\n"),
+        (b"", b"Vary: Origin\r\n"),
+    ],
+)
+def test_the_page_of_an_allowed_origin_reads_why_its_head_is_refused(raw: bytes, cors: bytes) -> None:
+    assert Guard(origins=frozenset({APP})).cors_of(raw) == cors
+    assert Guard().cors_of(raw) == b""
 
 
 def test_where_no_browser_can_be_every_name_and_every_page_passes() -> None:
-    guard = Guard(browsers=False)
-    assert guard.check(asked((b"origin", b"null"), host=b"zeebe.local:80")) == b""
+    guard = Guard(browsers=False, origins=frozenset({APP}))
+    assert guard.cors(asked((b"origin", APP))) == b""
+    assert refusal(asked((b"origin", b"null"), host=b"zeebe.local:80"), guard) is None
     assert refusal(asked(host=b"a b"), guard) == ("bad_request", None)
     assert refusal(asked(method=b"TRACE"), guard) == ("not_allowed", 405)
 

@@ -87,6 +87,47 @@ async def test_an_absolute_target_of_ours_becomes_a_path() -> None:
         assert (await wire.message()).status == 421
 
 
+@pytest.mark.parametrize("target", ["/a b", "/#a", "/\u00fc", "/a\u0442", "/ "])
+async def test_a_target_that_is_not_percent_encoded_is_refused_in_words(target: str) -> None:
+    async with origin() as site, gateway(site) as rig:
+        wire = await rig.call(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        answer = await wire.message()
+        assert (answer.status, code(answer)) == (400, "bad_request")
+        assert b"Percent-encode it" in answer.body
+
+
+async def test_http_2_without_asking_is_told_to_use_http_1_1() -> None:
+    settings = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+    async with origin() as site, gateway(site) as rig:
+        wire = await rig.call(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        last_stream, required = bytes(4), bytes((0, 0, 0, 13))  # RFC 9113 sections 6.8 and 7
+        assert await wire.rest() == settings + bytes((0, 0, 8, 7, *bytes(5))) + last_stream + required
+        assert site.accepted == 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_caller_that_sends_no_more_gets_an_answer_of_ours(first: bool) -> None:
+    async with origin(answering(OK)) as site, gateway(site) as rig:
+        wire = await rig.caller()
+        if not first:
+            wire.send(get())
+            await wire.message()
+        wire.send(get(host="evil"))
+        wire.writer.write_eof()
+        assert (await wire.message()).status == 421
+        assert await wire.rest() == b""
+
+
+async def test_a_caller_that_sends_no_more_while_the_upstream_is_asked_is_taken_as_gone() -> None:
+    async with origin() as site, gateway(site) as rig:
+        wire = await rig.call(get())
+        peer = await site.accept()
+        await peer.head()
+        wire.writer.write_eof()
+        assert await peer.ended() in ("closed", "reset")
+        assert await wire.rest() == b""
+
+
 async def test_an_answer_of_ours_to_head_has_no_body() -> None:
     async with origin(answering(OK)) as site, gateway(site) as rig:
         wire = await rig.call(get(method="HEAD", host="evil"))

@@ -12,6 +12,7 @@ from proxy.errors import (
     ProxyError,
     RequestRefused,
     UpstreamBusy,
+    UpstreamClosed,
     UpstreamProtocol,
     UpstreamTimeout,
     UpstreamTLS,
@@ -75,7 +76,23 @@ def test_each_error_has_its_answer(
 
 
 def test_every_code_has_an_answer() -> None:
-    assert {code for _, code, _, _ in TABLE} == set(KINDS)
+    assert {code for _, code, _, _ in TABLE} == set(KINDS) - {"upstream_closed"}
+
+
+def test_a_connection_that_the_upstream_closed_has_a_title_of_its_own() -> None:
+    answer = answer_to(UpstreamClosed("x"), "zeebe", "saas")
+    head, _, body = answer.encoded("id-1", "now", keep_alive=False).partition(b"\r\n\r\n")
+    assert b"Proxy-Status: camunda-auth-proxy; error=connection_terminated" in head.split(b"\r\n")
+    problem = json.loads(body)
+    assert (problem["type"].rpartition(":")[2], problem["status"]) == ("upstream_protocol", 502)
+    assert problem["title"] == "The upstream closed the connection"
+
+
+def test_a_caller_that_is_no_browser_may_show_its_token_as_a_basic_password() -> None:
+    answer = OwnAnswer("caller_unknown", 401, "x")
+    challenge = b'WWW-Authenticate: Basic realm="camunda-auth-proxy", charset="UTF-8"'
+    assert challenge in answer.encoded("id-1", "now", keep_alive=True).split(b"\r\n")
+    assert b"Basic" not in answer.encoded("id-1", "now", keep_alive=True, to_browser=True)
 
 
 @pytest.mark.parametrize(
