@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -128,10 +129,11 @@ class _Signals:
         self.stop: asyncio.Future[None] = loop.create_future()
         self.hurry: asyncio.Future[None] = loop.create_future()
         self._news = asyncio.Event()
-        self._on_terminal = sys.stderr.isatty()
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
             return
+        # Whoever starts it with SIGHUP ignored (nohup) wants it to outlive the terminal.
+        self._ends_with_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
@@ -150,12 +152,21 @@ class _Signals:
                 return
 
     def _asked_to_reload(self) -> None:
-        if self._on_terminal and not sys.stderr.isatty():  # it was closed: nobody is there who asks
+        if self._ends_with_terminal and not _has_terminal():  # the terminal was closed
             self._asked_to_stop()
         elif self.stop.done():
             logger.warning("SIGHUP while stopping: the configuration is not read again")
         else:
             self._news.set()
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a controlling terminal, wherever its output goes."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _give_notice(config: "Config") -> None:

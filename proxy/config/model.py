@@ -260,7 +260,7 @@ class GuardConfig:
 class Admin:
     """Status, health and metrics; `probe_listen`: health and metrics only, None: not there."""
 
-    listen: Listen = Listen("127.0.0.1", 19090)
+    listen: Listen = Listen("localhost", 19090)
     probe_listen: Listen | None = None
 
 

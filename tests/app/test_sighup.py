@@ -184,32 +184,62 @@ async def test_while_it_stops_nothing_is_read_again(tmp_path: Path) -> None:
         assert "configuration" not in sidecar.events[-1]["message"]
 
 
-async def test_a_terminal_that_is_closed_ends_it_instead(tmp_path: Path) -> None:
-    async with two_sites() as (a, _):
-        file = tmp_path / "c.yaml"
-        file.write_text(json.dumps(configuration(zeebe=a.url)), encoding="utf-8")
-        ours, theirs = os.openpty()
+@asynccontextmanager
+async def on_terminal(folder: Path, url: str, before: str = "pass") -> AsyncIterator[tuple[Any, Path, int]]:
+    """A proxy in a session of its own, whose terminal is ours: as a terminal window starts a shell.
+
+    Args:
+        before: statements before it starts.
+
+    Yields:
+        The process, the file that its stderr goes to, and our side of the terminal.
+    """
+    file, errors = folder / "c.yaml", folder / "stderr"
+    file.write_text(json.dumps(configuration(zeebe=url)), encoding="utf-8")
+    ours, theirs = os.openpty()
+    with errors.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            # A session of its own, whose terminal this is: as a terminal window starts a shell.
-            "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
+            "import fcntl, os, signal, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+            f"{before};"
             "os.execv(sys.executable, [sys.executable, '-m', 'proxy', 'run', '--config', sys.argv[1]])",
             str(file),
             env={**CLEAN, "PYTHONPATH": str(Path(__file__).parents[2])},
             stdin=theirs,
             stdout=theirs,
-            stderr=theirs,
+            stderr=stderr,
         )
-        os.close(theirs)
-        said = b""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while b"zeebe" not in said:
-                    said += await asyncio.to_thread(os.read, ours, 65536)
-                os.close(ours)
-                assert await process.wait() == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    os.close(theirs)
+    try:
+        yield process, errors, ours
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def said(errors: Path, words: bytes) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while words not in errors.read_bytes():
+            await asyncio.to_thread(errors.stat)
+
+
+async def test_a_terminal_that_is_closed_ends_it_wherever_its_output_goes(tmp_path: Path) -> None:
+    async with two_sites() as (a, _), on_terminal(tmp_path, a.url) as (process, errors, ours):
+        await said(errors, b"listening")
+        os.close(ours)
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 0
+
+
+async def test_started_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
+    ignoring = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    async with two_sites() as (a, _), on_terminal(tmp_path, a.url, ignoring) as (process, errors, ours):
+        await said(errors, b"listening")
+        os.close(ours)
+        await said(errors, b"configuration read again")
+        assert process.returncode is None
+        process.terminate()
+        async with asyncio.timeout(PATIENCE):
+            assert await process.wait() == 0

@@ -96,7 +96,7 @@ class AdminDocument(Model):
     """Status, health and metrics."""
 
     listen: Port | None = None
-    """Status, health and metrics: HOST:PORT or PORT; default: 127.0.0.1:19090."""
+    """Status, health and metrics: HOST:PORT or PORT; default: localhost:19090."""
     probe_listen: Port | None = None
     """Health and metrics only, for a kubelet: 0.0.0.0:19091; default: not there."""
 
