@@ -207,18 +207,32 @@ class Proxy:
 
     async def _close_when_idle(self, leaving: RunningUpstream) -> None:
         """Close what nobody else uses, when its last request has ended."""
+        await self._follow_successor(leaving)
         # A request may have been read at a port that was given up, and not have begun: look after a while.
         await pause(self._clock, POLL)
         while leaving.forwarder.busy:
+            await self._follow_successor(leaving)
             await pause(self._clock, POLL)
         leaving.pool.close()
         self._leaving.remove(leaving)
         await self._keepers.dismiss(self._in_use)
 
+    async def _follow_successor(self, leaving: RunningUpstream) -> None:
+        """Give the requests that still run the credential of the keeper that fetches now.
+
+        Otherwise two keepers would fetch from one token endpoint for one client, each at its own pace.
+        """
+        keeper = leaving.forwarder.keeper
+        successor = self._keepers.successor(keeper)
+        if successor is not None and successor.current is not None:
+            leaving.forwarder.use(successor)
+            keeper.hand_over(successor)
+            await self._keepers.dismiss(self._in_use)
+
     @property
     def _in_use(self) -> list[Keeper]:
-        """By requests of earlier configurations."""
-        return [served.keeper for served in self._leaving]
+        """Keepers that requests of earlier configurations use."""
+        return [served.forwarder.keeper for served in self._leaving]
 
     # -- to the end --
 

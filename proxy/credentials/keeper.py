@@ -27,11 +27,17 @@ from proxy.credentials.report import (
     FetchTally,
 )
 from proxy.credentials.schedule import PACE, Policy, RefreshState
-from proxy.credentials.secret import Secret
+from proxy.credentials.secret import Secret, SecretWatch
 from proxy.credentials.standing import Standing
 from proxy.credentials.store import TokenSlot
 from proxy.credentials.throttle import HostThrottle
-from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined
+from proxy.errors import (
+    CredentialError,
+    CredentialRejected,
+    CredentialUnavailable,
+    FetchOutcome,
+    RepairDeclined,
+)
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +47,25 @@ LONGEST_SLEEP = 30.0
 SECRET_WATCH = 5.0
 """Seconds between two looks at a secret's file."""
 
+SECRET_WATCH_FETCHING = 1.0
+"""The same while a fetch that uses the secret is under way."""
+
 HALF_WRITTEN = 1.0
 """Seconds after a refusal before a secret's file is read again, because it may have been half written."""
 
 FAULT = "the proxy itself failed while it fetched the credential; its log has the reason"
+
+
+class _SecretChanged(Exception):
+    """The secret changed while a fetch used the old one."""
+
+
+class _HandedOver(Exception):
+    """Another keeper fetches now."""
+
+    def __init__(self, successor: "Keeper") -> None:
+        super().__init__()
+        self.successor = successor
 
 
 class Keeper:
@@ -88,7 +109,7 @@ class Keeper:
         self._clock = clock
         self._policy = policy
         self._observer = observer
-        self._secret = secret if secret is not None and secret.may_change else None
+        self._secret = SecretWatch(secret) if secret is not None and secret.may_change else None
         self._throttle = throttle
         self._slot = slot
         self._random = random
@@ -97,10 +118,11 @@ class Keeper:
         self._good_until = -inf
         self._succeeded_at: float | None = None
         self._failure: Failure | None = None
-        self._secret_version: int | None = None
         self._gaps = RepairGaps(policy)
         self._reported: tuple[Condition, bool] = ("starting", False)
         self._attempting = False
+        self._fetching: asyncio.Future[Credential] | None = None
+        self._successor: Keeper | None = None
         self._awake: asyncio.Future[object] | None = None
         self._ended: asyncio.Future[object] | None = None
 
@@ -132,7 +154,11 @@ class Keeper:
             CredentialRejected: the token endpoint or login refused us; at once where that is known.
             CredentialUnavailable: none can be had in time.
         """
-        return self.current or await self._wait(self._clock.now() + timeout, self._current_or_wish)
+        deadline = self._clock.now() + timeout
+        try:
+            return self.current or await self._wait(deadline, self._current_or_wish)
+        except _HandedOver as over:
+            return await over.successor.get(deadline - self._clock.now())
 
     async def replace(
         self,
@@ -155,14 +181,24 @@ class Keeper:
         """
         self._look_at_secret()
         deadline = self._clock.now() + timeout
+
+        def wanted(ended: bool) -> Credential | None:
+            return self._replacement_for(used, ended, suspected, place, deadline)
+
         try:
-            return await self._wait(
-                deadline, lambda ended: self._replacement_for(used, ended, suspected, place)
-            )
+            return await self._wait(deadline, wanted)
+        except _HandedOver as over:
+            left = deadline - self._clock.now()
+            return await over.successor.replace(used, left, suspected=suspected, place=place)
         except CredentialError:
             if suspected:  # more likely than not it was about permission
                 raise RepairDeclined("too_soon") from None
             raise
+
+    def hand_over(self, successor: "Keeper") -> None:
+        """Requests that wait for a credential get the successor's, which fetches from now on."""
+        self._successor = successor
+        self._end_attempt()
 
     def refused_again(self, place: Place = ANYWHERE) -> None:
         """The replacement was refused as well: wait longer before the next repair at this place."""
@@ -252,12 +288,16 @@ class Keeper:
 
     async def _wait(self, deadline: float, wanted: Callable[[bool], Credential | None]) -> Credential:
         """Return what `wanted` returns: call it now (with False), then after each attempt (with True)."""
+        if self._successor is not None:
+            raise _HandedOver(self._successor)
         if (credential := wanted(False)) is not None:
             return credential
         self._fail_if_too_late(deadline)
         begun = self._clock.now()
         try:
             while await self._wait_for_attempt(deadline):
+                if self._successor is not None:
+                    raise _HandedOver(self._successor)
                 if (credential := wanted(True)) is not None:
                     return credential
                 self._fail_if_too_late(deadline)
@@ -276,7 +316,7 @@ class Keeper:
         return current
 
     def _replacement_for(
-        self, used: Credential, ended: bool, suspected: bool, place: Place
+        self, used: Credential, ended: bool, suspected: bool, place: Place, deadline: float
     ) -> Credential | None:
         """Return the credential in use if it is not `used`; else record the wish for another, return None.
 
@@ -290,17 +330,18 @@ class Keeper:
             raise RepairDeclined("same_credential")
         now = self._clock.now()
         if suspected:
-            allowed = schedule.may_suspect(self._state, self._policy, now)
+            allowed, repair_at = schedule.may_suspect(self._state, self._policy, now), now
         else:
             gap_ends = self._gaps.soonest(place, self._state.repaired_at, now)
             repair_at = schedule.repair_at(self._state, self._policy, now, gap_ends)
-            allowed = repair_at is not None or self._state.repairing  # another request asked for it
+            allowed = repair_at <= deadline or self._state.failing
+            allowed = allowed or self._state.repairing  # another request asked for it
         if not allowed and not self._attempting:
             raise RepairDeclined("too_soon")
         if not suspected and not ended:
             self._gaps.asked(place, now, self._state.ended_at)
         wish = schedule.suspected if suspected else schedule.repair_wanted
-        self._state = wish(self._state, now)
+        self._state = wish(self._state, repair_at if repair_at <= deadline else now)
         return None
 
     def _fail_if_too_late(self, deadline: float) -> None:
@@ -338,6 +379,9 @@ class Keeper:
         finally:
             self._attempting = False
         self._report()
+        self._end_attempt()
+
+    def _end_attempt(self) -> None:
         if self._ended is not None:
             self._ended.set_result(None)
             self._ended = None
@@ -346,22 +390,49 @@ class Keeper:
         self._look_at_secret()
         begun = self._clock.now()
         try:
-            self._store_fetched(await self._source.fetch())
+            self._store_fetched(await self._fetched())
+        except _SecretChanged:
+            self._state = schedule.abandoned(self._state, begun)
+            self._count("unavailable", self._clock.now() - begun)
+            return
         except CredentialError as error:
             self._note_failure(error)
         except Exception:
             # A fault of a library, or ours, is one failed attempt. It must not end the process.
             log.exception("a fault in the proxy while it fetched credentials.%s", self.name)
             self._note_failure(CredentialUnavailable(FAULT, outcome="invalid"))
-        outcome = self._state.outcome or "ok"
-        seconds = self._clock.now() - begun
+        self._count(self._state.outcome or "ok", self._clock.now() - begun)
+        if self._state.refusals == 1 and self._standing.refused:
+            await self._look_again()
+
+    async def _fetched(self) -> Credential:
+        """Fetch, but give up when the secret changes meanwhile: the answer would be about the old one.
+
+        Raises:
+            _SecretChanged
+        """
+        if self._secret is None:
+            return await self._source.fetch()
+        fetching = asyncio.ensure_future(self._source.fetch())  # noqa: TID251 -- it ends in here
+        self._fetching = fetching
+        try:
+            while not await pause(self._clock, SECRET_WATCH_FETCHING, fetching):
+                self._look_at_secret()
+            if fetching.cancelled():
+                raise _SecretChanged
+            return fetching.result()
+        finally:
+            self._fetching = None
+            if not fetching.done():
+                fetching.cancel()
+                await asyncio.wait([fetching])
+
+    def _count(self, outcome: FetchOutcome, seconds: float) -> None:
         self.tally.outcomes[outcome] += 1
         self.tally.fetch_seconds.observe(seconds)
         self._observer.fetched(self.name, self.target, outcome, seconds)
         if self._throttle is not None:
             self._throttle.ended(limited=outcome == "limited")
-        if self._state.refusals == 1 and self._standing.refused:
-            await self._look_again()
 
     def _store_fetched(self, new: Credential) -> None:
         now = self._clock.now()
@@ -400,14 +471,13 @@ class Keeper:
 
     def _look_at_secret(self) -> bool:
         """Make the next attempt due at once if the secret has changed since the last look; return whether."""
-        if self._secret is None:
+        if self._secret is None or not self._secret.changed():
             return False
-        known, self._secret_version = self._secret_version, self._secret.version()
-        changed = known is not None and known != self._secret_version
-        if changed:
-            self._state = schedule.secret_changed(self._state, self._clock.now())
-            self._gaps.clear()
-        return changed
+        self._state = schedule.secret_changed(self._state, self._clock.now())
+        self._gaps.clear()
+        if self._fetching is not None:
+            self._fetching.cancel()
+        return True
 
     async def _look_again(self) -> None:
         """Look once more at the secret's file: if it was half written, the refusal means nothing."""

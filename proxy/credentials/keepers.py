@@ -19,12 +19,14 @@ class _Entry:
     """A keeper.
 
     Attributes:
+        key: of what asks for it.
         recipe: all that it was made of; equal ones make the same keeper.
         stack: what ends with it, its task first.
         runs: whether its task was started.
     """
 
     keeper: Keeper
+    key: Hashable
     recipe: object
     stack: AsyncExitStack
     runs: bool = False
@@ -73,10 +75,17 @@ class Keepers:
             kept = self._settled.get(key)
             if kept is None or kept.recipe != recipe:
                 stack = AsyncExitStack()
-                kept = _Entry(make(stack), recipe, stack)
+                kept = _Entry(make(stack), key, recipe, stack)
                 self._alive.append(kept)
             self._asked[key] = kept
         return self._asked[key].keeper
+
+    def successor(self, keeper: Keeper) -> Keeper | None:
+        """The keeper that has taken the place of this one with a later configuration; None: there is none."""
+        for entry in self._alive:
+            if entry.keeper is keeper and (settled := self._settled.get(entry.key)) is not None:
+                return settled.keeper if settled is not entry else None
+        return None
 
     def settle(self) -> None:
         """All that was asked for can be had: start what is new. It is not waited for."""

@@ -88,16 +88,19 @@ def good_until(policy: Policy, used_at: float, expires_at: float | None, session
     return min(expiry, used_at + policy.max_idle) if session else expiry
 
 
-def repair_at(state: RefreshState, policy: Policy, now: float, gap_ends: float = -inf) -> float | None:
-    """When the refused credential in use can be replaced; None: not now, its refusal passes.
+def repair_at(state: RefreshState, policy: Policy, now: float, gap_ends: float = -inf) -> float:
+    """When the refused credential in use can be replaced, seconds on the Clock, `now` at the earliest.
+
+    It is infinite if the place that the refusal came from has to wait longer than all others: a place that
+    refuses every credential must not make its callers wait.
 
     Args:
         gap_ends: seconds on the Clock, end of the gap of the place that the refusal came from.
     """
     if state.failing:
         return due_at(state, policy)
-    soonest = max(state.ended_at + policy.retry_min, state.repaired_at + policy.repair_min, gap_ends)
-    return now if now >= soonest else None
+    floor = max(state.ended_at + policy.retry_min, state.repaired_at + policy.repair_min, now)
+    return floor if gap_ends <= floor else inf
 
 
 def may_suspect(state: RefreshState, policy: Policy, now: float) -> bool:
@@ -171,6 +174,11 @@ def repair_wanted(state: RefreshState, now: float) -> RefreshState:
 def suspected(state: RefreshState, now: float) -> RefreshState:
     """An upstream may have refused the session in use; ask `may_suspect` first. Counts as no repair."""
     return replace(wanted(state, now), suspecting=True)
+
+
+def abandoned(state: RefreshState, begun: float) -> RefreshState:
+    """An attempt was given up because its secret has changed. The floor counts from its start."""
+    return replace(state, ended_at=begun)
 
 
 def secret_changed(state: RefreshState, now: float) -> RefreshState:

@@ -122,5 +122,18 @@ class FileSecret(_Hidden):
             self._version += 1
 
 
+class SecretWatch:
+    """Tells whether a secret has changed since the last look."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+        self._version: int | None = None
+
+    def changed(self) -> bool:
+        """Look at the secret; True: it is another one than at the last look. The first look says False."""
+        known, self._version = self._version, self._secret.version()
+        return known is not None and known != self._version
+
+
 def _without_line_end(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")

@@ -134,6 +134,16 @@ class Forwarder:
         self._observer = observer
         self._new_id = new_id
 
+    @property
+    def keeper(self) -> Keeper:
+        """Of the credential that requests get."""
+        return self._keeper
+
+    def use(self, keeper: Keeper) -> None:
+        """Stamp the credential of another keeper from now on, also on requests that are sent again."""
+        self._keeper = keeper
+        self._repair = Repair(self._rules.upstream, keeper, self._rules.wait, self._clock, self._tally)
+
     async def forward(self, call: Call) -> None:
         """Answer one request. Never raises, except for the cancellation when the caller has gone."""
         self.busy += 1

@@ -406,6 +406,19 @@ async def test_a_new_credential_is_not_waited_for_and_readiness_tells(tmp_path: 
         assert await it.says() == "a"
 
 
+async def test_requests_under_way_use_the_keeper_that_fetches_now(tmp_path: Path) -> None:
+    """chaos.md C4: two keepers of one client would fetch from one token endpoint, each at its own pace."""
+    async with house(tmp_path) as it:
+        held = await in_flight(it)
+        it.document["credentials"]["identity"]["timeout"] = "7s"
+        await it.apply()
+        for _ in range(9):
+            await it.clock.advance(60)
+        assert len(it.tokens.asked) == 3  # at the start, after 225 s and 450 s; two keepers made it 5
+        it.a.release.set()
+        assert (await held.message()).body == b"a"
+
+
 # -- over many --
 
 

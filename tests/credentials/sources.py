@@ -23,7 +23,7 @@ class ScriptedSource:
         always: what all attempts bring once the script is empty; None: new tokens.
         life: seconds of each credential; None: for ever.
         takes: seconds of each attempt.
-        begun, ended: moments of all attempts.
+        begun, ended: moments of all attempts; one that is cancelled ends as it begins.
     """
 
     def __init__(self, clock: FakeClock, life: float | None = 300.0, takes: float = 0.0) -> None:
@@ -40,7 +40,11 @@ class ScriptedSource:
         fetched_at = self._clock.now()
         self.begun.append(fetched_at)
         if self.takes:
-            await pause(self._clock, self.takes)
+            try:
+                await pause(self._clock, self.takes)
+            except asyncio.CancelledError:
+                self.ended.append(fetched_at)
+                raise
         self.ended.append(self._clock.now())
         brings = self.script.popleft() if self.script else self.always
         if isinstance(brings, Exception):

@@ -335,7 +335,23 @@ async def test_500_refused_requests_are_one_fetch() -> None:
     assert len(source.begun) == 2
 
 
-async def test_a_repair_within_a_second_of_the_last_fetch_is_declined() -> None:
+async def test_repairs_within_a_second_of_the_last_fetch_wait_for_the_rest_of_it() -> None:
+    clock = FakeClock()
+    source = ScriptedSource(clock)
+    keeper = keeper_of(source, clock)
+    async with running(keeper, clock) as group:
+        used = keeper.current
+        assert used is not None
+        waiting = [group.create_task(keeper.replace(used, 10.0)) for _ in range(30)]
+        await clock.advance(0.9)
+        assert len(source.begun) == 1
+        await clock.advance(0.1)
+        assert {await task for task in waiting} == {keeper.current}
+        assert keeper.current is not used
+    assert len(source.begun) == 2
+
+
+async def test_a_repair_that_may_not_wait_so_long_is_declined() -> None:
     clock = FakeClock()
     source = ScriptedSource(clock)
     keeper = keeper_of(source, clock)
@@ -343,8 +359,82 @@ async def test_a_repair_within_a_second_of_the_last_fetch_is_declined() -> None:
         used = keeper.current
         assert used is not None
         with pytest.raises(RepairDeclined) as caught:
-            await keeper.replace(used, 10.0)
+            await keeper.replace(used, 0.5)
     assert caught.value.outcome == "too_soon"
+    assert len(source.begun) == 1
+
+
+async def test_a_place_that_refuses_every_credential_makes_nobody_wait() -> None:
+    clock, place = FakeClock(), ("zeebe", b"GET /bad")
+    source = ScriptedSource(clock)
+    keeper = keeper_of(source, clock)
+    async with running(keeper, clock):
+        used = keeper.current
+        assert used is not None
+        await clock.advance(5.0)
+        again = await keeper.replace(used, 10.0, place=place)
+        keeper.refused_again(place)
+        with pytest.raises(RepairDeclined):
+            await keeper.replace(again, 10.0, place=place)
+    assert len(source.begun) == 2
+
+
+async def test_a_changed_secret_ends_an_attempt_with_the_old_one() -> None:
+    clock, secret = FakeClock(), Written()
+    source = ScriptedSource(clock)
+    keeper = Keeper("saas", source, clock=clock, secret=secret, random=lambda: 0.0)
+    async with running(keeper, clock) as group:
+        used = keeper.current
+        assert used is not None
+        await clock.advance(10.0)
+        source.takes = 30.0
+        waiting = group.create_task(keeper.replace(used, 10.0))
+        await clock.advance(0.0)
+        assert len(source.begun) == 2
+        source.takes = 0.0
+        secret.written += 1
+        await clock.advance(1.0)
+        assert await waiting is keeper.current
+        assert keeper.current is not used
+        assert keeper.snapshot().condition == "good"
+    assert source.begun == [1000.0, 1010.0, 1011.0]
+    assert keeper.tally.outcomes == {"ok": 2, "unavailable": 1}
+
+
+async def test_a_request_sees_at_once_that_the_secret_changed_during_an_attempt() -> None:
+    clock, secret = FakeClock(), Written()
+    source = ScriptedSource(clock)
+    keeper = Keeper("saas", source, clock=clock, secret=secret, random=lambda: 0.0)
+    async with running(keeper, clock) as group:
+        used = keeper.current
+        assert used is not None
+        await clock.advance(10.0)
+        source.takes = 30.0
+        group.create_task(keeper.replace(used, 10.0))
+        await clock.advance(0.5)
+        source.takes = 0.0
+        secret.written += 1
+        second = group.create_task(keeper.replace(used, 10.0))
+        await clock.advance(0.0)
+        assert len(source.ended) == 2  # the old one is ended
+        await clock.advance(0.5)
+        assert await second is keeper.current
+    assert source.begun == [1000.0, 1010.0, 1011.0]
+
+
+async def test_requests_that_wait_are_served_by_the_keeper_that_fetches_from_now_on() -> None:
+    clock = FakeClock()
+    slow, source = ScriptedSource(clock, takes=30.0), ScriptedSource(clock)
+    before, after = keeper_of(slow, clock), keeper_of(source, clock)
+    async with running(before, clock) as group:
+        waiting = group.create_task(before.get(10.0))
+        repair = group.create_task(before.replace(Credential((), 0.0), 10.0))
+        async with running(after, clock):
+            before.hand_over(after)
+            await clock.advance(0.0)
+            assert await waiting is after.current
+            assert await repair is after.current
+            assert await before.get(10.0) is after.current
     assert len(source.begun) == 1
 
 

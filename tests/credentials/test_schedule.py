@@ -98,15 +98,16 @@ def good(state: RefreshState = NEW, now: float = 1000.0, life: float = 300.0) ->
     return schedule.fetched(state, PACE, now, now, now + life, 0.0)
 
 
-def test_a_repair_is_declined_within_a_second_of_the_last_fetch() -> None:
-    assert schedule.repair_at(good(), PACE, 1000.9) is None
+def test_a_repair_waits_until_a_second_after_the_last_fetch() -> None:
+    assert schedule.repair_at(good(), PACE, 1000.1) == 1001.0
     assert schedule.repair_at(good(), PACE, 1001.0) == 1001.0
     assert due_at(schedule.repair_wanted(good(), 1001.0), PACE) == 1001.0
 
 
 def test_the_gap_lies_between_repairs_and_not_after_a_refresh() -> None:
     refreshed = good(good(schedule.repair_wanted(good(), 1100.0), 1100.0), 1120.0)
-    assert schedule.repair_at(refreshed, PACE, 1131.9, 1132.0) is None
+    assert schedule.repair_at(refreshed, PACE, 1131.9, 1132.0) == inf
+    assert schedule.repair_at(refreshed, PACE, 1120.5, 1121.0) == 1121.0
     assert schedule.repair_at(refreshed, PACE, 1132.0, 1132.0) == 1132.0
 
 

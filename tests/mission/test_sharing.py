@@ -35,6 +35,7 @@ async def test_an_upstream_that_always_refuses_is_no_fetch_a_second_and_keeps_no
     }
     camunda.api("zeebe").keys_lost = True
     async with house(tmp_path, camunda, upstreams, {"identity": identity()(camunda, tmp_path)}) as home:
+        assert (await home.ask("orchestration", "GET", "/v2/topology")).status == 200  # the token is there
         for _ in range(300):
             clock.jump(1.0)
             assert (await home.ask("zeebe", "GET", "/v2/topology")).status == 401
