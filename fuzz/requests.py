@@ -8,6 +8,7 @@ from proxy.errors import RequestRefused
 from proxy.gateway import request_head
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import NOT_PASSED, Guard
+from proxy.gateway.limit import Memory
 from proxy.gateway.options import allowing, ends_here, is_preflight
 from proxy.gateway.problems import own_head
 from proxy.gateway.request_head import RequestHead
@@ -122,7 +123,7 @@ def _sent(message: Message, address: HeadRewriter, *, session: bool) -> bytes:
     head = address.request_head(message.head, STAMP, session=session)
     if not message.head.has_body:
         return head
-    upload = Upload(_NoFlow(), chunked=message.head.chunked, keep=1 << 30)
+    upload = Upload(_NoFlow(), chunked=message.head.chunked, keep=1 << 30, memory=Memory())
     upload.feed(message.body, last=message.ended)
     return head + upload.attach(_NoSink())
 

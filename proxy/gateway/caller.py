@@ -29,7 +29,10 @@ IDLE_TIME: Final = 75.0
 """Seconds a kept connection may be silent between two requests."""
 
 LINGER_TIME: Final = 2.0
-"""Seconds for a caller to read our answer before bytes that it still sends meet a closed socket."""
+"""Seconds after a caller's last byte in which it may read our answer, before the connection is closed."""
+
+LINGER_MAX: Final = 30.0
+"""Seconds in all for that, as nginx has it (`lingering_time`)."""
 
 MAX_PIPELINED: Final = 64 * 1024
 """Bytes of requests to come that wait for the answer to the present one."""
@@ -81,6 +84,7 @@ class CallerConnection(asyncio.Protocol):
         "_begin",
         "_charged",
         "_deaf",
+        "_dropped",
         "_ended",
         "_fault",
         "_fresh",
@@ -110,6 +114,7 @@ class CallerConnection(asyncio.Protocol):
         self._awaited: asyncio.Future[None] | None = None  # `serve` waits for a call, or for the end
         self._fault: RequestRefused | None = None  # what comes next is no request
         self._deaf = False  # what still comes is dropped
+        self._dropped = False  # bytes were dropped since it was set to False
         self._ended = False  # no more calls will come
         self._fresh = True  # there has been no call yet
         self._reading = False  # a head has begun to come
@@ -139,6 +144,8 @@ class CallerConnection(asyncio.Protocol):
             self._charge(0)
         if self._uploading is not None:
             self._uploading.fail(_cut_short())
+        if self.call is not None and self.call.upload is not None:
+            self.call.upload.discard()
         self._inner.connection_lost(error)
 
     def eof_received(self) -> bool:
@@ -177,6 +184,7 @@ class CallerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._port.service.received(len(data))
         if self._deaf:
+            self._dropped = True
             return
         self._reader.feed(data)
         if self._resting:
@@ -199,9 +207,9 @@ class CallerConnection(asyncio.Protocol):
             while (call := await self._next()) is not None:
                 await self._port.service.forward(call)
                 last = call.last or self._reader.padded
-                if not last and call.upload is not None:
+                if call.upload is not None:
                     call.upload.discard()
-                elif last and self._may_be_sending(call):
+                if last and self._may_be_sending(call):
                     await self._linger()
                 self.call = None
                 self._since = self._port.clock.now()
@@ -253,7 +261,12 @@ class CallerConnection(asyncio.Protocol):
         self.transport.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        await pause(self._port.clock, LINGER_TIME)
+        clock = self._port.clock
+        until = clock.now() + LINGER_MAX
+        self._dropped = True
+        while self._dropped and (left := until - clock.now()) > 0:
+            self._dropped = False
+            await pause(clock, min(LINGER_TIME, left))
 
     # -- from bytes to calls --
 
@@ -297,7 +310,8 @@ class CallerConnection(asyncio.Protocol):
         self._reading = self._fresh = False
         upload = None
         if head.has_body:
-            upload = Upload(self, chunked=head.chunked, keep=self._port.service.replay_buffer)
+            keep, memory = self._port.service.replay_buffer, self._port.limit.memory
+            upload = Upload(self, chunked=head.chunked, keep=keep, memory=memory)
             self._uploading = upload
         self.call = Call(head, upload, self, self._port.clock.now())
         if self._charged:

@@ -4,6 +4,7 @@ Anything that is not exactly one good answer means that the connection is never 
 """
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
@@ -18,6 +19,14 @@ from proxy.gateway.upload import Upload
 
 FEW_PIECES: Final = 16
 """So many in one read are not counted."""
+
+
+def unread(descriptor: int) -> bytes:
+    """The next bytes that wait in a socket that does not block; empty: there are none."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # nothing, the peer's reset, or (Windows) a socket is no file
+        return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +280,8 @@ class Exchange(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._read_rest()
+        if self._done is not None and self._upload is not None:
+            self._read_unread()
         self._pool.lost(self)
         over, self._done = self._done, None
         self._let_go()
@@ -306,6 +317,18 @@ class Exchange(asyncio.Protocol):
         while self._rest and self._done is not None:
             rest, self._rest = self._rest, b""
             self._read(rest)
+
+    def _read_unread(self) -> None:
+        """Read what the system has received and the transport has not read.
+
+        An upstream that refuses an upload answers and closes, so our next write fails, and a write that fails
+        ends the transport. Its file is still open in here (RFC 9112 section 9.5).
+        """
+        sock = self._transport.get_extra_info("socket")
+        while self._done is not None and sock is not None:
+            if not (data := unread(sock.fileno())):
+                return
+            self._read(data)
 
     # -- the end --
 

@@ -49,7 +49,7 @@ class UpstreamRules:
     credential: str
     wait: float = 10.0
     open_paths: tuple[bytes, ...] = ()
-    replay_buffer: int = 64 * 1024
+    replay_buffer: int = 4 * 1024 * 1024
     patience: float = 60.0
 
 

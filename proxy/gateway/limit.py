@@ -17,6 +17,43 @@ _SCAN: Final = 256
 """Connections that are looked at to find such a one."""
 
 
+MAX_KEPT: Final = 16 * 1024 * 1024
+"""Bytes of all bodies together that are kept to be sent again, beyond KEPT_FREELY of each."""
+
+KEPT_FREELY: Final = 64 * 1024
+"""Bytes of each body that may be kept whatever others keep."""
+
+MANY_STALLED: Final = 16 * 1024 * 1024
+"""Bytes waiting for peers that do not read, from which on connections read little at once."""
+
+
+class Memory:
+    """Bytes that connections hold for peers that do not take them, over all connections of a process.
+
+    Attributes:
+        kept: of bodies that may have to be sent again, beyond KEPT_FREELY of each.
+        stalled: that wait for callers or upstreams which do not read.
+    """
+
+    __slots__ = ("kept", "stalled")
+
+    def __init__(self) -> None:
+        self.kept = 0
+        self.stalled = 0
+
+    def keep(self, size: int) -> bool:
+        """Count so many more bytes of a body as kept, if there is room for them; returns whether."""
+        if self.kept + size > MAX_KEPT:
+            return False
+        self.kept += size
+        return True
+
+    @property
+    def scarce(self) -> bool:
+        """Whether so much is stalled that connections should read little at once."""
+        return self.stalled >= MANY_STALLED
+
+
 class Connection(Protocol):
     """A caller's connection, as far as the limit needs it. Hashable by identity."""
 
@@ -33,11 +70,13 @@ class ConnectionLimit:
     Attributes:
         places: for connections.
         buffered: bytes that wait to be read, over all of them (see MAX_BUFFERED).
+        memory: that they share with the connections to upstreams.
     """
 
-    __slots__ = ("_connections", "buffered", "places")
+    __slots__ = ("_connections", "buffered", "memory", "places")
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, memory: Memory | None = None) -> None:
+        self.memory = memory if memory is not None else Memory()
         self.places = places
         self._connections: dict[Connection, None] = {}
         self.buffered = 0
@@ -92,11 +131,13 @@ class UpstreamLimit:
     Attributes:
         places: for connections.
         pools: that share them.
+        memory: that their connections share with those of callers.
     """
 
-    __slots__ = ("places", "pools")
+    __slots__ = ("memory", "places", "pools")
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, memory: Memory | None = None) -> None:
+        self.memory = memory if memory is not None else Memory()
         self.places = places
         self.pools: list[Idle] = []
 

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from proxy.errors import RequestRefused
+from proxy.gateway.limit import KEPT_FREELY, Memory
 
 UNSENT_LIMIT = 64 * 1024
 """Bytes that may wait for an upstream connection before the caller is told to wait."""
@@ -35,11 +36,13 @@ class Upload:
     """
 
     __slots__ = (
+        "_charged",
         "_chunked",
         "_discarded",
         "_flow",
         "_keep",
         "_kept",
+        "_memory",
         "_sink",
         "ended",
         "fault",
@@ -47,10 +50,12 @@ class Upload:
         "size",
     )
 
-    def __init__(self, flow: Flow, *, chunked: bool, keep: int) -> None:
+    def __init__(self, flow: Flow, *, chunked: bool, keep: int, memory: Memory) -> None:
         self._flow = flow
         self._chunked = chunked
         self._keep = keep
+        self._memory = memory
+        self._charged = 0  # its part of the memory's `kept`
         self._kept: list[bytes] | None = []
         self.size = 0
         self._sink: Sink | None = None
@@ -74,15 +79,28 @@ class Upload:
         wire = self._framed(data, last=last)
         self.ended = last
         self.size += len(data)
-        if self._kept is not None:
-            if self.size > self._keep and self._sink is not None:
-                self._kept = None
-            elif wire:
+        if self._kept is not None and wire:
+            if self._sink is None or self._may_keep(len(data)):
                 self._kept.append(wire)
+            else:
+                self._drop_kept()
         if self._sink is not None:
             self._sink.send(wire, last=last)
         elif self.size > UNSENT_LIMIT and not self._discarded:
             self._flow.hold_upload()
+
+    def _may_keep(self, size: int) -> bool:
+        if self.size <= min(self._keep, KEPT_FREELY):
+            return True
+        if self.size > self._keep or not self._memory.keep(size):
+            return False
+        self._charged += size
+        return True
+
+    def _drop_kept(self) -> None:
+        self._kept = None
+        self._memory.kept -= self._charged
+        self._charged = 0
 
     def _framed(self, data: bytes, *, last: bool) -> bytes:
         if not self._chunked:
@@ -101,8 +119,8 @@ class Upload:
         if self._kept is None:
             raise AssertionError("a body that is no longer whole was to be sent again")
         before = b"".join(self._kept)
-        if self.size > self._keep:
-            self._kept = None
+        if not (self._charged or self._may_keep(self.size)):
+            self._drop_kept()
         self._sink = sink
         self.resume()
         return before
@@ -114,7 +132,7 @@ class Upload:
 
     def discard(self) -> None:
         """The request is answered: drop what has come and what still comes, and let the caller send on."""
-        self._kept = None
+        self._drop_kept()
         self._discarded = True
         self.resume()
 

@@ -285,16 +285,54 @@ async def test_a_connection_is_kept_after_an_answer_of_ours() -> None:
 
 async def test_a_long_body_that_is_not_read_ends_the_connection() -> None:
     async with origin() as site, gateway(site) as rig:
-        wire = await rig.call(get("/", "Content-Length: 2000000", method="POST", host="evil") + b"some")
+        request = get("/", "Content-Length: 2000000", method="POST", host="evil") + b"some"
+        wire = await rig.call(request)
         answer = await wire.message()
         assert answer.status == 421
         assert answer.head.get(b"connection") == b"close"
         assert await wire.rest() == b""
         wire.send(get("/smuggled"))
+        await rig.until(lambda: rig.tally.received == len(request) + len(get("/smuggled")))
+        await rig.clock.advance(2.0)  # they began with the answer, and begin anew with what was sent
         await rig.clock.advance(2.0)
         assert await wire.ended() in ("closed", "reset")
         await rig.until(lambda: not rig.listener.connections)
         assert site.accepted == 0
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_slow_upload_that_is_answered_early_may_be_sent_to_its_end(ours: bool) -> None:
+    """proxy.md F5: a client that writes all before it reads would lose the answer to a reset."""
+    async with origin() as site, gateway(site) as rig:
+        host = "evil" if ours else "localhost"
+        wire = await rig.call(get("/", "Content-Length: 2000000", method="POST", host=host) + b"x" * 100_000)
+        if not ours:
+            peer = await site.accept()
+            await peer.head()
+            peer.send(OK)
+        answer = await wire.message()
+        assert (answer.status, answer.head.get(b"connection")) == (421 if ours else 200, b"close")
+        for number in range(1, 20):
+            wire.send(b"x" * 100_000)
+            await rig.until(lambda: rig.tally.received > 100_000 * (number + 1))  # noqa: B023 -- called at once
+            await rig.clock.advance(1.0)
+        assert await wire.rest() == b""
+        assert len(rig.listener.connections) == 1
+        await rig.clock.advance(2.0)
+        await rig.clock.advance(2.0)
+        await rig.until(lambda: not rig.listener.connections)
+
+
+async def test_an_upload_that_goes_on_for_ever_after_its_answer_is_cut_after_30_seconds() -> None:
+    async with origin() as site, gateway(site) as rig:
+        wire = await rig.call(get("/", "Content-Length: 9000000", method="POST", host="evil") + b"x")
+        assert (await wire.message()).status == 421
+        for number in range(30):
+            assert rig.listener.connections
+            wire.send(b"x" * 1000)
+            await rig.until(lambda: rig.tally.received > 1000 * (number + 1))  # noqa: B023 -- called at once
+            await rig.clock.advance(1.0)
+        await rig.until(lambda: not rig.listener.connections)
 
 
 # -- time --

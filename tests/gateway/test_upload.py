@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import RequestRefused
+from proxy.gateway.limit import KEPT_FREELY, MAX_KEPT, Memory
 from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import UNSENT_LIMIT, Upload
 
@@ -34,7 +35,7 @@ class Line:
 
 def test_what_came_before_the_connection_goes_with_the_head() -> None:
     line = Line()
-    upload = Upload(line, chunked=False, keep=100)
+    upload = Upload(line, chunked=False, keep=100, memory=Memory())
     upload.feed(b"one", last=False)
     assert upload.attach(line) == b"one"
     upload.feed(b"two", last=True)
@@ -43,7 +44,7 @@ def test_what_came_before_the_connection_goes_with_the_head() -> None:
 
 def test_what_is_within_the_buffer_can_be_sent_again() -> None:
     line = Line()
-    upload = Upload(line, chunked=False, keep=6)
+    upload = Upload(line, chunked=False, keep=6, memory=Memory())
     upload.attach(line)
     upload.feed(b"one", last=False)
     upload.detach()
@@ -56,16 +57,52 @@ def test_what_is_within_the_buffer_can_be_sent_again() -> None:
 @pytest.mark.parametrize("before", [0, 4, 7])
 def test_what_is_over_the_buffer_cannot(before: int) -> None:
     line = Line()
-    upload = Upload(line, chunked=False, keep=6)
+    upload = Upload(line, chunked=False, keep=6, memory=Memory())
     upload.feed(bytes(before), last=False)
     assert upload.attach(line) == bytes(before)
     upload.feed(bytes(7 - before), last=True)
     assert not upload.replayable
 
 
+def test_large_bodies_are_kept_while_the_memory_of_all_has_room() -> None:
+    memory, size = Memory(), MAX_KEPT // 4
+    uploads = [Upload(Line(), chunked=False, keep=size, memory=memory) for _ in range(6)]
+    for upload in uploads:
+        upload.attach(Line())
+        for _ in range(4):
+            upload.feed(bytes(size // 4), last=False)
+    assert [upload.replayable for upload in uploads] == [True] * 4 + [False] * 2
+    assert memory.kept == MAX_KEPT
+    small = Upload(Line(), chunked=False, keep=size, memory=memory)
+    small.attach(Line())
+    small.feed(bytes(KEPT_FREELY), last=False)
+    assert small.replayable
+    small.feed(b"x", last=True)
+    assert not small.replayable
+    for upload in uploads:
+        upload.detach()
+        upload.discard()
+    assert memory.kept == 0
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_large_body_that_is_sent_again_is_counted_once(before: bool) -> None:
+    memory = Memory()
+    upload = Upload(Line(), chunked=False, keep=MAX_KEPT, memory=memory)
+    if not before:
+        upload.attach(Line())
+    upload.feed(bytes(100_000), last=False)
+    for _ in range(3):
+        assert len(upload.attach(Line())) == 100_000
+        assert memory.kept == 100_000
+        upload.detach()
+    upload.discard()
+    assert memory.kept == 0
+
+
 def test_a_body_that_waits_for_a_connection_holds_its_caller_up() -> None:
     line = Line()
-    upload = Upload(line, chunked=False, keep=6)
+    upload = Upload(line, chunked=False, keep=6, memory=Memory())
     upload.feed(bytes(UNSENT_LIMIT), last=False)
     assert [line.flowing, upload.replayable] == [True, True]
     upload.feed(b"x", last=False)
@@ -76,7 +113,7 @@ def test_a_body_that_waits_for_a_connection_holds_its_caller_up() -> None:
 
 def test_a_sink_that_is_full_holds_its_caller_up_until_it_is_gone() -> None:
     line = Line()
-    upload = Upload(line, chunked=False, keep=6)
+    upload = Upload(line, chunked=False, keep=6, memory=Memory())
     upload.attach(line)
     upload.pause()
     assert [upload.held, line.flowing] == [True, False]
@@ -90,7 +127,7 @@ def test_a_sink_that_is_full_holds_its_caller_up_until_it_is_gone() -> None:
 def test_a_fault_reaches_the_sink_now_or_later() -> None:
     line = Line()
     fault = RequestRefused("bad_request", "x")
-    upload = Upload(line, chunked=True, keep=6)
+    upload = Upload(line, chunked=True, keep=6, memory=Memory())
     upload.attach(line)
     upload.fail(fault)
     assert line.error is fault
@@ -105,7 +142,7 @@ def test_whatever_the_pieces_the_upstream_reads_the_same_body(
     pieces: list[bytes], attached: int, chunked: bool, keep: int
 ) -> None:
     line = Line()
-    upload = Upload(line, chunked=chunked, keep=keep)
+    upload = Upload(line, chunked=chunked, keep=keep, memory=Memory())
     body = b"".join(pieces)
     for number, piece in enumerate(pieces):
         if number == attached:
