@@ -63,6 +63,7 @@ class Upstream:
             clock=SimpleNamespace(now=lambda: 0.0),
             loop=loop,
             share=SimpleNamespace(left=1 << 30, spend=lambda _: None, later=self._later.append),
+            memory=SimpleNamespace(scarce=False, stalled=0),
             tally=SimpleNamespace(response_seconds=SimpleNamespace(observe=lambda _: None)),
             release=lambda _: self._keep(),
             lost=lambda _: None,

@@ -25,7 +25,7 @@ from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.errors import CredentialError, StartError
 from proxy.gateway.guard import Guard
-from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
+from proxy.gateway.limit import ConnectionLimit, Memory, UpstreamLimit
 from proxy.gateway.share import Share
 
 log = logging.getLogger("proxy")
@@ -74,8 +74,9 @@ class Proxy:
         self._admin = Admin(self.state, clock, __version__)
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
-        self._caller_limit = ConnectionLimit(1)  # the right number is set with each configuration
-        self._upstream_limit = UpstreamLimit(1)
+        memory = Memory()
+        self._caller_limit = ConnectionLimit(1, memory)  # the right number is set with each configuration
+        self._upstream_limit = UpstreamLimit(1, memory)
         self._ports = Ports(clock, self._caller_limit, self._share)
         self._names: dict[str, Lasting] = {}
         self._leaving: list[RunningUpstream] = []

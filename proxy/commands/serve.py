@@ -15,6 +15,7 @@ from proxy.app.proxy import Proxy, running
 from proxy.clock import SystemClock
 from proxy.commands import log, notify
 from proxy.commands.loop import run_loop
+from proxy.commands.memory import give_back
 from proxy.commands.tables import running_table
 from proxy.errors import ConfigError, StartError
 
@@ -55,14 +56,15 @@ def _dump_no_core() -> None:
 
 
 async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Redactor) -> int:
-    signals = _Signals()
-    async with running(config, SystemClock()) as proxy:
+    signals, clock = _Signals(), SystemClock()
+    async with running(config, clock) as proxy, asyncio.TaskGroup() as tasks:
         redact.known = proxy.known_secrets
         logger.info("started", extra={"version": __version__, "configuration": config.source})
         _give_notice(config)
         notify.ready()
         await _tell(proxy, config, signals.stop)
         _spare_the_collector()
+        giving_back = tasks.create_task(give_back(clock))
         while await signals.reload_wanted():
             notify.reloading()
             await reload(proxy, read, redact)
@@ -70,6 +72,7 @@ async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Red
         notify.stopping()
         logger.info("stopping", extra={"requests": proxy.busy})
         ended = await proxy.drain(signals.hurry)
+        giving_back.cancel()
     if not ended:
         logger.warning("stopped: requests that still ran were cut")
         return 1

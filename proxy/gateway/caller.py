@@ -20,6 +20,7 @@ from proxy.gateway.limit import MAX_BUFFERED, SILENT, SILENT_KEPT, ConnectionLim
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import MAX_STEPS, RequestReader
 from proxy.gateway.share import Share
+from proxy.gateway.small_reads import read_little
 from proxy.gateway.upload import Upload
 
 HEAD_TIME: Final = 15.0
@@ -89,6 +90,7 @@ class CallerConnection(asyncio.Protocol):
         "_fault",
         "_fresh",
         "_inner",
+        "_little",
         "_loop",
         "_paused",
         "_port",
@@ -96,6 +98,7 @@ class CallerConnection(asyncio.Protocol):
         "_reading",
         "_resting",
         "_since",
+        "_stalled",
         "_unsent",
         "_uploading",
         "call",
@@ -122,6 +125,8 @@ class CallerConnection(asyncio.Protocol):
         self._paused = False  # the caller reads too slowly: its next request waits
         self._resting = False  # the rest of what has come is read in the next turn of the loop
         self._unsent = (0, 0.0)  # bytes that the caller has not taken, and since when not one of them
+        self._stalled = 0  # bytes that wait for the caller, while it does not read
+        self._little = False  # it reads little at once
         self._charged = 0  # its share of the limit's `buffered`
         self.call: Call | None = None
 
@@ -140,6 +145,7 @@ class CallerConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._port.connections.discard(self)
         self._port.limit.leave(self)
+        self._stall(0)
         if self._charged:
             self._charge(0)
         if self._uploading is not None:
@@ -170,12 +176,19 @@ class CallerConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._paused = True
-        self._unsent = (self.transport.get_write_buffer_size(), self._port.clock.now())
+        size = self.transport.get_write_buffer_size()
+        self._unsent = (size, self._port.clock.now())
+        self._stall(size)
         if self.call is not None and self.call.relay is not None:
             self.call.relay.pause()
 
+    def _stall(self, size: int) -> None:
+        self._port.limit.memory.stalled += size - self._stalled
+        self._stalled = size
+
     def resume_writing(self) -> None:
         self._paused = False
+        self._stall(0)
         if self.call is None:
             self._read_on()
         elif self.call.relay is not None:
@@ -190,6 +203,9 @@ class CallerConnection(asyncio.Protocol):
         if self._resting:
             self.transport.pause_reading()
         elif self._uploading is not None:
+            if self._little is not self._port.limit.memory.scarce:
+                self._little = not self._little
+                read_little(self.transport, self, little=self._little)
             if self._reader.interrupted and self._port.share.left <= 0:
                 self._rest()
             else:

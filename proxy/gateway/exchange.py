@@ -12,8 +12,10 @@ from proxy.clock import Clock
 from proxy.errors import RequestRefused, UpstreamClosed, UpstreamTimeout
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields
 from proxy.gateway.answer_reader import AnswerReader
+from proxy.gateway.limit import Memory
 from proxy.gateway.relay import Relay
 from proxy.gateway.share import Share
+from proxy.gateway.small_reads import read_little
 from proxy.gateway.tally import Tally
 from proxy.gateway.upload import Upload
 
@@ -45,6 +47,7 @@ class Home(Protocol):
 
     Attributes:
         share: of each turn of the event loop, for very small chunks.
+        memory: of all connections, for bytes that wait for a peer.
     """
 
     timeouts: Timeouts
@@ -52,6 +55,7 @@ class Home(Protocol):
     tally: Tally
     loop: asyncio.AbstractEventLoop
     share: Share
+    memory: Memory
 
     def release(self, connection: "Exchange") -> None:
         """The connection may be used again."""
@@ -87,9 +91,11 @@ class Exchange(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_done",
+        "_little",
         "_pool",
         "_reader",
         "_rest",
+        "_stalled",
         "_transport",
         "_upload",
         "closing",
@@ -104,6 +110,8 @@ class Exchange(asyncio.Protocol):
         self._upload: Upload | None = None
         self._reader = AnswerReader()
         self._rest = b""
+        self._little = False  # it reads little at once
+        self._stalled = 0  # bytes that wait for the upstream, while it does not read
         self.deadline = 0.0
         self.sent_at = 0.0
         self.used = 0
@@ -228,11 +236,17 @@ class Exchange(asyncio.Protocol):
         self.closing = transport.is_closing
 
     def pause_writing(self) -> None:
+        self._stall(self._transport.get_write_buffer_size())
         if self._upload is not None:
             self._upload.pause()
             self.deadline = self._pool.clock.now() + self._pool.timeouts.idle  # the upstream is waited for
 
+    def _stall(self, size: int) -> None:
+        self._pool.memory.stalled += size - self._stalled
+        self._stalled = size
+
     def resume_writing(self) -> None:
+        self._stall(0)
         if self._upload is not None:
             self._upload.resume()
             if not self._upload.ended:
@@ -267,6 +281,9 @@ class Exchange(asyncio.Protocol):
             self._finish()
             return
         self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
+        if self._pool.memory.scarce and not self._little:
+            self._little = True
+            read_little(self._transport, self, little=True)
         over = self._done
         if relay.held and not relay.undecided and over is not None and not over.done():
             self._transport.pause_reading()
@@ -279,6 +296,7 @@ class Exchange(asyncio.Protocol):
             self._finish()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._stall(0)
         self._read_rest()
         if self._done is not None and self._upload is not None:
             self._read_unread()
@@ -341,6 +359,9 @@ class Exchange(asyncio.Protocol):
         self._reader.done()
         # Were there a rest, it would be the answer to no request.
         keep = self._reader.keep and not self.closing() and not self._rest
+        if self._little and keep:
+            self._little = False
+            read_little(self._transport, self, little=False)
         if self._upload is not None:
             keep = keep and self._upload.ended and not self._transport.get_write_buffer_size()
             self._let_go()

@@ -23,7 +23,7 @@ MAX_KEPT: Final = 16 * 1024 * 1024
 KEPT_FREELY: Final = 64 * 1024
 """Bytes of each body that may be kept whatever others keep."""
 
-MANY_STALLED: Final = 16 * 1024 * 1024
+MANY_STALLED: Final = 8 * 1024 * 1024
 """Bytes waiting for peers that do not read, from which on connections read little at once."""
 
 

@@ -44,6 +44,7 @@ class Pool:
         self.loop = asyncio.get_running_loop()
         self.share = share if share is not None else Share(self.loop)
         self._limit = limit if limit is not None else UpstreamLimit(sys.maxsize)
+        self.memory = self._limit.memory
         self._endpoint = endpoint
         self._max = max_connections
         self._idle: deque[Exchange] = deque()

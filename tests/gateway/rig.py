@@ -133,7 +133,7 @@ async def gateway(
             await listener.close()
             bound.close()
             await rig.until(lambda: not listener.connections and not tally.in_flight)
-            assert listener.limit.memory.kept == 0
+            assert (listener.limit.memory.kept, listener.limit.memory.stalled) == (0, 0)
             pool.close()
             await rig.until(lambda: not any(pool.counts().values()))
             loop.cancel()
