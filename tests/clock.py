@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-ROUNDS = 20
+ROUNDS = 30
 """Turns of the loop given to those who woke; a chain from a timer to a settled task has about ten."""
 
 
