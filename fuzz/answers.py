@@ -145,7 +145,7 @@ def _request(method: bytes) -> RequestHead:
 
 def forget() -> None:
     """Begin with empty caches."""
-    for cache in (answer_head._heads, answer_head._lines, answer_head._statuses, answer_head._judged):
+    for cache in (answer_head.heads, answer_head.field_lines, answer_head.statuses, answer_head.names):
         cast(dict[bytes, object], cache).clear()
 
 

@@ -58,7 +58,7 @@ class Reading:
 
 def forget() -> None:
     """Begin with empty caches."""
-    for cache in (request_head.heads, request_head._judged):
+    for cache in (request_head.heads, request_head.names):
         cache.clear()
 
 

@@ -57,9 +57,8 @@ def test_a_misread_pattern_is_noticed(pattern: bytes, wrong: bool) -> None:
     assert misread(pattern) is wrong
 
 
-@pytest.mark.parametrize("name", PATTERNS)
-def test_no_python_that_is_promised_misreads_a_pattern(name: str) -> None:
-    assert not misread(PATTERNS[name].pattern)
+def test_no_python_that_is_promised_misreads_a_pattern() -> None:
+    assert [name for name, pattern in PATTERNS.items() if misread(pattern.pattern)] == []
 
 
 def test_patterns_were_found() -> None:

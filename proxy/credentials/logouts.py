@@ -33,6 +33,11 @@ class Logouts:
         self._waiting: deque[tuple[float, Credential]] = deque()
         self._news = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Sessions that wait for their logout."""
+        return len(self._waiting)
+
     def replaced(self, old: Credential, new: Credential) -> None:
         """Log out of `old` after DELAY, unless `new` is the same session to the server."""
         if len(self._waiting) < MOST and not same_session(old.fields, new.fields):

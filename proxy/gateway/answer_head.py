@@ -35,10 +35,10 @@ _TELLING: Final = OF_SESSION | {b"content-type"}
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + TEXT + rb"*+")
 _LINE = re.compile(rb"(" + TOKEN + rb"):[ \t]*+(" + TEXT + rb"*+)")
 
-_judged: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
-_statuses: Memo[bytes, int] = Memo(entries=256, longest=128)
+names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
+statuses: Memo[bytes, int] = Memo(entries=256, longest=128)
 # (b"", the line to send) or (name in lower case, value)
-_lines: Memo[bytes, Field] = Memo(entries=1024, longest=128)
+field_lines: Memo[bytes, Field] = Memo(entries=1024, longest=128)
 
 
 class AnswerEnd(NamedTuple):
@@ -118,7 +118,7 @@ class AnswerFields:
         """Take a field as the parser gives it."""
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        lower = _judged.get(name)
+        lower = names.get(name)
         if lower is None:
             lower = _judge(name)
         if not lower:
@@ -147,7 +147,7 @@ def _judge(name: bytes) -> bytes:
     """`b""` to pass it on unread, else its name in lower case."""
     lower = name.lower()
     verdict = lower if lower in _NOTABLE or lower.startswith(_OPENING) else b""
-    _judged.put(name, verdict)
+    names.put(name, verdict)
     return verdict
 
 
@@ -164,7 +164,7 @@ class UsualHead(NamedTuple):
     end: AnswerEnd
 
 
-_heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024)
+heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024)
 
 
 def usual_head(data: bytes) -> UsualHead | None:
@@ -176,16 +176,16 @@ def usual_head(data: bytes) -> UsualHead | None:
     Returns:
         None where it is something else, or nothing that can be trusted.
     """
-    return _heads.get(data) or _read(data)
+    return heads.get(data) or _read(data)
 
 
 def _read(data: bytes) -> UsualHead | None:
     first, *lines = data.split(b"\r\n")
-    status = _statuses.get(first) or _status(first)
+    status = statuses.get(first) or _status(first)
     fields = AnswerFields()
     plain, notable = fields.plain, fields.notable
     for line in lines:
-        field = _lines.get(line) or _field(line)
+        field = field_lines.get(line) or _field(line)
         if field is None:
             return None
         name, value = field
@@ -203,7 +203,7 @@ def _read(data: bytes) -> UsualHead | None:
     fields.undated = b"\r\ndate:" not in lower
     fields.cookies = _secret(lower)
     if not fields.cookies:
-        _heads.put(data, answer)
+        heads.put(data, answer)
     return answer
 
 
@@ -218,7 +218,7 @@ def _status(line: bytes) -> int:
     if match is None:
         return 0
     status = int(match[1])
-    _statuses.put(line, status)
+    statuses.put(line, status)
     return status
 
 
@@ -233,5 +233,5 @@ def _field(line: bytes) -> Field | None:
         return None
     field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
     if not _secret(line.lower()):
-        _lines.put(line, field)
+        field_lines.put(line, field)
     return field

@@ -130,6 +130,11 @@ class CallerConnection(asyncio.Protocol):
         self._charged = 0  # its share of the limit's `buffered`
         self.call: Call | None = None
 
+    @property
+    def paused(self) -> bool:
+        """Whether the caller reads too slowly."""
+        return self._paused
+
     # -- what the connection says --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -95,7 +95,7 @@ class HeadRewriter:
 
     def _add_notable(self, head: RequestHead, out: list[bytes]) -> None:
         for name, value in head.notable:
-            if name in head.connection and name != b"host":
+            if name in head.connection:
                 continue
             if name in _PASSED or (name in _OWN_CREDENTIALS and not self.injects):
                 out += (name, b": ", value, b"\r\n")
@@ -183,10 +183,9 @@ class HeadRewriter:
         rest = location
         if rest[: len(self.origin)].lower() == self.origin.lower():
             rest = rest[len(self.origin) :]
-            if rest[:1] not in (b"/", b"?", b"#", b""):  # only looks like our upstream: http://host.evil
-                return location
-        elif rest[:1] != b"/" or rest[:2] == b"//":
+        elif rest[:1] != b"/":
             return location
+        # It may only look like our upstream (http://host.evil) or like our path (/basement).
         if not rest.startswith(self.prefix) or rest[len(self.prefix) :][:1] not in (b"/", b"?", b"#", b""):
             return location
         rest = rest[len(self.prefix) :]

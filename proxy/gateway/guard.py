@@ -15,6 +15,7 @@ from itertools import product
 from typing import Final
 
 from proxy.errors import RequestRefused
+from proxy.gateway.memo import Memo
 from proxy.gateway.options import VARY, is_preflight, readable_by
 from proxy.gateway.request_head import RequestHead
 
@@ -33,6 +34,10 @@ _OWN_SITES: Final[tuple[list[bytes], ...]] = ([], [b"same-origin"], [b"none"])
 _ALL_SITES: Final = (*_OWN_SITES, [b"same-site"], [b"cross-site"])
 
 
+def _no_hosts() -> Memo[bytes, bool]:
+    return Memo(entries=256, longest=256)
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """The rules of one listener.
@@ -43,6 +48,7 @@ class Guard:
         origins: of pages that may talk to us and read our answers.
         vary: a field for every answer of a port that has such origins, ready to be sent; else empty.
         browsers: whether any can reach the listener; where none can, every name and every page passes.
+        seen: values of Host that passed.
         token: what callers must show, as it is now, empty: nobody passes; None: they need not.
     """
 
@@ -52,7 +58,7 @@ class Guard:
     browsers: bool = True
     token: Callable[[], bytes] | None = None
     vary: bytes = field(init=False, repr=False, compare=False)
-    _seen: dict[bytes, bool] = field(default_factory=dict, repr=False, compare=False)
+    seen: Memo[bytes, bool] = field(default_factory=_no_hosts, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vary", VARY if self.origins and self.browsers else b"")
@@ -78,7 +84,7 @@ class Guard:
         Raises:
             RequestRefused: `bad_request`, `wrong_host`, `not_allowed`, `cross_site` or `unsupported`.
         """
-        known = self._seen.get(head.host)
+        known = self.seen.get(head.host)
         if known is None:
             # HTTP/1.0 asks for no Host (RFC 9112 section 3.2): health checks send none, browsers always do.
             known = not (head.host or head.minor) or self._answers_to(head.host)
@@ -97,8 +103,8 @@ class Guard:
         if match is None:
             raise RequestRefused("bad_request", "The Host field is not a host name and a port.")
         known = not self.browsers or match[1].decode("ascii").lower() in self.names
-        if known and len(self._seen) < 256:
-            self._seen[host] = True
+        if known:
+            self.seen.put(host, True)
         return known
 
     def _check_page(self, head: RequestHead) -> None:

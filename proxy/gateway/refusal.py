@@ -115,7 +115,7 @@ def _sets_csrf_cookie(fields: list[Field], sent: bytes) -> bool:
     for name, value in fields:
         if name == b"set-cookie":
             cookie, _, token = value.split(b";", 1)[0].partition(b"=")
-            if b"csrf" in cookie.lower() and token.strip() and token.strip() not in sent:
+            if b"csrf" in cookie.lower() and token.strip() not in sent:
                 return True
     return False
 

@@ -42,14 +42,14 @@ _FRAMING_LOOKALIKES: Final = frozenset((b"content_length", b"transfer_encoding")
 _LOOKALIKES: Final = frozenset(name.replace(b"-", b"_") for name in _NOTABLE if b"-" in name)
 
 # By spelling: b"" for a field that is passed on unread, else its name in lower case.
-_judged: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
+names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
 
 
 def notable(name: bytes) -> bytes:
     """The name in lower case if it means something to an intermediary, else `b""`."""
     lower = name.lower()
     verdict = lower if lower in _NOTABLE or lower in _LOOKALIKES else b""
-    _judged.put(name, verdict)
+    names.put(name, verdict)
     return verdict
 
 
@@ -126,7 +126,7 @@ def parse_head(data: bytes) -> RequestHead:
     for name, value in _FIELD.findall(block):
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        lower = _judged.get(name)
+        lower = names.get(name)
         if lower is None:
             lower = notable(name)
         if lower:

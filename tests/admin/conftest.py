@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.admin.house import House, open_house
+from tests.admin.port import House, open_house
 
 
 @pytest.fixture

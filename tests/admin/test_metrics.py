@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from proxy.admin.metrics import PREFIX
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRejected, CredentialUnavailable
-from tests.admin.house import UNIX_TIME, House, view
+from tests.admin.port import UNIX_TIME, House, view
 from tests.credentials.sources import running
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"

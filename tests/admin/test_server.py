@@ -6,7 +6,7 @@ import pytest
 
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRejected, CredentialUnavailable
-from tests.admin.house import CANARY, House, exchange, reply, view
+from tests.admin.port import CANARY, House, exchange, reply, view
 from tests.credentials.sources import running
 
 PATHS = ("/health/startup", "/health/live", "/health/ready", "/metrics", "/status.json")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.admin.status import Snapshot, UpstreamStatus, overview, readiness, startup
 from proxy.credentials.report import CredentialStatus
+from tests.examples import some
 
 GOOD = CredentialStatus("saas", "", "good", True, 1300.0, 1000.0, "ok", 1225.0, 0, "")
 STARTING = CredentialStatus("saas", "", "starting", False, None, None, None, None, 0, "not ended yet")
@@ -85,7 +86,7 @@ statuses = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=some(60))
 @given(
     seen=st.lists(statuses, max_size=4), now=st.floats(0.0, 1e9), bound=st.booleans(), draining=st.booleans()
 )

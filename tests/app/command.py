@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.app.template import Copied, Template
+
+ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("CAMUNDA_", "ZEEBE_"))}
 
@@ -21,20 +24,45 @@ async def command(
     *arguments: str, environ: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> tuple[int, str, str]:
     """Run a command to its end: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
+    process = await _begin(arguments, environ, folder)
+    async with asyncio.timeout(PATIENCE):
+        out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+_template = Template()
+
+
+async def _begin(
+    arguments: Sequence[str],
+    environ: Mapping[str, str] | None,
+    folder: Path | None,
+    files: int | None = None,
+    *,
+    fresh: bool = False,
+) -> asyncio.subprocess.Process | Copied:
+    """Begin `python -m proxy`; as a copy of a Python that has imported it, where that is the same.
+
+    Args:
+        fresh: it shall be a Python of its own.
+    """
+    everything = {**CLEAN, "PYTHONPATH": str(ROOT), **(environ or {})}
+    speaks_to_python = any(name.startswith("PYTHON") for name in environ or {})
+    if sys.platform == "linux" and not fresh and not speaks_to_python:
+        return await _template.begin(arguments, everything, folder or Path.cwd(), files)
+    limit = ("prlimit", f"--nofile={files}") if files is not None else ()
+    return await asyncio.create_subprocess_exec(
+        *limit,
         sys.executable,
         "-m",
         "proxy",
         *arguments,
-        env={**CLEAN, "PYTHONPATH": str(Path(__file__).parents[2]), **(environ or {})},
+        env=everything,
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(PATIENCE):
-        out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 class Running:
@@ -45,7 +73,7 @@ class Running:
         exit_code: once it has ended.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, session: aiohttp.ClientSession) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Copied, session: aiohttp.ClientSession) -> None:
         self.events: list[dict[str, Any]] = []
         self.said = ""
         self.pid = process.pid
@@ -120,30 +148,20 @@ async def proxy(
     environ: Mapping[str, str] | None = None,
     *arguments: str,
     files: int | None = None,
+    fresh: bool = False,
 ) -> AsyncIterator[Running]:
     """`run` with this configuration (JSON is YAML) until the block ends; then SIGTERM, and exit code 0.
 
     Args:
         files: limit of its open files; None: the limit of the tests.
+        fresh: it shall be a Python of its own, as its user starts it.
     """
     options = list(arguments)
     if config:
         path = folder / "camunda-auth-proxy.yaml"
         path.write_text(config if isinstance(config, str) else json.dumps(config), encoding="utf-8")
         options += ["--config", str(path)]
-    limit = ("prlimit", f"--nofile={files}") if files is not None else ()
-    process = await asyncio.create_subprocess_exec(
-        *limit,
-        sys.executable,
-        "-m",
-        "proxy",
-        "run",
-        *options,
-        env={**CLEAN, "PYTHONPATH": str(Path(__file__).parents[2]), **(environ or {})},
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await _begin(("run", *options), environ, folder, files, fresh=fresh)
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
         running = Running(process, session)
         listening = tasks.create_task(running.listen())

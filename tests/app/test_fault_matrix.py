@@ -430,7 +430,7 @@ async def test_a_token_with_octets_that_do_not_belong_there_is_never_on_the_wire
         it.tokens.issued.clear()
 
 
-async def test_tokens_of_five_seconds_for_ten_minutes_nobody_waits_and_the_endpoint_is_spared(
+async def test_with_tokens_of_five_seconds_none_waits_and_the_endpoint_is_spared(
     tmp_path: Path,
 ) -> None:
     async with house(tmp_path, lambda tokens: setattr(tokens, "members", {"expires_in": 5})) as it:
@@ -477,7 +477,7 @@ async def test_after_a_suspend_the_first_request_refreshes_before_it_is_sent(tmp
         assert it.camunda.seen == ["Bearer canary-token-1", "Bearer canary-token-2"]
 
 
-async def test_a_redirect_of_the_token_endpoint_is_refused_and_the_secret_goes_nowhere_else(
+async def test_a_redirect_of_the_token_endpoint_is_refused_and_the_secret_stays(
     tmp_path: Path,
 ) -> None:
     async with house(tmp_path) as it:

@@ -14,7 +14,7 @@ from proxy.commands.log import Redactor
 from proxy.commands.serve import reload
 from proxy.config.model import Config
 from proxy.errors import StartError
-from tests.app.house import Document, House, ask, house, send
+from tests.app.in_process import Document, House, ask, house, send
 from tests.gateway.wire import Wire
 from tests.token_server import invalid_client
 

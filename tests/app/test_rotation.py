@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.house import House, house
+from tests.app.in_process import House, house
 from tests.token_server import invalid_client
 
 OLD, NEW = "canary-old-token", "canary-another-token"

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from tests.app.command import CLEAN, PATIENCE, Running, proxy
-from tests.app.house import Site
+from tests.app.in_process import Site
 from tests.gateway.wire import origin
 
 SECRET = "canary-shared-token"

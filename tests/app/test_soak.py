@@ -39,7 +39,7 @@ async def caller(port: int, begin: float, end: float, statuses: Counter[int]) ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 120)
-async def test_tokens_of_five_seconds_at_500_requests_a_second_nobody_waits_and_no_401_is_seen(
+async def test_with_tokens_of_five_seconds_at_500_requests_a_second_none_waits_or_fails(
     tmp_path: Path,
 ) -> None:
     async with simulated_camunda(rules=Rules(token_life=5.0)) as camunda:

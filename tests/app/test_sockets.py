@@ -62,7 +62,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "zeebe.sock"
 
 
-def test_a_unix_socket_is_its_owners_alone_whatever_the_umask_and_goes_with_its_listener(path: Path) -> None:
+def test_a_unix_socket_is_its_owners_alone_and_is_removed_with_its_listener(path: Path) -> None:
     before = os.umask(0)
     try:
         bound = bind_unix(str(path), SETTING)

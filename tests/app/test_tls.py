@@ -22,6 +22,7 @@ from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
 from proxy.errors import StartError
 from tests.certificates import certificate, serving
+from tests.examples import some
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def changed(original: bytes) -> st.SearchStrategy[bytes]:
     )
 
 
-@settings(deadline=None)
+@settings(max_examples=some(50))
 @given(changed(CHAIN), changed(KEY), changed(CHAIN))
 def test_any_files_make_a_context_or_an_error_of_ours(cert: bytes, key: bytes, ca: bytes) -> None:
     with TemporaryDirectory() as name:

@@ -19,6 +19,7 @@ from proxy.config.written.variables import parse_env_file
 from proxy.errors import ConfigError
 from proxy.files import read_any
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
+from tests.examples import some
 
 KEYS = {
     "": "upstreams credentials guard admin log shutdown cluster [key] x",
@@ -106,7 +107,7 @@ def loaded(content: bytes, environ: Mapping[str, str]) -> None:
             load(config=Path("c.yaml"), env_file=None, environ=environ, directory=folder)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some(300))
 @given(mapping(""), TEXTS)
 def test_any_mapping_is_a_configuration_or_refused(tree: dict[str, object], variable: str) -> None:
     loaded(json.dumps(tree).encode(), {"A": variable})
@@ -154,7 +155,7 @@ NAMES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some(200))
 @given(st.dictionaries(NAMES, TEXTS))
 def test_any_variables_of_camundas_clients_are_taken_or_refused(environ: dict[str, str]) -> None:
     with suppress(ConfigError):

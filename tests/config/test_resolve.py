@@ -17,6 +17,7 @@ from proxy.errors import ConfigError
 from proxy.net import HttpProxy
 from tests.config.mistakes import CLIENT, CRED, ISSUED, MISTAKES, SESSION, UP
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, read, refused
+from tests.examples import some
 
 ROOT = Path(__file__).parents[2]
 OAUTH2 = (
@@ -452,7 +453,9 @@ SECTIONS = st.fixed_dictionaries(
 
 
 @given(SECTIONS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=some(150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_whatever_is_written_is_taken_whole_or_refused_without_its_values(
     tmp_path: Path, tree: dict[str, object]
 ) -> None:

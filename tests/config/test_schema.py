@@ -16,6 +16,7 @@ from proxy.errors import ConfigError
 from tests.config.mistakes import MISTAKES
 from tests.config.test_resolve import SECTIONS
 from tests.config.writing import read
+from tests.examples import some
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = schema()
@@ -99,7 +100,9 @@ def test_every_exception_is_needed() -> None:
 
 
 @given(SECTIONS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=some(150), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_what_we_take_is_right_by_the_schema(tmp_path: Path, tree: dict[str, object]) -> None:
     try:
         read(tmp_path, json.dumps(tree))

@@ -26,13 +26,10 @@ def test_a_scalar_stays_the_text_that_was_written(scalar: str) -> None:
 
 
 def test_only_a_plain_null_is_nothing() -> None:
-    assert tree("a:\nb: ~\nc: null\nd: ''\ne: 'null'") == {
-        "a": None,
-        "b": None,
-        "c": None,
-        "d": "",
-        "e": "null",
-    }
+    nothing = dict.fromkeys("abcde")
+    assert tree("a:\nb: ~\nc: null\nd: Null\ne: NULL") == nothing
+    texts = {"a": "", "b": "null", "c": "~", "d": "nULL", "e": "none"}
+    assert tree("a: ''\nb: 'null'\nc: \"~\"\nd: nULL\ne: none") == texts
 
 
 def test_every_value_knows_its_line() -> None:
@@ -49,6 +46,72 @@ def test_every_value_knows_its_line() -> None:
 
 def test_an_alias_repeats_what_its_anchor_names() -> None:
     assert tree("a: &x {b: c}\nd: *x") == {"a": {"b": "c"}, "d": {"b": "c"}}
+
+
+def nested(levels: int) -> str:
+    """A value that stands at that level: the document's own mapping is level 0."""
+    return "a: " + "[" * (levels - 1) + "x" + "]" * (levels - 1)
+
+
+def test_sixteen_levels_may_be_nested_and_no_more() -> None:
+    assert tree(nested(16))
+    with pytest.raises(ConfigError, match="deeper than 16 levels"):
+        tree(nested(17))
+
+
+def listed(values: int) -> str:
+    """A mapping with so many values, the document and the list counted in."""
+    return "a: [" + "x, " * (values - 2) + "]"
+
+
+def test_ten_thousand_values_may_be_written_and_no_more() -> None:
+    assert tree(listed(10_000))
+    with pytest.raises(ConfigError, match="more than 10000 values"):
+        tree(listed(10_001))
+
+
+def test_ten_thousand_values_may_stand_there_once_aliases_are_expanded() -> None:
+    anchor = "a: &a [" + "x, " * 998 + "]"  # 999 values with the list
+    aliases = "\nb: [" + "*a, " * 9 + "]"  # 9 * 999 and the list
+    rest = "\nc: [" + "x, " * 8 + "]"  # 8 and the list
+    assert tree(anchor + aliases + rest)
+    with pytest.raises(ConfigError, match="more than 10000 values"):
+        tree(anchor + aliases + rest + "\nd: x")
+
+
+def test_a_file_of_commas_ends_soon(tmp_path: Path) -> None:
+    lines: list[int] = []
+
+    def counted(text: str) -> str:
+        lines.append(1)
+        return text
+
+    with pytest.raises(ConfigError, match="more than 10000 values"):
+        read_yaml("a: [" + "x," * 200_000 + "]", "f.yaml", counted)
+    assert not lines  # it ends before variables are put in
+
+
+FOUR_MIB = 4 * 1024 * 1024
+
+
+def test_four_mebibytes_of_text_may_stand_there_once_variables_are_put_in() -> None:
+    half = {"$A": "a" * (FOUR_MIB // 2)}
+    written, _ = read_yaml("a: $A\nb: $A", "f.yaml", lambda text: half.get(text, text))
+    assert len(str(written.tree["a"])) + len(str(written.tree["b"])) == FOUR_MIB
+    with pytest.raises(ConfigError, match="more than 4 MiB of text"):
+        read_yaml("a: $A\nb: $A\nc: x", "f.yaml", lambda text: half.get(text, text))
+
+
+def test_a_missing_variable_is_a_problem_and_its_value_left_out() -> None:
+    def substitute(text: str) -> str:
+        if text == "$MISSING":
+            raise ValueError("names a variable that is not set")
+        return text.replace("$A", "b")
+
+    written, problems = read_yaml("a: $A\nb: $MISSING\nc: [$A, $MISSING]\nd: x", "f.yaml", substitute)
+    assert written.tree == {"a": "b", "c": ["b"], "d": "x"}
+    assert written.unexpanded == {("a",): "$A", ("c", 0): "$A"}
+    assert [(problem.path, problem.line) for problem in problems.values()] == [("b", 2), ("c[1]", 3)]
 
 
 def test_aliases_that_stand_for_billions_are_refused() -> None:
@@ -93,10 +156,40 @@ def test_what_is_not_yaml_is_one_problem_with_its_line_and_without_its_text(text
     assert "canary" not in problem.message
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('a: b\nc: "\\UFFFFFFFF"', 1), ("%YAML " + "1" * 5000 + ".1\n---\na: b", None)],
+)
+def test_what_the_scanner_fails_over_is_one_problem_too(text: str, line: int | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tree(text)
+    (problem,) = caught.value.problems
+    assert "is not valid YAML" in problem.message
+    assert problem.line == line
+
+
 def test_a_key_that_is_there_twice_is_a_problem_that_names_both_lines(tmp_path: Path) -> None:
     assert refused(tmp_path, BEARER + ZEEBE + "log: {level: info}\nlog: {level: debug}\n") == [
         "log (line 6): is there twice, first in line 5"
     ]
+
+
+def test_of_a_key_that_is_there_three_times_the_first_repetition_is_told() -> None:
+    _, problems = read_yaml("a: {b: 1}\nc: {d: 1,\n  d: 2,\n  d: 3}", "f.yaml", str)
+    ((path, problem),) = problems.items()
+    assert (path, problem.line, problem.message) == (("c", "d"), 3, "is there twice, first in line 2")
+
+
+def test_a_tag_that_says_nothing_is_none() -> None:
+    assert tree("a: ! x\nb: ! [c]") == {"a": "x", "b": ["c"]}
+
+
+@pytest.mark.parametrize("value", ["!!str x", "!x [a]", "!!map {a: b}", "!<tag:yaml.org,2002:int> 1"])
+def test_every_other_tag_is_a_problem(value: str) -> None:
+    _, problems = read_yaml(f"a: {value}", "f.yaml", str)
+    (problem,) = problems.values()
+    assert (problem.path, problem.line) == ("a", 1)
+    assert "has a YAML tag" in problem.message
 
 
 def test_a_tag_is_a_problem(tmp_path: Path) -> None:
@@ -114,6 +207,7 @@ def test_a_tag_is_a_problem(tmp_path: Path) -> None:
         ("a: ü".encode("latin-1"), "is not UTF-8"),
         (b"a: \x00", "control character"),
         (b"#" * (1024 * 1024 + 1), "larger than 1MiB"),
+        (b"#" * (1024 * 1024), "is empty"),
         (b"[a]", "must be a mapping"),
     ],
 )

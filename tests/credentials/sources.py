@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -33,19 +33,19 @@ class ScriptedSource:
         self.always: Exception | str | None = None
         self.begun: list[float] = []
         self.ended: list[float] = []
-        self._clock = clock
+        self.clock = clock
         self._number = 0
 
     async def fetch(self) -> Credential:
-        fetched_at = self._clock.now()
+        fetched_at = self.clock.now()
         self.begun.append(fetched_at)
         if self.takes:
             try:
-                await pause(self._clock, self.takes)
+                await pause(self.clock, self.takes)
             except asyncio.CancelledError:
                 self.ended.append(fetched_at)
                 raise
-        self.ended.append(self._clock.now())
+        self.ended.append(self.clock.now())
         brings = self.script.popleft() if self.script else self.always
         if isinstance(brings, Exception):
             raise brings
@@ -62,14 +62,18 @@ class ScriptedLogin(ScriptedSource):
     Attributes:
         left: sessions that were logged out of.
         leaving: what a logout brings: an error, or the seconds that it takes.
+        instead: what a login brings that is no session of ours; None: a session.
     """
 
     def __init__(self, clock: FakeClock, takes: float = 0.0) -> None:
         super().__init__(clock, life=None, takes=takes)
         self.left: list[Credential] = []
         self.leaving: Exception | float = 0.0
+        self.instead: Callable[[], Awaitable[Credential]] | None = None
 
     async def fetch(self) -> Credential:
+        if self.instead is not None:
+            return await self.instead()
         token = await super().fetch()
         number = token.fields[0][1].removeprefix(b"Bearer ")
         cookies = b"S=" + number + b"; X-CSRF-TOKEN=c" + number
@@ -86,7 +90,7 @@ class ScriptedLogin(ScriptedSource):
         if isinstance(self.leaving, Exception):
             raise self.leaving
         if self.leaving:
-            await pause(self._clock, self.leaving)
+            await pause(self.clock, self.leaving)
 
 
 class Notebook:

@@ -160,11 +160,11 @@ def test_any_claims_of_a_token_give_it_a_life(exp: str, iat: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["-1" + "0" * 309, "1" + "0" * 309, "9" * 4300, "-" + "9" * 4300, "1e308"])
-@pytest.mark.parametrize("other", ["0", "0.5", "1e308", "-1e308"])
-def test_a_claim_beyond_every_float_gives_the_usual_life_or_the_longest(number: str, other: str) -> None:
-    for claims in (f'{{"exp":{number},"iat":{other}}}', f'{{"exp":{other},"iat":{number}}}'):
-        body = json.dumps({"access_token": jwt(claims)}).encode()
-        assert parse_token_answer(Reply(200, body), 0.0, 0.0).expires_at in (300.0, 86400.0)
+def test_a_claim_beyond_every_float_gives_the_usual_life_or_the_longest(number: str) -> None:
+    for other in ("0", "0.5", "1e308", "-1e308"):
+        for claims in (f'{{"exp":{number},"iat":{other}}}', f'{{"exp":{other},"iat":{number}}}'):
+            body = json.dumps({"access_token": jwt(claims)}).encode()
+            assert parse_token_answer(Reply(200, body), 0.0, 0.0).expires_at in (300.0, 86400.0), claims
 
 
 @given(ANSWERS)

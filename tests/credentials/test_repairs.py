@@ -144,6 +144,67 @@ def test_a_place_where_nothing_happens_is_forgotten() -> None:
     assert not times.gaps.doubts
 
 
+def asked(*places: Place, at: float = 1000.0) -> RepairGaps:
+    """A repair asked for at each of these places, a second apart, each of them by itself."""
+    gaps = RepairGaps(PACE)
+    for number, place in enumerate(places):
+        gaps.asked(place, at + number, at + number - 0.5)
+    return gaps
+
+
+def test_a_place_is_forgotten_after_twice_the_longest_gap_by_itself() -> None:
+    gaps = asked(BAD)
+    assert gaps.soonest(BAD, 1000.1, 1599.9) == 1002.0
+    assert gaps.doubts
+    assert gaps.soonest(BAD, 1000.1, 1600.0) == 1001.1
+    assert not gaps.doubts
+
+
+@pytest.mark.parametrize(
+    ("gaps", "gap"),
+    [
+        (asked(), 1.0),
+        (asked(BAD), 1.0),  # it may have helped
+        (asked(BAD, BAD), 2.0),
+        (asked(BAD, BAD, ("zeebe", b"2"), ("zeebe", b"2")), 4.0),
+        (asked(ELSEWHERE, ELSEWHERE), 1.0),
+    ],
+)
+def test_a_new_place_waits_longer_for_each_place_where_repairs_do_not_help(
+    gaps: RepairGaps, gap: float
+) -> None:
+    assert gaps.soonest(GOOD, 1010.0, 1011.0) == 1010.0 + gap
+
+
+def test_a_place_is_bad_once_a_request_that_was_sent_again_was_refused_until_one_passes() -> None:
+    gaps = asked(BAD)
+    gaps.refused_again(BAD)
+    assert gaps.soonest(GOOD, 1010.0, 1011.0) == 1012.0
+    gaps.note_accepted(BAD, 1011.0, repaired=False)
+    assert gaps.soonest(GOOD, 1010.0, 1011.0) == 1011.0
+
+
+def test_the_gap_is_waived_at_once_only_before_it_was_waived_ever() -> None:
+    gaps = asked(BAD)
+    gaps.note_accepted(BAD, 1000.5, repaired=False)
+    assert gaps.soonest(BAD, 1000.1, 1000.5) == -inf
+    gaps.asked(BAD, 1003.0, 1002.0)
+    gaps.asked(BAD, 1010.0, 1009.0)
+    assert gaps.soonest(BAD, 1010.1, 1011.0) == 1018.0
+    gaps.note_accepted(BAD, 1017.9, repaired=False)
+    assert gaps.soonest(BAD, 1010.1, 1017.9) == 1018.0
+    gaps.note_accepted(BAD, 1018.0, repaired=False)
+    assert gaps.soonest(BAD, 1010.1, 1018.0) == -inf
+
+
+def test_a_repair_that_was_asked_for_before_the_last_attempt_ended_counts_once() -> None:
+    gaps = asked(BAD)
+    gaps.asked(BAD, 1000.2, 999.0)
+    assert gaps.soonest(BAD, 1000.1, 1001.0) == 1002.0
+    gaps.asked(BAD, 1000.5, 1000.0)  # an attempt ended at the moment of the first
+    assert gaps.soonest(BAD, 1000.1, 1001.0) == 1004.5
+
+
 def test_a_changed_source_leaves_no_gap() -> None:
     times = Times()
     times.in_vain()
@@ -157,7 +218,7 @@ def test_so_many_places_are_remembered_and_the_latest_of_them(count: int) -> Non
     for number in range(count):
         gaps.asked(("zeebe", b"%d" % number), 1000.0 + number / 100, 1000.0 + number / 100)
     assert len(gaps.doubts) == MAX_PLACES
-    assert ("zeebe", b"%d" % (count - 1)) in gaps.doubts
+    assert {place for _, place in gaps.doubts} == {b"%d" % each for each in range(count - MAX_PLACES, count)}
 
 
 moves = st.tuples(

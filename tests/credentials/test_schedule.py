@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.credentials import schedule
 from proxy.credentials.fixed import AT_ONCE
 from proxy.credentials.schedule import PACE, Policy, RefreshState, due_at
+from tests.examples import some
 
 NEW = RefreshState()
 
@@ -43,6 +44,18 @@ def test_a_refresh_is_due_between_75_and_80_percent_of_the_life(
 def test_the_same_token_is_due_again_at_half_of_what_remains(remains: float, after: float) -> None:
     state = schedule.fetched_same(NEW, PACE, 1000.0, 1000.0 + remains)
     assert due_at(state, PACE) == pytest.approx(1000.0 + after)
+
+
+def test_the_same_token_for_ever_is_never_due_again() -> None:
+    state = schedule.fetched_same(NEW, PACE, 1000.0, None)
+    assert (due_at(state, PACE), state.outcome) == (inf, "same")
+
+
+def test_after_a_success_the_floor_is_another_one_than_after_a_failure() -> None:
+    policy = replace(PACE, retry_min=2.0, retry_first=5.0)
+    fetched = schedule.fetched(NEW, policy, 1000.0, 1000.0, 1000.1, 0.0)
+    assert due_at(fetched, policy) == 1002.0
+    assert due_at(schedule.failed(NEW, policy, 1000.0, "invalid", None, 0.0), policy) == 1005.0
 
 
 def test_failures_double_the_reach_of_the_dice_up_to_30_seconds() -> None:
@@ -89,6 +102,39 @@ def test_a_changed_secret_cuts_the_slow_lane_short() -> None:
     assert due_at(schedule.refused(state, PACE, 1070.0, None), PACE) == 1130.0
 
 
+def test_a_changed_secret_makes_failures_and_refusals_begin_anew() -> None:
+    failed = replace(NEW, planned_at=1030.0, ended_at=1000.0, failures=9)
+    refused = replace(failed, planned_at=1300.0, refusals=9)
+    for state in (failed, refused):
+        state = schedule.secret_changed(state, 1020.0)
+        assert (state.failures, state.refusals, state.failing) == (0, 0, False)
+        assert due_at(state, PACE) == 1020.0
+
+
+def test_an_attempt_that_was_given_up_counts_from_its_beginning() -> None:
+    state = schedule.abandoned(replace(good(), planned_at=1050.0), 1100.0)
+    assert due_at(state, PACE) == 1101.0
+
+
+def test_no_wish_puts_off_what_is_planned() -> None:
+    state = schedule.wanted(good(), 1100.0)
+    assert state.planned_at == 1100.0
+    assert schedule.wanted(state, 1150.0).planned_at == 1100.0
+    assert schedule.secret_changed(state, 1150.0).planned_at == 1100.0
+
+
+def test_failures_and_refusals_are_counted_apart() -> None:
+    state = schedule.refused(schedule.refused(NEW, PACE, 1000.0, None), PACE, 1100.0, None)
+    failed = schedule.failed(state, PACE, 1300.0, "unavailable", None, 0.999999)
+    assert (failed.failures, failed.refusals) == (1, 2)
+    assert due_at(failed, PACE) == pytest.approx(1301.0)
+    failed = schedule.failed(failed, PACE, 1310.0, "unavailable", None, 0.999999)
+    assert due_at(failed, PACE) == pytest.approx(1312.0)
+    refused = schedule.refused(failed, PACE, 1320.0, None)
+    assert (refused.failures, refused.refusals) == (2, 3)
+    assert due_at(refused, PACE) == 1320.0 + 240.0
+
+
 def test_a_changed_secret_does_not_cut_what_the_server_asked_for() -> None:
     state = schedule.failed(NEW, PACE, 1000.0, "limited", 100.0, 0.0)
     assert due_at(schedule.secret_changed(state, 1010.0), PACE) == 1100.0
@@ -109,6 +155,39 @@ def test_the_gap_lies_between_repairs_and_not_after_a_refresh() -> None:
     assert schedule.repair_at(refreshed, PACE, 1131.9, 1132.0) == inf
     assert schedule.repair_at(refreshed, PACE, 1120.5, 1121.0) == 1121.0
     assert schedule.repair_at(refreshed, PACE, 1132.0, 1132.0) == 1132.0
+
+
+def test_two_repairs_have_a_gap_whatever_the_place() -> None:
+    policy = replace(PACE, repair_min=20.0)
+    state = good(schedule.repair_wanted(good(), 1100.0), 1100.0)
+    assert schedule.repair_at(state, policy, 1100.5) == 1120.0
+    assert schedule.repair_at(state, policy, 1130.0) == 1130.0
+
+
+def test_a_repair_is_over_with_the_attempt_that_was_made_for_it() -> None:
+    wanted = schedule.repair_wanted(schedule.suspected(good(), 1100.0), 1100.0)
+    assert (wanted.repairing, wanted.suspecting) == (True, True)
+    for ended in (
+        schedule.fetched(wanted, PACE, 1101.0, 1100.0, None, 0.0),
+        schedule.fetched_same(wanted, PACE, 1101.0, None),
+        schedule.failed(wanted, PACE, 1101.0, "unavailable", None, 0.0),
+        schedule.refused(wanted, PACE, 1101.0, None),
+    ):
+        assert (ended.repairing, ended.repaired_at) == (False, 1101.0)
+        assert (ended.suspecting, ended.suspected_at) == (False, 1101.0)
+        for later in (
+            schedule.fetched(ended, PACE, 1201.0, 1200.0, None, 0.0),
+            schedule.failed(ended, PACE, 1201.0, "unavailable", None, 0.0),
+        ):
+            assert (later.repaired_at, later.suspected_at) == (1101.0, 1101.0)
+
+
+def test_a_success_leaves_nothing_of_what_failed_before_it() -> None:
+    failed = schedule.failed(NEW, PACE, 1000.0, "limited", 200.0, 0.0)
+    state = schedule.refused(failed, PACE, 1200.0, 300.0)
+    state = schedule.fetched(state, PACE, 1250.0, 1250.0, 1260.0, 0.0)
+    assert (state.failures, state.refusals, state.failing, state.outcome) == (0, 0, False, "ok")
+    assert due_at(state, PACE) == 1257.5
 
 
 def test_a_repair_does_not_cut_back_off_short() -> None:
@@ -227,7 +306,7 @@ def ends(draw: st.DrawFn) -> Callable[[RefreshState, float], RefreshState]:
     return end
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(
     st.lists(
         st.builds(Event, seconds, wishes()) | st.builds(Event, st.floats(0.0, 50.0), ends()), max_size=40

@@ -347,7 +347,7 @@ async def test_basic_as_a_session_logs_in_once(
 
 
 @pytest.mark.parametrize("name", ["zeebe-basic", "zeebe-open"])
-async def test_where_no_session_can_be_had_basic_goes_with_every_request_and_the_log_says_so_once(
+async def test_without_a_login_basic_goes_with_every_request_and_the_log_says_so_once(
     camunda: SimulatedCamunda, outbound: Outbound, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = basic_at(camunda, name, outbound)

@@ -45,7 +45,7 @@ def test_a_path_is_read_as_tomcat_reads_it(sent: str, seen: str | None) -> None:
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("door", ["login", "logout"])
 @pytest.mark.parametrize("hidden", [False, True])
-async def test_a_login_or_logout_that_comes_through_a_proxy_under_a_session_is_complained_of(
+async def test_a_login_or_logout_through_a_proxy_under_a_session_is_complained_of(
     camunda: SimulatedCamunda, name: str, door: str, hidden: bool
 ) -> None:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.harnesses import HARNESSES, HERE, corpus
+from tests.examples import some
 
 ROOT = Path(__file__).parents[2]
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
@@ -24,7 +25,7 @@ def test_nothing_is_wrong_with_what_the_fuzzers_begin_with(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in HARNESSES if name not in ("keys", "secret-files", "long")])
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=some(50))
 @given(octets=st.binary(max_size=80))
 def test_any_bytes_are_an_input(name: str, octets: bytes) -> None:
     HARNESSES[name](octets)

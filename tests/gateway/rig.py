@@ -98,7 +98,7 @@ async def gateway(
     clock, tally, notes = FakeClock(), Tally(), Notes()
     source = source or ScriptedSource(clock)
     if isinstance(source, ScriptedSource):
-        source._clock = clock
+        source.clock = clock
     keeper = Keeper("saas", source, clock=clock, sessions=sessions, policy=policy, random=lambda: 0.0)
     pool = Pool(
         endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally, limit=upstream_limit

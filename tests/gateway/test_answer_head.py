@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.gateway import answer_head
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields, usual_head
+from tests.examples import some
 
 
 class Strict:
@@ -35,6 +36,7 @@ UNUSUAL = {
     "chunks and a length": head(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
     "an upgrade": head(b"Content-Length: 0", b"Upgrade: h2c"),
     "an interim answer": head(first=b"HTTP/1.1 100 Continue"),
+    "an interim answer with a length": head(b"Content-Length: 0", first=b"HTTP/1.1 103 Early Hints"),
     "101": head(first=b"HTTP/1.1 101 Switching Protocols"),
     "HTTP/1.0": head(b"Content-Length: 0", first=b"HTTP/1.0 200 OK"),
     "RTSP": head(b"Content-Length: 0", first=b"RTSP/1.0 200 OK"),
@@ -76,18 +78,71 @@ def test_what_tells_a_session_is_not_remembered(line: bytes) -> None:
     first, second = usual_head(octets), usual_head(octets)
     assert first is not None
     assert first is not second
-    assert not any(b"s3cr3t" in key for key in (*answer_head._lines, *answer_head._heads))
+    assert not any(b"s3cr3t" in key for key in (*answer_head.field_lines, *answer_head.heads))
+
+
+def sorted_in(*fields: tuple[bytes, bytes]) -> AnswerFields:
+    result = AnswerFields()
+    for name, value in fields:
+        result.add(name, value)
+    return result
+
+
+@pytest.mark.parametrize("name", [b"Date", b"date", b"DATE"])
+def test_a_date_is_found_wherever_it_stands(name: bytes) -> None:
+    date, other = (name, b"Mon, 01 Jan 2024 00:00:00 GMT"), (b"X-Date", b"x")
+    for fields in ([date], [date, other], [other, date]):
+        answer = usual_head(head(*(b": ".join(each) for each in fields), b"Content-Length: 0"))
+        assert answer is not None
+        assert (fields, answer.fields.undated) == (fields, False)
+        assert (fields, sorted_in(*fields).undated) == (fields, False)
+    for fields in ([other], []):
+        answer = usual_head(head(*(b": ".join(each) for each in fields), b"Content-Length: 0"))
+        assert answer is not None
+        assert (fields, answer.fields.undated) == (fields, True)
+        assert (fields, sorted_in(*fields).undated) == (fields, True)
+
+
+def test_a_value_has_no_white_space_around_it() -> None:
+    answer = usual_head(head(b"X:\ta \t", b"Location:  /b\t ", b"Content-Length: 0 "))
+    assert answer is not None
+    assert answer.fields.plain == [b"X: a\r\n"]
+    assert answer.fields.notable == [(b"location", b"/b"), (b"content-length", b"0")]
+
+
+def test_the_options_of_all_connection_fields_count() -> None:
+    answer = usual_head(head(b"Connection: X, y", b"connection: Z", b"Content-Length: 0"))
+    assert answer is not None
+    assert answer.fields.options == (b"x", b"y", b"z")
+    assert sorted_in((b"Connection", b"X, y"), (b"connection", b"Z")).options == (b"x", b"y", b"z")
+
+
+def test_a_content_type_tells_of_a_session() -> None:
+    fields = sorted_in((b"Content-Type", b"text/html"), (b"X", b"y"), (b"Set-Cookie", b"a=b"))
+    assert fields.noted() == [(b"content-type", b"text/html"), (b"set-cookie", b"a=b")]
+
+
+def test_of_an_interim_answer_nothing_stays() -> None:
+    fields = sorted_in((b"Date", b"x"), (b"Set-Cookie", b"a=b"), (b"Connection", b"x"), (b"Location", b"/a"))
+    assert (fields.cookies, fields.options, len(fields.plain), len(fields.notable)) == (True, (b"x",), 2, 2)
+    fields.clear()
+    assert (fields.cookies, fields.options, fields.plain, fields.notable) == (False, (), [], [])
+    assert fields.undated
 
 
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     for number in range(3000):
         assert usual_head(head(b"X-Id: %d" % number, b"Content-Length: 0")) is not None
-    assert len(answer_head._lines) <= 1024
-    assert len(answer_head._heads) <= 256
+    assert len(answer_head.field_lines) <= 1024
+    assert len(answer_head.heads) <= 256
+    for number in range(5000):
+        usual_head(head(b"X-%d: a" % number, b"Content-Length: 0", first=b"HTTP/1.1 200 %d" % number))
+    assert 0 < len(answer_head.names) <= 4096
+    assert 0 < len(answer_head.statuses) <= 256
     long = head(*(b"X-%d: %s" % (number, b"x" * 200) for number in range(50)), b"Content-Length: 0")
     assert usual_head(long) is not None
-    assert max(map(len, answer_head._lines)) <= 128
-    assert max(map(len, answer_head._heads)) <= 1024
+    assert max(map(len, answer_head.field_lines)) <= 128
+    assert max(map(len, answer_head.heads)) <= 1024
 
 
 pieces = st.sampled_from(
@@ -131,7 +186,7 @@ first_lines = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=some(300))
 @given(first_lines, st.lists(pieces | st.binary(max_size=12), max_size=5))
 def test_what_is_read_here_llhttp_reads_alike(first: bytes, lines: list[bytes]) -> None:
     octets = head(*lines, first=first)

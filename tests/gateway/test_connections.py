@@ -282,7 +282,7 @@ class Connections(RuleBasedStateMachine):
         async def turned() -> None:
             async with asyncio.timeout(PATIENCE):
                 while not fact():
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0)
             for _ in range(10):
                 await asyncio.sleep(0)
 

@@ -121,15 +121,13 @@ async def test_a_target_never_leaves_the_path_of_the_base_url(target: str) -> No
         assert site.accepted == 0
 
 
-@pytest.mark.parametrize(
-    "target", ["/a%2Fb%2f..%2e/c?x=/../%2e%2e/", "/a...b/.well-known/x", "//x/%25", "/?/.."]
-)
 @pytest.mark.parametrize("prefix", [b"/base", b""])
-async def test_dots_that_are_no_segment_arrive_as_they_came(target: str, prefix: bytes) -> None:
-    async with origin() as site, gateway(site, prefix=prefix) as rig:
-        await rig.call(get(target))
-        head = await (await site.accept()).head()
-        assert head.line == b"GET %b%b HTTP/1.1" % (prefix, target.encode())
+async def test_dots_that_are_no_segment_arrive_as_they_came(prefix: bytes) -> None:
+    for target in (b"/a%2Fb%2f..%2e/c?x=/../%2e%2e/", b"/a...b/.well-known/x", b"//x/%25", b"/?/.."):
+        async with origin() as site, gateway(site, prefix=prefix) as rig:
+            await rig.call(get(target.decode()))
+            head = await (await site.accept()).head()
+            assert head.line == b"GET %b%b HTTP/1.1" % (prefix, target)
 
 
 @pytest.mark.parametrize("target", ["/../x", "/%2e%2e/x", "/v2/..;/x"])

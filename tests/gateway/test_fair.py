@@ -93,7 +93,7 @@ async def test_what_follows_an_answer_in_tiny_chunks_ends_its_connection() -> No
         await (await site.accept()).head()
 
 
-async def test_those_who_wait_have_their_turn_in_order_and_no_turn_takes_more_than_its_share() -> None:
+async def test_connections_have_their_turn_in_order_and_none_takes_more_than_its_share() -> None:
     loop = asyncio.get_running_loop()
     share, order, turns = Share(loop), list[str](), list[int]()
 

@@ -227,7 +227,7 @@ async def test_a_pipelining_caller_is_told_to_wait() -> None:
         (caller,) = rig.listener.connections
         await rig.until(lambda: not caller.transport.is_reading())
         await rig.clock.settle()
-        assert caller._reader.buffered < MAX_PIPELINED + (512 << 10)
+        assert rig.listener.limit.buffered < MAX_PIPELINED + (512 << 10)
         peer.send(OK)
         assert (await wire.message()).status == 200
         assert (await peer.head()).line == b"GET /more HTTP/1.1"
@@ -382,7 +382,7 @@ async def test_a_request_under_way_ends_its_connection_when_we_wind_down() -> No
             await rig.caller()
 
 
-async def test_an_answer_that_has_begun_as_we_wind_down_is_whole_and_then_the_connection_ends() -> None:
+async def test_an_answer_that_has_begun_as_we_wind_down_is_whole_and_ends_its_connection() -> None:
     async with origin() as site, gateway(site) as rig:
         wire = await rig.call(get())
         peer = await site.accept()
@@ -482,7 +482,7 @@ async def test_a_caller_that_does_not_read_slows_the_upstream_down() -> None:
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % MUCH)
         sending = rig.group.create_task(push(peer, bytes(1024), MUCH))
         (caller,) = rig.listener.connections
-        await rig.until(lambda: caller._paused)
+        await rig.until(lambda: caller.paused)
         await rig.until(Still())
         assert caller.transport.get_write_buffer_size() < 1 << 20
         wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
@@ -504,7 +504,7 @@ async def test_a_caller_that_does_not_read_gets_no_more_answers_either() -> None
         wire.send(get() * 400)
         await rig.until(lambda: bool(rig.listener.connections))
         (caller,) = rig.listener.connections
-        await rig.until(lambda: caller._paused)
+        await rig.until(lambda: caller.paused)
         await rig.until(Still())
         assert caller.transport.get_write_buffer_size() < 1 << 20
         assert len(rig.notes.all) < 100

@@ -8,6 +8,7 @@ from proxy.errors import RequestRefused
 from proxy.gateway.grammar import Field
 from proxy.gateway.options import allowing, ends_here, is_preflight
 from proxy.gateway.request_head import RequestHead, parse_head
+from tests.examples import some
 
 METHOD = b"Access-Control-Request-Method"
 HEADERS = b"Access-Control-Request-Headers"
@@ -77,7 +78,7 @@ def test_what_is_no_method_and_no_name_is_not_repeated(fields: list[Field]) -> N
 TEXT = st.text(alphabet='aZ09-,; \t"\xe9', max_size=20).map(lambda text: text.encode("latin-1"))
 
 
-@settings(max_examples=200)
+@settings(max_examples=some(200))
 @given(st.lists(st.tuples(st.sampled_from([METHOD, HEADERS, PRIVATE]), TEXT), max_size=4))
 def test_whatever_is_asked_the_answer_is_fields_or_a_refusal(fields: list[Field]) -> None:
     try:

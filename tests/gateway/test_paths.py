@@ -141,24 +141,21 @@ def test_a_login_a_logout_and_a_callback_are_known_below_every_prefix(target: by
     assert signs_in(target + b"?username=act")
 
 
-@pytest.mark.parametrize("target", SPELLINGS)
-def test_a_login_is_known_however_it_is_spelled(target: bytes) -> None:
-    assert signs_in(target)
+def test_a_login_is_known_however_it_is_spelled() -> None:
+    assert [target for target in SPELLINGS if not signs_in(target)] == []
 
 
-@pytest.mark.parametrize("target", NO_DOORS)
-def test_what_only_looks_like_a_login_passes(target: bytes) -> None:
-    assert not signs_in(target)
+def test_what_only_looks_like_a_login_passes() -> None:
+    assert [target for target in NO_DOORS if signs_in(target)] == []
 
 
 @pytest.mark.parametrize("path", DOORS)
-@pytest.mark.parametrize("times", [1, 2, 3])
-def test_no_encoding_hides_a_door(path: bytes, times: int) -> None:
+def test_no_encoding_hides_a_door(path: bytes) -> None:
     for every in (False, True):
         hidden = path.decode()
-        for _ in range(times):
+        for _ in range(3):
             hidden = "".join(f"%{ord(each):02x}" for each in hidden) if every else quote(hidden)
-        assert signs_in(b"/x" + hidden.encode())
+            assert signs_in(b"/x" + hidden.encode()), hidden
 
 
 DOTTED = [
@@ -224,14 +221,12 @@ NOT_DOTTED = [
 ]
 
 
-@pytest.mark.parametrize("target", DOTTED)
-def test_a_dot_segment_is_known_however_it_is_spelled(target: bytes) -> None:
-    assert has_dot_segments(target)
+def test_a_dot_segment_is_known_however_it_is_spelled() -> None:
+    assert [target for target in DOTTED if not has_dot_segments(target)] == []
 
 
-@pytest.mark.parametrize("target", NOT_DOTTED)
-def test_dots_that_are_no_segment_pass(target: bytes) -> None:
-    assert not has_dot_segments(target)
+def test_dots_that_are_no_segment_pass() -> None:
+    assert [target for target in NOT_DOTTED if has_dot_segments(target)] == []
 
 
 @pytest.mark.parametrize(

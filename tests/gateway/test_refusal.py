@@ -19,6 +19,8 @@ CHALLENGES: list[tuple[int, list[bytes], Verdict]] = [
     (403, [b"Bearerish"], PASSES),
     (403, [b"Basic"], PASSES),
     (403, [b"Basic", b"Bearer"], REFUSED),
+    (403, [b"Bearer", b"Basic"], REFUSED),
+    (403, [b'Bearer realm="c", Error="Insufficient_Scope", scope="a"'], PASSES),
     (403, [b""], PASSES),
     (407, [b"Bearer"], PASSES),
     (302, [b"Bearer"], PASSES),
@@ -64,6 +66,9 @@ UNDER_A_SESSION: list[tuple[str, int, list[Field], bytes, Verdict]] = [
     ("GET /v2", 302, leads(b"sso-callback"), b"", REFUSED),
     ("GET /v2/x", 302, leads(b"login"), b"", REFUSED),
     ("GET /v2/x", 302, leads(b"https://idp.example/auth"), b"", REFUSED),
+    ("GET /v2/x", 302, leads(b"HTTPS://idp.example/auth"), b"", REFUSED),
+    ("GET /v2/x", 302, leads(b"///auth"), b"", REFUSED),
+    ("GET /v2/x", 302, [*leads(b"/x"), *leads(b"/login")], b"", REFUSED),
     ("GET /v2/x", 302, leads(b"//idp.example/auth"), b"", REFUSED),
     ("GET /v2/x", 302, leads(b"http://up.example:18080/auth/realms/camunda"), b"", REFUSED),
     ("GET /v2/x", 302, leads(b"http://up.example:8080@evil/"), b"", REFUSED),
@@ -71,6 +76,11 @@ UNDER_A_SESSION: list[tuple[str, int, list[Field], bytes, Verdict]] = [
     ("GET /v2/x", 302, leads(b"/v2/x/"), b"", PASSES),
     ("GET /v2/x", 302, leads(b"/mylogin"), b"", PASSES),
     ("GET /v2/x", 302, leads(b"/x?to=/login"), b"", PASSES),
+    ("GET /v2/x", 302, leads(b"/x;to=/login"), b"", PASSES),
+    ("GET /v2/x", 302, leads(b"/x#/login"), b"", PASSES),
+    ("GET /v2/x", 302, [(b"content-type", b"/login"), *leads(b"/x")], b"", PASSES),
+    ("GET /v2/x", 308, leads(b"/login"), b"", PASSES),
+    ("GET /x/v2/y", 302, leads(b"/login"), b"", PASSES),
     ("GET /v2/x", 302, [], b"", PASSES),
     ("GET /v2/x", 304, leads(b"/login"), b"", PASSES),
     ("GET /v2/x", 201, leads(b"/login"), b"", PASSES),
@@ -87,6 +97,7 @@ UNDER_A_SESSION: list[tuple[str, int, list[Field], bytes, Verdict]] = [
     ("GET /v1/x", 503, HTML, b"", PASSES),
     ("GET /v1/x", 200, JSON, b"<html>", PASSES),
     ("GET /operate", 200, HTML, b"", PASSES),
+    ("GET /v1/x", 200, [(b"x-type", b"text/html")], b"", PASSES),
     ("GET /", 403, HTML, b"", PASSES),
     # -- CSRF, and what may be --
     ("POST /v1/x", 403, JSON, TASKLIST_8_6, REFUSED),
@@ -102,6 +113,9 @@ UNDER_A_SESSION: list[tuple[str, int, list[Field], bytes, Verdict]] = [
     ("POST /v1/x", 403, NEW_COOKIE, OPERATE_8_6, REFUSED),
     ("POST /v1/x", 403, OLD_COOKIE, OPERATE_8_6, SUSPECTED),
     ("POST /v1/x", 403, NO_COOKIE, OPERATE_8_6, SUSPECTED),
+    ("POST /v1/x", 403, [(b"set-cookie", b"x-csrf-token= old ; Path=/")], OPERATE_8_6, SUSPECTED),
+    ("POST /v1/x", 403, [(b"set-cookie", b"Xsrf=new"), (b"set-cookie", b"a=csrf")], b"", SUSPECTED),
+    ("POST /v1/x", 403, [(b"set-cookie", b"a=b"), (b"set-cookie", b"XCsrf=new")], b"", REFUSED),
     ("POST /v1/x", 403, [(b"www-authenticate", b'Bearer error="insufficient_scope"')], b"", PASSES),
     ("GET /v1/x", 403, JSON, OPERATE_8_6, PASSES),
     ("GET /v1/x", 403, MASKED, b"", PASSES),
@@ -120,6 +134,31 @@ def test_a_refusal_of_a_session(
     line: str, status: int, fields: list[Field], body: bytes, expected: Verdict
 ) -> None:
     assert judge(status, fields, asked(line), body) is expected
+
+
+@pytest.mark.parametrize(
+    ("authority", "location", "expected"),
+    [
+        (b"up.example", b"https://up.example:443/v2/x", PASSES),
+        (b"up.example", b"http://up.example:80/v2/x", PASSES),
+        (b"up.example", b"//up.example:/v2/x", PASSES),
+        (b"up.example", b"http://up.example:8080/v2/x", REFUSED),
+        (b"up.example", b"http://up.example:4430/v2/x", REFUSED),
+        (b"up.example:443", b"https://up.example/v2/x", PASSES),
+        (b"up.example:80", b"http://up.example/v2/x", PASSES),
+        (b"up.example:8080", b"http://up.example/v2/x", REFUSED),
+        (b"UP.example", b"http://up.EXAMPLE/v2/x", PASSES),
+    ],
+)
+def test_another_host_or_port_is_an_identity_provider(
+    authority: bytes, location: bytes, expected: Verdict
+) -> None:
+    request = Asked(b"GET", b"/v2/x", authority, b"")
+    assert judge(302, leads(location), request) is expected
+
+
+def test_what_was_asked_is_not_shown() -> None:
+    assert repr(asked("GET /secret")) == "Asked(***)"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +201,7 @@ def test_without_a_session_only_401_and_a_challenged_403_are_refusals(
 
 
 @given(STATUS, st.lists(FIELD, max_size=4), LINE, st.binary(max_size=20) | st.just(b"Csrf"))
-def test_under_a_session_only_a_403_to_a_change_is_suspected_and_what_else_is_refused_still_is(
+def test_under_a_session_only_a_403_to_a_change_is_suspected(
     status: int, fields: list[Field], line: str, body: bytes
 ) -> None:
     request = asked(line)

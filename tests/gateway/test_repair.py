@@ -413,7 +413,7 @@ async def test_where_the_same_credential_comes_back_the_upstreams_own_refusal_pa
         assert rig.tally.repairs == {"same_credential": 1}
 
 
-async def test_a_body_that_cannot_be_sent_again_gets_the_refusal_and_the_next_the_new_credential() -> None:
+async def test_a_body_that_cannot_be_sent_again_gets_the_refusal_and_the_next_is_repaired() -> None:
     async with origin() as site, gateway(site, replay_buffer=1000) as rig:
         await old_enough(rig)
         wire = await rig.call(post(b"x" * 2000))

@@ -205,7 +205,8 @@ async def _try(pair: Pair, section: str, case: Case, way: Way) -> str:
     while pair.site.playing and caller.end is None:
         await caller.silence(SILENCE)
     heard, end = caller.heard, caller.end  # before we end it ourselves
-    caller.transport.abort()
+    if not caller.transport.is_closing():  # asyncio fails to abort what was closed and has drained since
+        caller.transport.abort()
     complaints.append(await ask(pair.address, "/after") or "")
     if refuses(case):
         complaints.append(await _bounded(pair))

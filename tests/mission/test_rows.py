@@ -10,7 +10,7 @@ import pytest
 from proxy.config.presets import PRESETS, api_named
 from proxy.demo import DIALECTS, Fault, Rules, SimulatedCamunda, simulated_camunda
 from proxy.demo.webapps import TASK
-from tests.mission.house import house
+from tests.mission.before_camunda import house
 
 Settings = Mapping[str, Any]
 CALLS: dict[str, tuple[tuple[str, str], ...]] = {

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.demo import DIALECTS, LoginFault, Rules, SimulatedCamunda, simulated_camunda
 from tests.clock import FakeClock
-from tests.mission.house import Answer, House, house
+from tests.mission.before_camunda import Answer, House, house
 from tests.mission.test_rows import APIS_OF, CALLS
 
 PARALLEL = 200

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.demo import Rules, SimulatedCamunda, simulated_camunda
 from tests.clock import FakeClock
-from tests.mission.house import house
+from tests.mission.before_camunda import house
 from tests.mission.test_rows import identity
 
 
@@ -22,7 +22,7 @@ async def camunda(clock: FakeClock) -> AsyncIterator[SimulatedCamunda]:
         yield simulated
 
 
-async def test_an_upstream_that_always_refuses_is_no_fetch_a_second_and_keeps_no_other_from_a_repair(
+async def test_an_upstream_that_always_refuses_is_no_fetch_a_second_and_delays_no_other(
     camunda: SimulatedCamunda, clock: FakeClock, tmp_path: Path
 ) -> None:
     upstreams = {

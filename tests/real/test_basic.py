@@ -35,7 +35,7 @@ async def test_a_wrong_password_stays_the_servers_401(standin: StandIn, tmp_path
 
 
 @only("8.6", "8.7")
-async def test_where_no_session_can_be_had_basic_goes_with_every_request_and_the_log_says_so_once(
+async def test_without_a_login_basic_goes_with_every_request_and_the_log_says_so_once(
     standin: StandIn, tmp_path: Path
 ) -> None:
     async with sidecar(tmp_path, standin.url("basic"), **USER, as_session=True) as proxy:

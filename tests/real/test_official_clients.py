@@ -50,7 +50,7 @@ CLIENTS = [TYPESCRIPT, JAVASCRIPT, PYTHON, JAVA_8_8, JAVA_8_9, JAVA_8_6]
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-async def test_what_an_official_client_can_do_with_credentials_it_can_do_through_the_proxy_without(
+async def test_an_official_client_can_do_without_credentials_what_it_can_do_with_them(
     client: Client, keycloak: Keycloak, tmp_path: Path
 ) -> None:
     standin = shared(client.release)

@@ -94,7 +94,7 @@ async def test_a_session_killed_behind_the_proxys_back_is_healed_by_one_login(
     assert await proxy.metric("repairs_total", outcome="ok") == 1
 
 
-async def test_two_hundred_callers_whose_session_dies_cost_one_login_and_none_of_them_fails(
+async def test_two_hundred_callers_whose_session_dies_cost_one_login_and_none_fails(
     at: At, proxy: Sidecar, between: Tap
 ) -> None:
     assert kind_of(await proxy.call()) == GOOD

@@ -1,0 +1,19 @@
+"""What was read before is remembered, within limits."""
+
+from proxy.gateway.memo import Memo
+
+
+def test_a_full_memo_forgets_everything_and_begins_again() -> None:
+    memo: Memo[bytes, int] = Memo(entries=3, longest=9)
+    for number in range(3):
+        memo.put(b"%d" % number, number)
+    assert memo == {b"0": 0, b"1": 1, b"2": 2}
+    memo.put(b"3", 3)
+    assert memo == {b"3": 3}
+
+
+def test_a_key_may_be_so_long_and_no_longer() -> None:
+    memo: Memo[bytes, int] = Memo(entries=3, longest=3)
+    memo.put(b"abc", 1)
+    memo.put(b"abcd", 2)
+    assert memo == {b"abc": 1}
