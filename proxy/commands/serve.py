@@ -1,4 +1,4 @@
-"""The `run` command: start, tell, read the configuration again when asked to, stop."""
+"""The `run` command: starts the proxy, logs its listeners, reloads the configuration on SIGHUP, and stops."""
 
 import asyncio
 import gc
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from proxy.config.model import Config
 
 FIRST_FETCHES = 3.0
-"""Seconds that the table waits for first fetches, so that it can say how they went."""
+"""Seconds that the table waits for the first fetches, so that it can show their results."""
 
 logger = logging.getLogger("proxy")
 
 
 def serve(read: "Callable[[], Config]") -> int:
-    """Run until a signal ends it; the exit code.
+    """Run until a signal ends it; return the exit code.
 
     Args:
-        read: the configuration as it is now.
+        read: reads the configuration as it is now.
 
     Raises:
-        ConfigError: it cannot be used.
-        StartError: a port is taken, or a file makes no sense.
+        ConfigError: the configuration cannot be used.
+        StartError: a port is taken, or a file cannot be used.
     """
     _dump_no_core()
     config = read()
@@ -46,7 +46,7 @@ def serve(read: "Callable[[], Config]") -> int:
 
 
 def _dump_no_core() -> None:
-    """A core would hold every token and secret. Debuggers and profilers can still attach."""
+    """Disable core dumps, because one would hold every token and secret. Debuggers can still attach."""
     if sys.platform != "win32":
         import resource
 
@@ -71,21 +71,21 @@ async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Red
         logger.info("stopping", extra={"requests": proxy.busy})
         ended = await proxy.drain(signals.hurry)
     if not ended:
-        logger.warning("stopped: requests that still ran were cut")
+        logger.warning("stopped: the requests that were still running were cut off; see shutdown.grace")
         return 1
     logger.info("stopped")
     return 0
 
 
 async def reload(proxy: Proxy, read: "Callable[[], Config]", redact: log.Redactor) -> None:
-    """Read the configuration and apply it, wholly or not at all; say which."""
+    """Read the configuration and apply all of it or nothing; log which."""
     admin_before, refused = proxy.admin_address, ""
     try:
         config = read()
         change = await proxy.apply(config)
     except (ConfigError, StartError) as error:
         refused = str(error)
-    except Exception:  # of a library, or of ours: the reload has failed, what runs goes on
+    except Exception:  # a fault of a library or ours: only the reload has failed, the proxy goes on
         logger.exception("a fault in the proxy while it read the configuration")
         refused = "the proxy itself failed while it read the configuration"
     if refused:
@@ -112,16 +112,16 @@ async def reload(proxy: Proxy, read: "Callable[[], Config]", redact: log.Redacto
 
 
 def _spare_the_collector() -> None:
-    """What is here now stays: to look through it again would stop everybody for 11 ms, and find nothing."""
+    """Exempt all present objects from garbage collection: they stay, and each pass over them takes 11 ms."""
     gc.collect()
     gc.freeze()
 
 
 class _Signals:
-    """What the process is asked for.
+    """Receives the signals of the process.
 
     Attributes:
-        stop, hurry: done at the first signal to end, and at the second.
+        stop, hurry: done at the first signal to stop, and at the second.
     """
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class _Signals:
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
 
     async def reload_wanted(self) -> bool:
-        """Wait until the configuration is to be read again, once for all who asked meanwhile; False: stop."""
+        """Wait for a signal to reload; several signals meanwhile count as one. Return False to stop."""
         await self._news.wait()
         self._news.clear()
         return not self.stop.done()
@@ -175,7 +175,7 @@ def _give_notice(config: "Config") -> None:
 
 
 async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") -> None:
-    """One table on a terminal, else one event per listener."""
+    """Print one table on a terminal, else log one event per listener."""
     if not sys.stderr.isatty() or config.log.format == "json":
         _tell_listeners(proxy.served)
         _tell_admin(proxy)
