@@ -51,7 +51,7 @@ compose() { docker compose --progress quiet "$@"; }
 # container SERVICE -> its id
 container() { compose ps --all --quiet "$1"; }
 
-# asked STATUS METHOD URL: by somebody on the computer that the ports are published on.
+# asked STATUS METHOD URL: from the computer that the ports are published on.
 asked() {
   same "answer to $2 $3" "$1" "$(apart python3 -c '
 import sys, urllib.error, urllib.request
@@ -137,7 +137,7 @@ rotated() {
   heard 3 200 || die "the app noticed the rotation: $(docker logs "$(container app)" 2>&1)"
   say "secret rotated by rename, all tokens revoked: the new one was used, and the app noticed nothing"
 }
-# After its second `rotated` it has given tokens, and refused nobody.
+# After its second `rotated` it has issued tokens and refused no request.
 used_anew() { [ "$(docker logs "$1" | awk '/^rotated$/ {n++; next} n == 2' | sort -u)" = "token issued" ]; }
 
 standalone() {
@@ -148,12 +148,12 @@ standalone() {
   asked 200 GET http://localhost:19080/v2/topology
   asked 200 GET http://127.0.0.1:19091/health/ready
   asked 200 GET http://127.0.0.1:19091/metrics
-  # At any other address of the computer, nobody answers.
+  # At any other address of the computer there is no answer.
   bridge="$(bridge proxy)"
   asked "Connection refused" GET "http://$bridge:19080/v2/topology"
   stop_all proxy
   compose down >/dev/null 2>&1
-  say "compose.standalone.yaml: up in $UP s; 200 on the computer's loopback, nobody answers on $bridge;" \
+  say "compose.standalone.yaml: up in $UP s; 200 on the computer's loopback, no answer on $bridge;" \
     "stopped in $STOPPED s"
 }
 bridge() { docker inspect "$(container "$1")" --format '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}'; }

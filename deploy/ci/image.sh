@@ -7,7 +7,7 @@ LIMIT_MB=200
 HARDENED=(--read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 64 --memory 128m)
 CANARY=canary-$RANDOM-$RANDOM
 
-# Secrets lie about in the context, as they may in anybody's checkout.
+# The context holds secrets, as a user's checkout may.
 build() {
   local begun context="$W/context" ours
   mkdir "$context"

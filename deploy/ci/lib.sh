@@ -97,7 +97,7 @@ base_image() {
     flock 9
     [ ! -e "$tar" ] || exit 0
     rm -f "$CI_CACHE"/base-*.tar
-    # The machine's CA bundle goes in: where egress is signed anew, pip could trust nobody otherwise.
+    # The machine's CA bundle goes in, because pip needs it where a proxy signs outgoing TLS anew.
     # shellcheck disable=SC2016 # $1 and $n are the hooks' own
     mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-venv,ca-certificates \
       --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \

@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 
 SELF="$ROOT/deploy/ci/systemd.sh"
 UNITS="$ROOT/deploy/systemd"
-HOME_OF_USER=/run/laptop # of whoever starts the user unit
+HOME_OF_USER=/run/laptop # of the user who starts the user unit
 RUNTIME="$HOME_OF_USER/runtime"
 URL=http://127.0.0.1:19080/v2/topology
 METRICS=http://127.0.0.1:19090/metrics
@@ -28,7 +28,7 @@ main() {
   done_ok "$(systemctl --version | sed 1q)"
 }
 
-# Not whatever python3 comes first: the unit cannot see one in somebody's home.
+# Not the first python3 in PATH, because the unit cannot see one in a home folder.
 python_of_the_system() {
   ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || return 0
   apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null
