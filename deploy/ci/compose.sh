@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The Compose files, each copied as a user would, with the URLs and the secret changed, and run by a real Docker engine
-# with a simulated Camunda in the place of the URLs. The engine lives in a network namespace of its own: bridges and
-# published ports are real there, and reach nothing. About a minute and a half.
+# with a simulated Camunda at the URLs. The engine runs in its own network namespace, in which bridges and published
+# ports are real but reach nothing outside. Takes about a minute and a half.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 FILES="$ROOT/deploy/compose"
 
-# A caller that is never quiet: says when what it gets changes, and at its end how often it asked.
+# A caller that sends requests all the time; prints each change of the answer, and at its end the number of requests.
 APP='
 import signal, sys, time, urllib.error, urllib.request
 calls, before = 0, ""
@@ -23,7 +23,7 @@ while True:
     time.sleep(0.02)
 '
 
-# user FOLDER FILE ORCHESTRATION KEYCLOAK: copies and changes what the comments say, and a secret.
+# user FOLDER FILE ORCHESTRATION KEYCLOAK: copies the files, and changes what their comments say, and a secret.
 user() {
   mkdir "$W/$1"
   cp -R "$FILES/$2" "$FILES/camunda-auth-proxy" "$W/$1"
@@ -107,14 +107,14 @@ YAML
   compose down >/dev/null 2>&1
 }
 
-# heard N WORDS: the app has said N things about its calls, and the last one is this.
+# heard N WORDS: the app has printed N lines about its calls, and the last one is this.
 heard() {
   local said
   said="$(docker logs "$(container app)" 2>&1 | grep -v '^ended')"
   [ "$(grep -c . <<<"$said")" = "$1" ] && [ "$(tail -n 1 <<<"$said")" = "$2" ]
 }
 
-# As the kernel does it when memory is out. (`docker kill` counts as a wish: no restart.)
+# As the kernel does it when memory runs out. (After `docker kill` Docker does not restart the container.)
 killed() {
   local begun
   begun="$(now)"
@@ -124,7 +124,7 @@ killed() {
   healthy "$(container proxy)"
 }
 
-# By rename in the mounted folder. The identity provider changes its mind in the same moment: it is held meanwhile.
+# By rename in the mounted folder. The identity provider changes its secret at the same time; it is paused meanwhile.
 rotated() {
   local simulated
   simulated="$(container simulated)"
@@ -158,7 +158,7 @@ standalone() {
 }
 bridge() { docker inspect "$(container "$1")" --format '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}'; }
 
-# Camunda's own file cannot be run here: one with its names of services and networks (8.9) stands in.
+# Camunda's own file cannot be run here, so one with its names of services and networks (8.9) is used instead.
 beside_camunda() {
   mkdir "$W/camunda"
   cp -R "$FILES/camunda-8.9/." "$W/camunda"

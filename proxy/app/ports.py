@@ -135,7 +135,7 @@ class Ports:
         self._leaving.remove(port)
 
     def end_connections(self) -> None:
-        """Go on accepting callers, but end each connection with its next answer."""
+        """Go on accepting callers, but end each connection after its next answer."""
         for port in self._open.values():
             port.listener.ending = True
 

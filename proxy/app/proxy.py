@@ -221,9 +221,9 @@ class Proxy:
         await self._keepers.dismiss(self._in_use)
 
     async def _follow_successor(self, leaving: RunningUpstream) -> None:
-        """Give the requests that still run the credential of the keeper that fetches now.
+        """Give running requests the credential of the keeper that fetches now.
 
-        Otherwise two keepers would fetch from one token endpoint for one client, each at its own pace.
+        Otherwise two keepers would fetch from one token endpoint for one client, each at its own rate.
         """
         keeper = leaving.forwarder.keeper
         successor = self._keepers.successor(keeper)
@@ -234,7 +234,7 @@ class Proxy:
 
     @property
     def _in_use(self) -> list[Keeper]:
-        """Keepers that requests of earlier configurations use."""
+        """Keepers that requests of earlier configurations still use."""
         return [served.forwarder.keeper for served in self._leaving]
 
     # -- to the end --

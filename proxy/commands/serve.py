@@ -132,7 +132,7 @@ class _Signals:
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
             return
-        # Whoever starts it with SIGHUP ignored (nohup) wants it to outlive the terminal.
+        # If SIGHUP is ignored at the start (nohup), the proxy has to outlive the terminal.
         self._ends_with_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
@@ -161,7 +161,7 @@ class _Signals:
 
 
 def _has_terminal() -> bool:
-    """Whether the process has a controlling terminal, wherever its output goes."""
+    """Tell whether the process has a controlling terminal, even if its output goes elsewhere."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:

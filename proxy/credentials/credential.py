@@ -43,8 +43,11 @@ class Credential:
 
 
 def same_credential(one: Credential, other: Credential) -> bool:
-    """Whether two credentials let us in as the same: by value, because a token that came back with an earlier
-    expiry is another object. Sessions are the same until the next login, whatever cookies came meanwhile."""
+    """Tell whether two credentials are the same token or session.
+
+    Tokens are compared by value, because a token that was returned again is another object. A session stays
+    the same until the next login, even if its cookies have changed.
+    """
     if one.session and other.session:
         return one.fetched_at == other.fetched_at
     return one.fields == other.fields

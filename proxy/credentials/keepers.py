@@ -81,7 +81,7 @@ class Keepers:
         return self._asked[key].keeper
 
     def successor(self, keeper: Keeper) -> Keeper | None:
-        """The keeper that has taken the place of this one with a later configuration; None: there is none."""
+        """Return the keeper that replaced this one in a later configuration; None: there is none."""
         for entry in self._alive:
             if entry.keeper is keeper and (settled := self._settled.get(entry.key)) is not None:
                 return settled.keeper if settled is not entry else None

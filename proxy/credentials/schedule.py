@@ -183,7 +183,7 @@ def suspected(state: RefreshState, now: float) -> RefreshState:
 
 
 def abandoned(state: RefreshState, begun: float) -> RefreshState:
-    """An attempt was given up because its secret has changed. The floor counts from its start."""
+    """Record that an attempt was given up because its secret changed; `retry_min` counts from its start."""
     return replace(state, ended_at=begun)
 
 

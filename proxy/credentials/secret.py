@@ -123,14 +123,14 @@ class FileSecret(_Hidden):
 
 
 class SecretWatch:
-    """Tells whether a secret has changed since the last look."""
+    """Tells whether a secret has changed since the last check."""
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
         self._version: int | None = None
 
     def changed(self) -> bool:
-        """Look at the secret; True: it is another one than at the last look. The first look says False."""
+        """Check the secret; return whether it has changed since the last check, False at the first one."""
         known, self._version = self._version, self._secret.version()
         return known is not None and known != self._version
 

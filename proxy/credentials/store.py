@@ -23,7 +23,7 @@ def token_store(clock: Clock, size: int = 1024) -> TokenStore:
 
 @dataclass(frozen=True, slots=True)
 class TokenSlot:
-    """The place of one keeper's credential in the store.
+    """The entry of one keeper's credential in the store.
 
     Attributes:
         key: equal for keepers that may take over each other's credential.

@@ -261,9 +261,9 @@ class AnswerReader:
 
 
 def _not_http(data: bytes) -> str:
-    """What the first bytes of an answer that is not HTTP/1.1 look like, in words."""
+    """Say in words what an answer that is not HTTP/1.1 looks like, by its first bytes."""
     if data[3:4] == b"\x04" and data[5:9] == bytes(4):  # a SETTINGS frame, RFC 9113 section 6.5
         return "it speaks HTTP/2 only. Is this the gRPC port? `url` must name the REST port (often 8080)."
     if data[:2] in (b"\x15\x03", b"\x16\x03"):  # a TLS record, RFC 8446 section 5.1
         return "it speaks TLS on this port. Write https:// in `url`."
-    return "what it answered is not HTTP/1.1."
+    return "its answer is not HTTP/1.1."

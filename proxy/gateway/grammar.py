@@ -35,10 +35,10 @@ CHUNK_EXTENSION: Final = (
 
 
 def persistence(minor: int, *, keep_alive: bool) -> bytes:
-    """The Connection field of an answer (RFC 9112 section 9.3).
+    """Make the Connection field of an answer (RFC 9112 section 9.3).
 
     Args:
-        minor: the caller's HTTP/1 minor version: to 0, keeping the connection must be said.
+        minor: the caller's HTTP/1 minor version; with 0, a kept connection needs the field.
     """
     if keep_alive:
         return b"" if minor else b"Connection: keep-alive\r\n"

@@ -80,7 +80,7 @@ class Guard:
         """
         known = self._seen.get(head.host)
         if known is None:
-            # HTTP/1.0 asks for no Host (RFC 9112 section 3.2): health checks send none, browsers always do.
+            # HTTP/1.0 needs no Host (RFC 9112 section 3.2). Health checks send none, browsers always do.
             known = not (head.host or head.minor) or self._answers_to(head.host)
         if not known:
             raise RequestRefused(

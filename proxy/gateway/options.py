@@ -10,8 +10,8 @@ MAX_AGE: Final = 600
 """Seconds that a browser may cache a preflight; for so long it may miss a changed setting."""
 
 VARY: Final = b"Vary: Origin\r\n"
-"""Stands in every answer of a port that answers differently to some origins: without it, a browser would give
-its cached copy of another answer to their pages (Fetch standard, "CORS protocol and HTTP caches")."""
+"""Header line in every answer of a port that answers differently to some origins. Without it, a browser would
+give its cached copy of another answer to their pages (Fetch standard, "CORS protocol and HTTP caches")."""
 
 _METHOD: Final = b"access-control-request-method"
 _HEADERS: Final = b"access-control-request-headers"

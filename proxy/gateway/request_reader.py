@@ -214,7 +214,7 @@ class RequestReader:
 
     @property
     def unread(self) -> bytes:
-        """What has come and has not been read."""
+        """Bytes that have come and have not been read."""
         return self._buffer
 
     def head(self) -> RequestHead | None:
