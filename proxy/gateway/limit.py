@@ -18,21 +18,21 @@ _SCAN: Final = 256
 
 
 MAX_KEPT: Final = 16 * 1024 * 1024
-"""Bytes of all bodies together that are kept to be sent again, beyond KEPT_FREELY of each."""
+"""Most bytes of all bodies together that are kept to be sent again, beyond KEPT_FREELY of each."""
 
 KEPT_FREELY: Final = 64 * 1024
-"""Bytes of each body that may be kept whatever others keep."""
+"""Bytes of each body that may be kept without regard to the others."""
 
 MANY_STALLED: Final = 16 * 1024 * 1024
-"""Bytes waiting for peers that do not read, from which on connections read little at once."""
+"""If so many bytes wait for peers that do not read, connections read little at once."""
 
 
 class Memory:
-    """Bytes that connections hold for peers that do not take them, over all connections of a process.
+    """Counts the bytes that all connections of a process hold for their peers.
 
     Attributes:
-        kept: of bodies that may have to be sent again, beyond KEPT_FREELY of each.
-        stalled: that wait for callers or upstreams which do not read.
+        kept: bytes of bodies that may have to be sent again, beyond KEPT_FREELY of each.
+        stalled: bytes that wait for callers or upstreams which do not read.
     """
 
     __slots__ = ("kept", "stalled")
@@ -42,7 +42,7 @@ class Memory:
         self.stalled = 0
 
     def keep(self, size: int) -> bool:
-        """Count so many more bytes of a body as kept, if there is room for them; returns whether."""
+        """Count so many more bytes of a body as kept, if there is room; return whether there was."""
         if self.kept + size > MAX_KEPT:
             return False
         self.kept += size
@@ -50,7 +50,7 @@ class Memory:
 
     @property
     def scarce(self) -> bool:
-        """Whether so much is stalled that connections should read little at once."""
+        """Whether so many bytes are stalled that connections should read little at once."""
         return self.stalled >= MANY_STALLED
 
 
