@@ -1,3 +1,3 @@
-"""camunda-auth-proxy: a fresh credential on every request to Camunda 8."""
+"""camunda-auth-proxy: adds a fresh credential to every request to Camunda 8."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
-"""`python -m proxy` and `camunda-auth-proxy`.
+"""Entry point of `python -m proxy` and `camunda-auth-proxy`.
 
-`health` is looked at before anything heavy is imported.
+`health` runs without the heavy imports of the other commands.
 """
 
 import sys
@@ -8,9 +8,9 @@ from io import TextIOWrapper
 
 
 def main() -> int:
-    """Run the command line; the exit code."""
+    """Run the command line; return the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a file's name may hold what the terminal cannot show
+        if isinstance(stream, TextIOWrapper):  # a file's name may hold characters that the terminal lacks
             stream.reconfigure(errors="backslashreplace")
     if sys.argv[1:2] == ["health"]:
         return _health()

@@ -1,4 +1,4 @@
-"""The door: commands and their exit codes. Heavy imports stay inside the commands that need them."""
+"""Defines the commands and their exit codes. Heavy imports stay inside the commands that need them."""
 
 import logging
 import os
@@ -24,16 +24,16 @@ log = logging.getLogger("proxy")
 
 
 def configured(command: Command) -> Command:
-    """The options of every command that needs a configuration."""
+    """Add the options of every command that needs a configuration."""
     command = click.option(
         "--env-file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="File of NAME=value lines, such as the credentials file that Console lets you download.",
+        help="File of NAME=value lines, such as the credentials file that you download from Console.",
     )(command)
     return click.option(
         "--config",
         type=click.Path(path_type=Path),
-        help="YAML file; without it the usual places are looked at, then the variables of Camunda's clients.",
+        help="YAML file. Default: one in the usual places, else the variables of Camunda's clients.",
     )(command)
 
 
@@ -55,14 +55,14 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     epilog="""\b
 Examples:
   camunda-auth-proxy demo                          see it work, without a Camunda
-  camunda-auth-proxy run --env-file credentials    all APIs of the file Console let you download
-  camunda-auth-proxy check                         is the configuration right?""",
+  camunda-auth-proxy run --env-file credentials    serve all APIs of the file downloaded from Console
+  camunda-auth-proxy check                         check the configuration""",
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions."
 )
 def cli() -> None:
-    """A local port for each Camunda 8 API; every request that passes leaves with a fresh credential."""
+    """Open a local port for each Camunda 8 API, and add a fresh credential to every request."""
 
 
 @cli.command(
@@ -77,7 +77,7 @@ Examples:
 def run_command(config: Path | None, env_file: Path | None) -> int:
     """Start the proxy.
 
-    SIGTERM or Ctrl-C stops it gracefully, a second one at once. SIGHUP reads the configuration again.
+    SIGTERM or Ctrl-C stops it gracefully, a second one at once. SIGHUP makes it read the configuration again.
     """
     from proxy.commands.serve import serve
 
@@ -105,9 +105,9 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy check --config camunda-auth-proxy.yaml")
 @configured
 def check(config: Path | None, env_file: Path | None) -> int:
-    """Say whether the configuration is right.
+    """Check the configuration, without a connection to any server.
 
-    Offline; prints where each value came from, or every mistake at once.
+    Prints where each value came from, or every mistake at once.
     """
     from proxy.commands.tables import configuration
 
@@ -131,12 +131,12 @@ Examples:
     type=click.Choice(["shell", "dotenv", "json"]),
     default="shell",
     show_default=True,
-    help="How to write them.",
+    help="Format of the output.",
 )
 def env(config: Path | None, env_file: Path | None, form: str) -> int:
-    """Print the variables that point Camunda's own clients here.
+    """Print the variables that point Camunda's own clients at the proxy.
 
-    What is left out, and why, goes to stderr.
+    Upstreams without such variables are named on stderr, each with the reason.
     """
     from proxy.commands.environment import show
 
@@ -147,7 +147,7 @@ def env(config: Path | None, env_file: Path | None, form: str) -> int:
     epilog="""\b
 Example:
   camunda-auth-proxy schema > schema.json
-and as first line of the file:  # yaml-language-server: $schema=schema.json"""
+then write as first line of the configuration:  # yaml-language-server: $schema=schema.json"""
 )
 def schema() -> int:
     """Print the JSON Schema of the configuration, for editors."""
@@ -160,12 +160,12 @@ def schema() -> int:
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
-@click.option("--stay", is_flag=True, help="Leave everything up afterwards, to try by hand.")
+@click.option("--stay", is_flag=True, help="Keep everything running afterwards, so that you can try it.")
 def demo(stay: bool) -> int:
     """See it work, without a Camunda.
 
-    A simulated Camunda, the proxy before it, one call through every kind of credential; a token that
-    expires meanwhile, one that is revoked, and sessions that end under many calls at once.
+    Runs a simulated Camunda and the proxy before it, and makes a call with every kind of credential. Then
+    tokens expire, tokens are revoked, and all sessions end while many calls are made at once.
     """
     from proxy.commands.show import show
 
@@ -177,7 +177,7 @@ def demo(stay: bool) -> int:
 def health(address: str | None) -> int:
     """Ask the running proxy whether it is ready.
 
-    Exit code 0 or 1.
+    Exit code 0 if it is, else 1.
     """
     from proxy.commands.probe import health as ask
 
@@ -185,7 +185,7 @@ def health(address: str | None) -> int:
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy wait --timeout 60s && ./job.sh")
-@click.option("--timeout", default="60s", show_default=True, help="How long: 30s, 5m, or seconds.")
+@click.option("--timeout", default="60s", show_default=True, help="Longest wait: 30s, 5m, or seconds.")
 @click.option("--address", help="Admin listener of the running proxy, HOST:PORT.")
 def wait(timeout: str, address: str | None) -> int:
     """Wait until the running proxy is ready."""
@@ -210,17 +210,17 @@ def _load(config: Path | None, env_file: Path | None) -> "Config":
 
 
 def _discard_output() -> None:
-    """What is still to be written to stdout cannot be: at exit, Python would try again and complain."""
+    """Point stdout at /dev/null, because at exit Python would write the rest again, and print an error."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run() -> int:
-    """Run the command line; the exit code."""
+    """Run the command line; return the exit code."""
     try:
         result = cli.main(standalone_mode=False)
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, so that a full disk is told and no traceback follows
+            sys.stdout.flush()  # here, so that a full disk is reported without a traceback
     except click.ClickException as error:
         error.show()
         return MUST_CHANGE
@@ -240,7 +240,8 @@ def run() -> int:
         return FAILED
     except OSError as error:  # a full disk, a working directory that is gone
         _discard_output()
-        click.echo(f"The system refused what this command needs: {error.strerror or 'no reason'}.", err=True)
+        reason = error.strerror or "it gave no reason"
+        click.echo(f"The system refused what this command needs: {reason}.", err=True)
         return MUST_CHANGE
     except Exception as error:  # noqa: BLE001 -- no traceback for users, see `fault`
         from proxy.commands.fault import tell

@@ -1,7 +1,7 @@
-"""The only reader of time. Everything else is handed a Clock.
+"""The only module that reads the time. All others are given a Clock.
 
-Seconds count time that the machine was suspended (CLOCK_BOOTTIME on Linux), so a token does not look
-fresh after a laptop slept through its expiry.
+The Clock also counts the time while the machine is suspended (CLOCK_BOOTTIME on Linux), so that a token does
+not look fresh if a laptop was asleep when it expired.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 
 class Timer(Protocol):
-    """A callback that is still to come."""
+    """A callback that has not run yet."""
 
     def cancel(self) -> None: ...
 
 
 class Clock(Protocol):
-    """Seconds since an arbitrary moment, and callbacks after some of them."""
+    """Gives seconds since an arbitrary time, and calls back after some seconds."""
 
     def now(self) -> float: ...
 
@@ -30,14 +30,14 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock.
 
-    `call_later` uses the event loop's clock, which stops in suspend: whoever waits long wakes up now and
-    then and looks at `now()` again (see `pause`).
+    `call_later` uses the event loop's clock, which stops while the machine is suspended. So code that waits
+    long has to wake up now and then and compare with `now()` again (see `pause`).
     """
 
     __slots__ = ()
 
     if sys.platform == "linux":
-        # Without a frame of Python's own: it is asked several times for each request.
+        # No Python function, because each request calls it several times.
         now = staticmethod(partial(time.clock_gettime, time.CLOCK_BOOTTIME))
     else:
         now = staticmethod(time.monotonic)  # noqa: TID251 -- counts suspended time on macOS and Windows
@@ -47,19 +47,19 @@ class SystemClock:
 
 
 def wall_time() -> float:
-    """Seconds since 1970. It may jump: only for dates that people and other machines read or wrote."""
+    """Return seconds since 1970. They may jump, so use them only for dates of people and other machines."""
     return time.time()  # noqa: TID251 -- the only reader of time
 
 
 def monotonic_micros() -> int:
-    """Microseconds of CLOCK_MONOTONIC, which stops in suspend: systemd compares them with its own."""
+    """Return microseconds of CLOCK_MONOTONIC, which stops in suspend; systemd compares them with its own."""
     return time.monotonic_ns() // 1000
 
 
 async def pause(clock: Clock, delay: float, until: "asyncio.Future[Any] | None" = None) -> bool:
-    """Wait `delay` seconds, or until the future is done if that is sooner; True if it is done.
+    """Wait `delay` seconds, or until the future is done if that is sooner; return whether it is done.
 
-    The future is never cancelled: it may be shared by many who wait.
+    The future is never cancelled, because others may wait for it too.
     """
     woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -82,5 +82,5 @@ async def pause(clock: Clock, delay: float, until: "asyncio.Future[Any] | None" 
 
 
 def http_date() -> str:
-    """Now, as the Date field of an answer of ours (RFC 9110 section 5.6.7)."""
+    """Return the present time for the Date field of our answers (RFC 9110 section 5.6.7)."""
     return formatdate(usegmt=True)

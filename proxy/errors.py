@@ -1,21 +1,21 @@
-"""Every error raised on purpose.
+"""Defines every error that is raised on purpose.
 
 ProxyError
-├── ConfigError             the configuration cannot be used: every problem at once (exit code 2)
-├── StartError              something outside the configuration must change first, a taken port (exit code 2)
-├── CredentialError         no credential to be had
-│   ├── CredentialUnavailable   the token endpoint is down, slow, limited, or makes no sense; try again
+├── ConfigError             the configuration cannot be used; names every problem (exit code 2)
+├── StartError              something else must change first, such as a taken port (exit code 2)
+├── CredentialError         there is no credential
+│   ├── CredentialUnavailable   the token endpoint is down, slow, limits us or answers wrongly; try again
 │   └── CredentialRejected      the token endpoint or the login refused our client or password
-├── RepairDeclined          a refused request is not to be sent again: its own answer passes
-├── RequestRefused          the caller's request is answered by us
-└── UpstreamError           no answer, or none that makes sense, from the upstream
-    ├── UpstreamUnreachable     DNS, refused
+├── RepairDeclined          a refused request is not sent again; the caller gets the upstream's refusal
+├── RequestRefused          the proxy itself answers the caller's request
+└── UpstreamError           the upstream gave no answer, or none that can be understood
+    ├── UpstreamUnreachable     DNS, connection refused
     ├── UpstreamTLS             handshake, certificate
-    ├── UpstreamTimeout         connect, or response head
-    ├── UpstreamProtocol        garbage, or the connection ended too early
-    └── UpstreamBusy            every connection taken for too long
+    ├── UpstreamTimeout         connecting, or the response head, took too long
+    ├── UpstreamProtocol        the answer is no HTTP, or the connection ended too early
+    └── UpstreamBusy            every connection was in use for too long
 
-Messages never hold a secret, a token answer's body or bytes of the caller's request.
+Messages never hold a secret, the body of a token answer or bytes of the caller's request.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FetchOutcome = Literal["ok", "same", "rejected", "limited", "unavailable", "inva
 
 
 class ProxyError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors that are raised on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Problem:
     """One thing wrong with the configuration.
 
     Attributes:
-        path: where, as `credentials.saas.client_secret`; empty for the file as a whole.
-        message: one sentence: what is wrong and what to do.
-        line: line in the file, from 1; None where it did not come from a file.
+        path: of the key, as `credentials.saas.client_secret`; empty for all of the file.
+        message: says in one sentence what is wrong and what to do.
+        line: line in the file, from 1; None if the value did not come from a file.
     """
 
     path: str
@@ -61,15 +61,15 @@ class ConfigError(ProxyError):
 
 
 class StartError(ProxyError):
-    """The configuration is right, and yet the proxy cannot start: one sentence says what must change."""
+    """The proxy cannot start, although the configuration is right. The message says what must change."""
 
 
 class CredentialError(ProxyError):
-    """No credential to be had.
+    """There is no credential.
 
     Attributes:
-        outcome: how the fetch counts in the metrics.
-        retry_after: seconds until another attempt may bring more; None: not known.
+        outcome: label of the fetch in the metrics.
+        retry_after: seconds until another attempt may succeed; None: not known.
     """
 
     outcome: FetchOutcome = "unavailable"
@@ -80,7 +80,10 @@ class CredentialError(ProxyError):
 
 
 class CredentialUnavailable(CredentialError):
-    """For now. `outcome` is `limited` (429), `unavailable` (no answer, 5xx) or `invalid` (makes no sense)."""
+    """There is no credential now, but another attempt may succeed.
+
+    `outcome` is `limited` (429), `unavailable` (no answer, 5xx) or `invalid` (the answer makes no sense).
+    """
 
     outcome: Literal["limited", "unavailable", "invalid"]
 
@@ -96,16 +99,16 @@ class CredentialUnavailable(CredentialError):
 
 
 class CredentialRejected(CredentialError):
-    """Until somebody changes the client, its secret, or its rights."""
+    """There is no credential until an operator changes the client, its secret or its rights."""
 
     outcome = "rejected"
 
 
 class RepairDeclined(ProxyError):
-    """The upstream's own refusal passes to the caller.
+    """The request is not sent again, so the caller gets the upstream's refusal.
 
     Attributes:
-        outcome: why, as `repairs_total` counts it.
+        outcome: the reason, as label of `repairs_total`.
     """
 
     def __init__(self, outcome: Literal["too_soon", "same_credential"]) -> None:
@@ -114,11 +117,11 @@ class RepairDeclined(ProxyError):
 
 
 class RequestRefused(ProxyError):
-    """The caller's request is answered by us, by `problems.py`'s table.
+    """The proxy itself answers the caller's request, as the table in `problems.py` says.
 
     Attributes:
         code: key of that table, such as `bad_request`.
-        status: HTTP status where it is not the code's usual one.
+        status: HTTP status, if it is not the usual one of the code.
     """
 
     def __init__(self, code: str, detail: str, *, status: int | None = None) -> None:
@@ -129,7 +132,7 @@ class RequestRefused(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """No answer, or none that makes sense, from the upstream.
+    """The upstream gave no answer, or none that can be understood.
 
     Attributes:
         code: key of `problems.py`'s table.
@@ -139,25 +142,25 @@ class UpstreamError(ProxyError):
 
 
 class UpstreamUnreachable(UpstreamError):
-    """DNS, connection refused."""
+    """The upstream's name has no address, or it refused the connection."""
 
     code = "upstream_unreachable"
 
 
 class UpstreamTLS(UpstreamError):
-    """TLS handshake or certificate."""
+    """The TLS handshake failed, or the certificate cannot be trusted."""
 
     code = "upstream_tls"
 
 
 class UpstreamTimeout(UpstreamError):
-    """Connect or response head took too long."""
+    """Connecting, or the response head, took too long."""
 
     code = "upstream_timeout"
 
 
 class UpstreamProtocol(UpstreamError):
-    """Garbage, or the connection ended before the response head."""
+    """The answer is no valid HTTP, or the connection ended before the response head."""
 
 
 class UpstreamClosed(UpstreamProtocol):
@@ -165,6 +168,6 @@ class UpstreamClosed(UpstreamProtocol):
 
 
 class UpstreamBusy(UpstreamError):
-    """`max_connections` held for too long."""
+    """All `max_connections` were in use for too long."""
 
     code = "upstream_busy"

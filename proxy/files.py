@@ -1,6 +1,6 @@
-"""Files that other programs and users may reach: reading them with a limit and an end, and who else may what.
+"""Reads files with limits of size and time, and finds out which other users can read or write them.
 
-Owners and modes are not looked at on Windows.
+On Windows owners and modes are not checked.
 """
 
 import os
@@ -11,24 +11,25 @@ from pathlib import Path
 from stat import S_IROTH, S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX, S_IWGRP, S_IWOTH, S_IXOTH
 
 PATIENCE = 10.0
-"""Seconds that a pipe may be silent: longer, and a reload would hold up every caller."""
+"""Seconds that a pipe may be silent; during a reload every caller has to wait for it."""
 
 MOST_LINKS = 40
-"""As Linux follows."""
+"""Most symbolic links to follow, the same number as in Linux."""
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class NotRegular(OSError):
-    """A directory, a pipe, a device or a socket, where only a regular file will do."""
+    """The path is a directory, a pipe, a device or a socket, but a regular file is needed."""
 
 
 def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:
-    """At most `most` bytes and one more, so that a larger file can be told; and the state of that file,
-    taken before it was read.
+    """Read a regular file; return its bytes, and its state before it was read.
+
+    Of a larger file return `most` + 1 bytes, so that the caller can recognise it.
 
     Raises:
-        NotRegular: it is none; a device or a pipe is not even opened.
+        NotRegular: it is no regular file; a device or a pipe is not even opened.
         OSError, ValueError: it cannot be read.
     """
     if not S_ISREG(path.stat().st_mode):
@@ -36,7 +37,7 @@ def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:
     descriptor = os.open(path, _FLAGS)
     try:
         state = os.fstat(descriptor)
-        if not S_ISREG(state.st_mode):  # exchanged meanwhile
+        if not S_ISREG(state.st_mode):  # replaced meanwhile
             raise NotRegular(EINVAL, "not a regular file")
         return _read(descriptor, most + 1), state
     finally:
@@ -44,7 +45,7 @@ def read_regular(path: Path, most: int) -> tuple[bytes, os.stat_result]:
 
 
 def read_any(path: Path, most: int, patience: float = PATIENCE) -> tuple[bytes, os.stat_result]:
-    """As `read_regular`, also from a pipe, such as a shell's `<(...)`.
+    """Read as `read_regular` does, but also from a pipe, such as a shell's `<(...)`.
 
     Args:
         patience: seconds that a pipe may be silent.
@@ -75,9 +76,9 @@ def _read(descriptor: int, most: int, patience: float | None = None) -> bytes:
 
 
 def _wait(descriptor: int, patience: float) -> None:
-    """Until there is something to read, or nothing ever will be. Raises TimeoutError."""
+    """Wait until there are bytes or the end of the file. Raise TimeoutError after `patience` seconds."""
     if sys.platform == "win32":
-        return  # it polls sockets alone, and its pipes are not files
+        return  # Windows can poll only sockets, and its pipes are not files
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(patience * 1000):
@@ -85,28 +86,32 @@ def _wait(descriptor: int, patience: float) -> None:
 
 
 def signature(state: os.stat_result) -> tuple[int, ...]:
-    """What changes when a file is renamed over, or written in place."""
+    """Return values of which one changes when the file is replaced, or written in place."""
     return state.st_mtime_ns, state.st_size, state.st_ino, state.st_dev
 
 
 def is_ours(state: os.stat_result) -> bool:
-    """Whether it belongs to the user who runs this process, or to root."""
+    """Tell whether the file belongs to the user who runs this process, or to root."""
     return state.st_uid in (0, os.geteuid())
 
 
 def other_writers(state: os.stat_result) -> str | None:
-    """Who else may write it, in words; None: nobody. A group that is the user's alone counts as the user."""
+    """Say in words which other users may write the file; None: no other user.
+
+    A group that only this user belongs to counts as the user.
+    """
     if state.st_mode & S_IWOTH:
-        return "everybody"
+        return "every user"
     if state.st_mode & S_IWGRP and not _private(state.st_gid):
         return f"its group (gid {state.st_gid})"
     return None
 
 
 def _private(group: int) -> bool:
-    """Whether it is the group that many systems give each user, whose files are then written with mode 0664.
+    """Tell whether it is the private group that many systems give each user, with files of mode 0664.
 
-    As Debian's OpenSSH judges it. Root has none: what root's group may write is more than root's.
+    Debian's OpenSSH decides in the same way. Root has no private group, because other users may belong to
+    root's group.
     """
     import grp
     import pwd
@@ -121,10 +126,10 @@ def _private(group: int) -> bool:
 
 
 def all_can_read(path: Path) -> bool:
-    """Whether every user of this machine can read the file, through all folders on the way.
+    """Tell whether every user of this machine can read the file, through all folders of its path.
 
-    Not where it is mounted read-only, as the secrets of Kubernetes, Docker and Podman are: they have mode
-    0644 and lie in a container, where there is no other user. Credentials of systemd lie in a folder of ours.
+    A file on a read-only mount does not count. Secrets of Kubernetes, Docker and Podman are such files: they
+    have mode 0644, but in a container there is no other user. Credentials of systemd are in a folder of ours.
     """
     if not hasattr(os, "geteuid"):
         return False
@@ -138,13 +143,14 @@ def all_can_read(path: Path) -> bool:
 
 
 def open_to_others(directory: Path) -> str | None:
-    """Which part of the way to a directory another user could exchange, in words; None: none.
+    """Say in words which part of a directory's path another user could replace; None: no part.
 
-    As OpenSSH's StrictModes, link by link: each part belongs to us or to root, and nobody else may write it.
-    In a folder with the sticky bit, as /tmp, others cannot rename what is ours, so what follows counts there.
+    As in OpenSSH's StrictModes, each part and each link has to belong to us or to root, and no other user may
+    be able to write it. A folder with the sticky bit, such as /tmp, may be writable, because other users
+    cannot rename our files in it; the parts after it are checked.
 
     Raises:
-        OSError: a part is not there.
+        OSError: a part does not exist.
     """
     current, links = Path(directory.anchor), 0
     parts = ["", *directory.parts[1:]][::-1]

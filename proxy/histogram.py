@@ -1,4 +1,4 @@
-"""Durations in buckets: what credentials and gateway count alike."""
+"""Counts durations in buckets, for credentials and gateway."""
 
 from bisect import bisect_left
 
@@ -9,7 +9,7 @@ class Histogram:
     """Durations in buckets.
 
     Attributes:
-        bounds: upper bounds in seconds; one bucket more than bounds, the last for all above.
+        bounds: upper bounds in seconds; there is one more bucket, for all durations above.
         counts: observations per bucket, not cumulated.
         total: sum of all observations, in seconds.
     """

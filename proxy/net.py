@@ -1,4 +1,4 @@
-"""Plain values of the network that several rooms share: addresses, an HTTP proxy, TLS contexts to come."""
+"""Defines network values that several rooms share: addresses, an HTTP proxy, functions for TLS contexts."""
 
 import ssl
 from base64 import b64encode
@@ -12,11 +12,11 @@ ContextMaker = Callable[[], ssl.SSLContext]
 
 @dataclass(frozen=True, slots=True)
 class HttpProxy:
-    """An HTTP proxy, spoken to in clear: asked to CONNECT (RFC 9110 section 9.3.6), or to forward plain http.
+    """An HTTP proxy, reached without TLS. It gets CONNECT (RFC 9110 section 9.3.6) or plain http requests.
 
     Attributes:
         host: an IPv6 address without brackets.
-        user: `NAME:PASSWORD`, decoded; None: none is sent.
+        user: `NAME:PASSWORD`, decoded; None: no user is sent.
     """
 
     host: str
@@ -29,22 +29,22 @@ class HttpProxy:
         return None if self.user is None else f"Basic {b64encode(self.user.encode()).decode()}"
 
     def __str__(self) -> str:
-        """Its URL, without the user."""
+        """Return its URL, without the user."""
         return f"http://{authority(self.host, self.port)}"
 
 
 def bracketed(host: str) -> str:
-    """The host as URLs write it: an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    """Return the host as URLs write it, an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
     return f"[{host}]" if ":" in host else host
 
 
 def authority(host: str, port: int) -> str:
-    """`HOST:PORT`, an IPv6 address in brackets."""
+    """Return `HOST:PORT`, with an IPv6 address in brackets."""
     return f"{bracketed(host)}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is always this machine: `localhost` and below (RFC 6761), or a loopback address."""
+    """Tell whether `host` is always this machine: `localhost` and names below it (RFC 6761), or loopback."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

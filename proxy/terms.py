@@ -1,4 +1,4 @@
-"""Words of protocols that the configuration and the rooms below it must spell alike."""
+"""Defines words of protocols that the configuration and the rooms below it must spell in the same way."""
 
 from typing import Final, Literal
 
@@ -6,10 +6,10 @@ AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_j
 """How a client authenticates to its token endpoint (OpenID Connect Core 1.0 section 9, RFC 8705)."""
 
 RequestFormat = Literal["form", "json"]
-"""Body of a token request; RFC 6749 knows the form alone."""
+"""Body of a token request; RFC 6749 has only the form."""
 
 Dialect = Literal["login", "api-login"]
-"""How a session's user logs in: `POST /login` or, 8.2 to 8.7, `POST /api/login`."""
+"""How the user of a session logs in: `POST /login` or, in 8.2 to 8.7, `POST /api/login`."""
 
 DialectChoice = Literal["auto", "login", "api-login"]
 """`auto` tries both in turn."""

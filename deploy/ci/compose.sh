@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The Compose files, each copied as a user would, with the URLs and the secret changed, and run by a real Docker engine
-# with a simulated Camunda in the place of the URLs. The engine lives in a network namespace of its own: bridges and
-# published ports are real there, and reach nothing. About a minute and a half.
+# with a simulated Camunda at the URLs. The engine runs in its own network namespace, in which bridges and published
+# ports are real but reach nothing outside. Takes about a minute and a half.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 FILES="$ROOT/deploy/compose"
 
-# A caller that is never quiet: says when what it gets changes, and at its end how often it asked.
+# A caller that sends requests all the time; prints each change of the answer, and at its end the number of requests.
 APP='
 import signal, sys, time, urllib.error, urllib.request
 calls, before = 0, ""
@@ -23,7 +23,7 @@ while True:
     time.sleep(0.02)
 '
 
-# user FOLDER FILE ORCHESTRATION KEYCLOAK: copies and changes what the comments say, and a secret.
+# user FOLDER FILE ORCHESTRATION KEYCLOAK: copies the files, and changes what their comments say, and a secret.
 user() {
   mkdir "$W/$1"
   cp -R "$FILES/$2" "$FILES/camunda-auth-proxy" "$W/$1"
@@ -51,7 +51,7 @@ compose() { docker compose --progress quiet "$@"; }
 # container SERVICE -> its id
 container() { compose ps --all --quiet "$1"; }
 
-# asked STATUS METHOD URL: by somebody on the computer that the ports are published on.
+# asked STATUS METHOD URL: from the computer that the ports are published on.
 asked() {
   same "answer to $2 $3" "$1" "$(apart python3 -c '
 import sys, urllib.error, urllib.request
@@ -107,14 +107,14 @@ YAML
   compose down >/dev/null 2>&1
 }
 
-# heard N WORDS: the app has said N things about its calls, and the last one is this.
+# heard N WORDS: the app has printed N lines about its calls, and the last one is this.
 heard() {
   local said
   said="$(docker logs "$(container app)" 2>&1 | grep -v '^ended')"
   [ "$(grep -c . <<<"$said")" = "$1" ] && [ "$(tail -n 1 <<<"$said")" = "$2" ]
 }
 
-# As the kernel does it when memory is out. (`docker kill` counts as a wish: no restart.)
+# As the kernel does it when memory runs out. (After `docker kill` Docker does not restart the container.)
 killed() {
   local begun
   begun="$(now)"
@@ -124,7 +124,7 @@ killed() {
   healthy "$(container proxy)"
 }
 
-# By rename in the mounted folder. The identity provider changes its mind in the same moment: it is held meanwhile.
+# By rename in the mounted folder. The identity provider changes its secret at the same time; it is paused meanwhile.
 rotated() {
   local simulated
   simulated="$(container simulated)"
@@ -137,7 +137,7 @@ rotated() {
   heard 3 200 || die "the app noticed the rotation: $(docker logs "$(container app)" 2>&1)"
   say "secret rotated by rename, all tokens revoked: the new one was used, and the app noticed nothing"
 }
-# After its second `rotated` it has given tokens, and refused nobody.
+# After its second `rotated` it has issued tokens and refused no request.
 used_anew() { [ "$(docker logs "$1" | awk '/^rotated$/ {n++; next} n == 2' | sort -u)" = "token issued" ]; }
 
 standalone() {
@@ -148,17 +148,17 @@ standalone() {
   asked 200 GET http://localhost:19080/v2/topology
   asked 200 GET http://127.0.0.1:19091/health/ready
   asked 200 GET http://127.0.0.1:19091/metrics
-  # At any other address of the computer, nobody answers.
+  # At any other address of the computer there is no answer.
   bridge="$(bridge proxy)"
   asked "Connection refused" GET "http://$bridge:19080/v2/topology"
   stop_all proxy
   compose down >/dev/null 2>&1
-  say "compose.standalone.yaml: up in $UP s; 200 on the computer's loopback, nobody answers on $bridge;" \
+  say "compose.standalone.yaml: up in $UP s; 200 on the computer's loopback, no answer on $bridge;" \
     "stopped in $STOPPED s"
 }
 bridge() { docker inspect "$(container "$1")" --format '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}'; }
 
-# Camunda's own file cannot be run here: one with its names of services and networks (8.9) stands in.
+# Camunda's own file cannot be run here, so one with its names of services and networks (8.9) is used instead.
 beside_camunda() {
   mkdir "$W/camunda"
   cp -R "$FILES/camunda-8.9/." "$W/camunda"

@@ -7,7 +7,7 @@ LIMIT_MB=200
 HARDENED=(--read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 64 --memory 128m)
 CANARY=canary-$RANDOM-$RANDOM
 
-# Secrets lie about in the context, as they may in anybody's checkout.
+# The context holds secrets, as a user's checkout may.
 build() {
   local begun context="$W/context" ours
   mkdir "$context"
@@ -25,7 +25,7 @@ build() {
 }
 layers() { docker image inspect "$1" --format '{{len .RootFS.Layers}}'; }
 
-# Every file that the base has not is of the environment, or bytecode of Python's own library.
+# Every file that the base lacks belongs to the environment, or is bytecode of Python's own library.
 contents() {
   local layer base others
   docker save "$IMAGE" -o "$W/image.tar"
@@ -89,7 +89,7 @@ hardened() {
   same "NoNewPrivs" 1 "$(field NoNewPrivs)"
   same "Seccomp" 2 "$(field Seccomp)"
   ! docker exec proxy python -c 'open("/tmp/x", "w")' 2>/dev/null || die "the root can be written to"
-  # But for where the mounts are.
+  # Except for the mounts.
   same "written files" "" "$(docker diff proxy | grep -v -e '^C /etc$' -e '^A /etc/camunda-auth-proxy' || true)"
   listeners="$(docker exec proxy python -c "$LISTENERS")"
   same "listeners" "0.0.0.0:19091 127.0.0.1:19080 127.0.0.1:19090" "$listeners" # no IPv6 here
@@ -100,7 +100,7 @@ hardened() {
   say "stopped in $STOPPED s with exit code 0"
 }
 field() { sed -n "s/^$1:[[:space:]]*//p" <<<"$status" | tr -s '\t' ' '; }
-# Of /proc/net/tcp and tcp6: local address in hexadecimal, in words of the machine's byte order; state 0A listens.
+# Reads /proc/net/tcp and tcp6: local addresses are in hexadecimal, in the machine's byte order; state 0A listens.
 LISTENERS='
 import socket
 def listening(name, family):
@@ -111,7 +111,7 @@ def listening(name, family):
             yield f"{socket.inet_ntop(family, words)}:{int(port, 16)}"
 print(*sorted([*listening("tcp", socket.AF_INET), *listening("tcp6", socket.AF_INET6)]))'
 
-# answered STATUS CONTAINER: what a call through the proxy in the container gets.
+# answered STATUS CONTAINER: a call through the proxy in the container gets this status.
 answered() {
   same "answer" "$1" "$(docker exec "$2" python -c '
 import urllib.error, urllib.request
@@ -156,7 +156,7 @@ mistakes() {
   say "a wrong configuration ends with exit code 2: $(grep -m1 ulr <<<"$said")"
 }
 
-# Of all that is in the image: Debian's packages and Python's.
+# Of all packages in the image, Debian's and Python's.
 bill_of_materials() {
   local bin bom="$ARTIFACTS/camunda-auth-proxy.cdx.json"
   bin="$(pypi image)"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The files for Kubernetes and Helm, without a cluster (no API server comes in a package): rendered by kubectl and helm,
-# held against the strict schemas of three Kubernetes versions, and against our rules (tests/deploy/rendered.py).
+# The files for Kubernetes and Helm, without a cluster (no package contains an API server): rendered by kubectl and helm,
+# checked against the strict schemas of three Kubernetes versions, and against our rules (tests/deploy/rendered.py).
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$ROOT/scripts/lib.sh"
 VERSIONS=(1.29 1.33 1.37) # the first with native sidecars switched on; the first with them stable; the newest
@@ -14,7 +14,7 @@ kustomized() {
   cp "$KUBERNETES"/{plain,classic}.yaml "$OUT"
 }
 
-# In a copy: helm writes into a chart's folder.
+# In a copy, because helm writes into a chart's folder.
 charts() {
   local helm="$W/helm" values="$ROOT/tests/deploy/data/values.yaml" version
   cp -r "$ROOT/deploy/helm" "$helm"
@@ -30,11 +30,11 @@ charts() {
   refused "upstrems" helm template app "$helm/example" --set camunda-auth-proxy.config.upstrems.zeebe.url=x
   refused "need Kubernetes 1.29" helm template app "$helm/example" --kube-version 1.28
   : >"$helm/example/values.yaml"
-  refused "where Camunda is" helm template app "$helm/example"
+  refused "under upstreams" helm template app "$helm/example"
   say "helm: linted strictly, rendered for ${VERSIONS[*]}; wrong values are refused"
 }
 quietly() { "$@" >"$W/said" 2>&1 || { cat "$W/said" >&2; die "$*"; }; }
-# refused WORD COMMAND...: it fails, and says the word.
+# refused WORD COMMAND...: the command fails, and prints the word.
 refused() {
   local word="$1"
   shift
@@ -46,7 +46,7 @@ schemas() {
   local version policy="$KUBERNETES/networkpolicy.yaml"
   for version in "${VERSIONS[@]}"; do quietly "$VALIDATE" --strict -k "$version" "$OUT"/*.yaml "$policy"; done
   quietly "$VALIDATE" --strict -k 1.27 "$OUT/classic.yaml"
-  # Are these schemas as strict as they say?
+  # Check that these schemas are really strict.
   refused restartPolicy "$VALIDATE" --strict -k 1.27 "$OUT/plain.yaml"
   sed 's/failureThreshold/failureTreshold/' "$OUT/plain.yaml" >"$W/typo.yaml"
   refused failureTreshold "$VALIDATE" --strict -k 1.37 "$W/typo.yaml"

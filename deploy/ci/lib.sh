@@ -17,7 +17,7 @@ done_ok() { say "ok in $((SECONDS - BEGUN)) s: $*"; }
 
 [ "$(id -u)" = 0 ] || die "needs root: it installs Debian packages and starts an engine"
 
-# at_exit COMMAND: when the script ends, however it ends; the last one first.
+# at_exit COMMAND: runs when the script ends, with or without success; the last one first.
 cleanup=()
 at_exit() { cleanup=("$*" "${cleanup[@]}"); }
 finish() {
@@ -30,18 +30,18 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# W: a folder of this run's own.
+# W: this run's own folder.
 W="$(mktemp -d -t camunda-auth-proxy-ci.XXXXXX)"
 at_exit "rm -rf '$W'"
 mkdir -p "$CI_CACHE"
 
-# need COMMAND PACKAGE...: Debian packages, where the command is not there yet.
+# need COMMAND PACKAGE...: installs Debian packages if the command does not exist yet.
 need() {
   local command="$1"
   shift
   ! command -v "$command" >/dev/null || return 0
   (
-    # Several scripts may install at once; apt itself waits for the one before it.
+    # Several scripts may install at once; apt itself waits for the other.
     flock 9
     apt-get -q -o DPkg::Lock::Timeout=300 update
     DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
@@ -64,7 +64,7 @@ pypi() {
   echo "$folder/bin"
 }
 
-# await SECONDS WHAT COMMAND...: until the command succeeds.
+# await SECONDS WHAT COMMAND...: waits until the command succeeds.
 await() {
   local limit="$1" what="$2" begun=$SECONDS
   shift 2
@@ -87,8 +87,8 @@ debian_mirror() {
     /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | sed 1q
 }
 
-# base_image -> tar with the root of what stands in for the official python:3.13-slim, which is Debian 13 with
-# Python 3.13 too, and has no bytecode either: where no registry can be reached. Made anew each week.
+# base_image -> tar with a root that replaces the official python:3.13-slim, for machines that reach no registry. It is
+# Debian 13 with Python 3.13 too, and has no bytecode either. Made again each week.
 base_image() {
   local tar
   tar="$CI_CACHE/base-$(date +%G-%V).tar"
@@ -97,7 +97,7 @@ base_image() {
     flock 9
     [ ! -e "$tar" ] || exit 0
     rm -f "$CI_CACHE"/base-*.tar
-    # The machine's CA bundle goes in: where egress is signed anew, pip could trust nobody otherwise.
+    # The machine's CA bundle goes in, because pip needs it where a proxy signs outgoing TLS anew.
     # shellcheck disable=SC2016 # $1 and $n are the hooks' own
     mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-venv,ca-certificates \
       --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 -- a script, in no package
-"""A real Prometheus scrapes a real proxy before the simulated Camunda, in health and in sickness.
+"""Runs a real Prometheus that scrapes a real proxy before the simulated Camunda, without and with faults.
 
 In health: no alert is even pending. In sickness: every alert comes, each from its own fault. Then each query
 of the dashboard is asked, and has an answer with a number in it.
@@ -111,7 +111,7 @@ class Sidecar:
 
 
 async def until(what: str, fact: Callable[[], Any]) -> None:
-    """Look again and again; whoever is not there yet is asked later."""
+    """Poll until all answer; a server that is not up yet is asked again later."""
     try:
         async with asyncio.timeout(PATIENCE):
             while True:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The pods of deploy/kubernetes, rendered and run by podman as far as podman can (podman_pod.py says what it cannot), with
 # the simulated Camunda beside them: a pod has a loopback of its own, and nothing leaves it.
-# In a mount namespace of its own: what podman mounts goes with it.
+# In its own mount namespace, so that podman's mounts end with it.
 [ -n "${APART:-}" ] || APART=1 exec unshare --mount --propagation private "$0"
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 export CONTAINERS_CONF="$W/containers.conf" CONTAINERS_STORAGE_CONF="$W/storage.conf"
@@ -87,7 +87,7 @@ volumes() {
   ln -s ..data/client_secret "$POD/secret/client_secret"
   secret first
 }
-# secret VALUE: as the kubelet brings a new one, by a swap of the link.
+# secret VALUE: writes a new one as the kubelet does, by a swap of the link.
 secret() {
   local folder
   folder="..$(date +%Y_%m_%d_%H_%M_%S.%N)"
@@ -114,7 +114,7 @@ configMapGenerator: [{name: camunda-auth-proxy, behavior: replace, files: [confi
 }
 here() { sed 's#http://camunda-zeebe[^/}]*#http://127.0.0.1:8080#; s#http://camunda-keycloak[^/}]*#http://127.0.0.1:18080#'; }
 
-# run POD: what comes from stdin, in a loopback of its own.
+# run POD: runs the pod from stdin, with its own loopback.
 run() {
   "$PYTHON/python" "$ROOT/deploy/ci/podman_pod.py" "$POD" >"$W/pod.yaml"
   podman play kube --quiet --network none "$W/pod.yaml" >"$W/said" 2>&1 || { cat "$W/said" >&2; die "podman play kube"; }
@@ -152,7 +152,7 @@ hardened() {
   say "sidecar: uid 65532, no capability, NoNewPrivs 1, Seccomp $(field "$1" Seccomp), read-only root, $(field "$1" VmRSS) kB resident"
 }
 
-# rotated POD: the server takes the new secret alone, and revokes all tokens; every call is answered.
+# rotated POD: the server accepts only the new secret, and revokes all tokens; every call is answered.
 rotated() {
   local call fetched
   fetched="$(fetches "$1")"
@@ -190,7 +190,7 @@ stopped() {
 job() {
   local name=job-with-camunda
   rendered job | run $name
-  # The kubelet would have started it only now, when the startup probe is met.
+  # The kubelet would have started it only now, after the startup probe has succeeded.
   await 30 "sidecar" podman exec $name-camunda-auth-proxy camunda-auth-proxy wait >/dev/null
   podman start $name-app >/dev/null
   same "exit code of the Job's container ($(podman logs $name-app 2>&1 | tail -n 1))" 0 "$(podman wait $name-app)"

@@ -18,8 +18,8 @@ CLIENT = "orchestration"
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
-        while octets := await reader.read(65536):
-            writer.write(octets)
+        while data := await reader.read(65536):
+            writer.write(data)
             await writer.drain()
     except OSError:
         pass
@@ -28,7 +28,7 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def forwarded(port: int, host: str) -> asyncio.Server:
-    """Everybody may connect: whose network this is decides who that is."""
+    """Accept connections from anywhere; the container's network decides which clients can reach it."""
     there, _, there_port = host.partition(":")
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

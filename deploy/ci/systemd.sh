@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The units of deploy/systemd: judged by systemd-analyze, then run by a real systemd as their users would, with the
-# simulated Camunda behind. That systemd is PID 1 of namespaces of its own (processes, mounts, network, cgroups): this
-# machine's own, if it has one, is not asked, and nothing of it outlives the script.
+# simulated Camunda behind it. That systemd is PID 1 of its own namespaces (processes, mounts, network, cgroups). It does
+# not use this machine's systemd, if there is one, and all of it ends with the script.
 source "$(dirname "$0")/lib.sh"
 
 SELF="$ROOT/deploy/ci/systemd.sh"
 UNITS="$ROOT/deploy/systemd"
-HOME_OF_USER=/run/laptop # of whoever starts the user unit
+HOME_OF_USER=/run/laptop # of the user who starts the user unit
 RUNTIME="$HOME_OF_USER/runtime"
 URL=http://127.0.0.1:19080/v2/topology
 METRICS=http://127.0.0.1:19090/metrics
@@ -28,7 +28,7 @@ main() {
   done_ok "$(systemctl --version | sed 1q)"
 }
 
-# Not whatever python3 comes first: the unit cannot see one in somebody's home.
+# Not the first python3 in PATH, because the unit cannot see one in a home folder.
 python_of_the_system() {
   ! /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || return 0
   apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null
@@ -82,7 +82,7 @@ init() {
   ip link set lo up
   mkfifo "$1/go"
   read -r _ <"$1/go"
-  # Units are taken from this folder alone: what else this machine has installed is not to start.
+  # Only units of this folder are used, so that no other service of this machine starts.
   exec env -i container=ci PATH="$PATH" SYSTEMD_UNIT_PATH=/run/units \
     "$(command -v /lib/systemd/systemd /usr/lib/systemd/systemd | sed 1q)" --system --unit=ci.target --log-target=journal --show-status=no
 }
@@ -102,7 +102,7 @@ install_as_the_unit_says() {
   ln -s /opt/camunda-auth-proxy "$HOME_OF_USER/.camunda-auth-proxy"
 }
 
-# judged UNIT: nothing to say against it (an unknown key is only a warning there, so silence is asked for), and locked down.
+# judged UNIT: no complaint (no output at all, because an unknown key is only a warning there), and locked down.
 judged() {
   local said how=(--system)
   [ "$1" = camunda-auth-proxy ] || how=(--user)
@@ -144,7 +144,7 @@ ExecStart=$(command -v /lib/systemd/systemd) --user --unit=ci.target
 .
 }
 
-# configured FOLDER: as a new user would: only what config.yaml says is to be changed.
+# configured FOLDER: as a new user does it, who changes only what config.yaml names.
 configured() {
   install -d -m 755 "$1"
   install -d -m 700 "$1/secrets"
@@ -153,7 +153,7 @@ configured() {
     -e 's|my-client|orchestration|' "$UNITS/config.yaml" >"$1/config.yaml"
 }
 
-# booted: systemd takes over; from now on `inside` meets a machine that runs.
+# booted: systemd takes over; from now on `inside` runs on a booted machine.
 booted() {
   echo go >"$W/go"
   await 30 "systemd ($(tail -n 3 "$W/init.log"))" nsenter --target "$INIT" --all systemctl is-active ci.target
@@ -198,7 +198,7 @@ killed() {
   await 10 "second start" sh -c "test \$(systemctl show -P NRestarts camunda-auth-proxy) -ge 1 && curl -sf $URL"
 }
 
-# secret_rotated: what is loaded stays until the restart that the unit speaks of.
+# secret_rotated: the loaded secret stays until the restart that the unit's comment names.
 secret_rotated() {
   printf second-secret | tee /run/secret >/etc/camunda-auth-proxy/secrets/client_secret
   systemctl reload simulated-camunda
@@ -207,7 +207,7 @@ secret_rotated() {
   same "answer with the new secret" 200 "$(status $URL)"
 }
 
-# wrong_configuration: is said once, and not started again and again.
+# wrong_configuration: it is reported once, and the service is not restarted.
 wrong_configuration() {
   mv /etc/camunda-auth-proxy/config.yaml /run/config.yaml
   echo 'upstreams: none' >/etc/camunda-auth-proxy/config.yaml

@@ -1,1 +1,1 @@
-"""What people and machines look at."""
+"""The admin ports: status, health and metrics."""

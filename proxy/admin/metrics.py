@@ -1,4 +1,4 @@
-"""The plain counts of credentials and gateway as Prometheus' samples, made when somebody scrapes."""
+"""Turns the plain counts of credentials and gateway into Prometheus' samples, at each scrape."""
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,10 +33,10 @@ _Labels = tuple[str, ...]
 
 
 class Metrics:
-    """A registry of its own, so that nothing else in the process speaks in it.
+    """The metrics, in a registry of their own, so that no other library adds to them.
 
     Args:
-        wall: seconds since 1970, for moments that Prometheus compares with its own clock.
+        wall: returns seconds since 1970, for times that Prometheus compares with its own clock.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def exposition(self, accept: str) -> tuple[str, bytes]:
-        """Content type and bytes.
+        """Return the content type and the bytes.
 
         Args:
-            accept: the Accept field; whoever names OpenMetrics in it gets that, all others the text format.
+            accept: the Accept field; a client that names OpenMetrics there gets that, others the text format.
         """
-        # Not the field itself: a version in it would come back in our Content-Type, or raise.
+        # Not the field itself, because a version in it would be copied to our Content-Type, or raise.
         encode, content_type = choose_encoder(OPENMETRICS if OPENMETRICS in accept.lower() else "")
         return content_type, encode(self._registry)
 
@@ -74,14 +74,14 @@ class _Counts(Collector):
         yield from _credentials(snapshot, self._wall() - now)
         yield _counter(
             "config_reloads",
-            "Times that the configuration was read again, and whether it was taken or refused.",
+            "Times that the configuration was read again, and whether it was applied or refused.",
             ("outcome",),
             {(outcome,): self._state.reloads[outcome] for outcome in RELOADS},
         )
         yield _gauge("ready", "Whether every upstream has a usable credential.", (), {(): snapshot.ready})
         yield InfoMetricFamily(
             PREFIX + "build",
-            "What runs here.",
+            "Versions of the proxy and of Python.",
             {"version": self._version, "python": platform.python_version()},
         )
 
@@ -90,7 +90,7 @@ def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
     each = tallies.items()
     yield _counter(
         "requests",
-        "Requests answered, by class of their status; 4xx also where the caller went before its answer.",
+        "Requests answered, by class of their status; 4xx also if the caller left before its answer.",
         ("upstream", "method", "code"),
         {
             (name, method, f"{digit}xx"): count
@@ -109,13 +109,13 @@ def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
     )
     yield _counter(
         "problems",
-        "Answers of our own.",
+        "Answers of the proxy itself, by their code.",
         ("upstream", "problem"),
         {(name, code): count for name, tally in each for code, count in tally.problems.items()},
     )
     yield _counter(
         "repairs",
-        "Refusals of a credential by the upstream, and what became of them.",
+        "Refusals of a credential by the upstream, and what the proxy did about them.",
         ("upstream", "outcome"),
         {(name, outcome): tally.repairs[outcome] for name, tally in each for outcome in REPAIRS},
     )
@@ -128,7 +128,7 @@ def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
     connections = {name: tally.connections() for name, tally in each}
     yield _gauge(
         "upstream_requests_waiting",
-        "Requests that wait for a connection to the upstream, because max_connections are taken.",
+        "Requests that wait for a connection to the upstream, because max_connections are in use.",
         ("upstream",),
         {(name,): counts.pop("waiting") for name, counts in connections.items()},
     )
@@ -150,20 +150,20 @@ def _request_times(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
     )
     yield _histogram(
         "upstream_response_seconds",
-        "From a request sent to the head of the upstream's response.",
+        "From sending a request to the head of the upstream's response.",
         ("upstream",),
         {(name,): tally.response_seconds for name, tally in each},
     )
     yield _histogram(
         "upstream_connect_seconds",
-        "To connect to the upstream, TLS included.",
+        "Time to connect to the upstream, TLS included.",
         ("upstream",),
         {(name,): tally.connect_seconds for name, tally in each},
     )
 
 
 def _fetches(keepers: Iterable[Keeper]) -> Iterator[Metric]:
-    """Each keeper counts once, though several upstreams may share it."""
+    """Yield the metrics of fetches; each keeper counts once, even if several upstreams share it."""
     labels = ("credential", "target")
     each = {(keeper.name, keeper.target): keeper.tally for keeper in keepers}
     yield _counter(
@@ -184,14 +184,14 @@ def _fetches(keepers: Iterable[Keeper]) -> Iterator[Metric]:
     )
     yield _histogram(
         "credential_wait_seconds",
-        "How long requests waited for a credential, those that did.",
+        "How long requests waited for a credential; only requests that had to wait count.",
         labels,
         {key: tally.wait_seconds for key, tally in each.items()},
     )
 
 
 def _credentials(snapshot: Snapshot, offset: float) -> Iterator[Metric]:
-    """Gauges of each credential; `offset` makes seconds since 1970 of seconds on the Clock."""
+    """Yield the gauges of each credential; `offset` turns seconds on the Clock into seconds since 1970."""
     labels = ("credential", "target")
     each = {
         (status.name, status.target): status
@@ -199,13 +199,13 @@ def _credentials(snapshot: Snapshot, offset: float) -> Iterator[Metric]:
     }
     yield _gauge(
         "credential_expiry_timestamp_seconds",
-        "When the credential in use expires; absent where it never does, or there is none.",
+        "When the credential in use expires; absent if it never does, or if there is none.",
         labels,
         {key: s.expires_at + offset for key, s in each.items() if s.expires_at is not None},
     )
     yield _gauge(
         "credential_last_success_timestamp_seconds",
-        "When a credential was last got.",
+        "When a credential was last fetched with success.",
         labels,
         {key: s.last_success + offset for key, s in each.items() if s.last_success is not None},
     )

@@ -1,14 +1,14 @@
-"""The admin port.
+"""Answers at the admin ports.
 
     /health/startup   200 once the listeners are bound and the first fetches have ended, else 503
-    /health/live      200: the loop turns
+    /health/live      200, because the event loop runs
     /health/ready     200 while every upstream has a usable credential and we are not shutting down, else 503
     /metrics          Prometheus' text format, or OpenMetrics by Accept
-    /status.json      how everything stands
+    /status.json      the state of everything
 
-GET and HEAD; nothing here changes anything. `admin.listen` is read and guarded as every listener is;
-`admin.probe_listen` has health and metrics alone, and answers to any host name: the kubelet and Prometheus
-ask for the pod's address.
+Only GET and HEAD are allowed, and no request changes anything. `admin.listen` is guarded as every listener
+is. `admin.probe_listen` has health and metrics only, and accepts any host name, because the kubelet and
+Prometheus use the pod's address.
 """
 
 import json
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 
 class Document(NamedTuple):
-    """An answer that is no error."""
+    """An answer that is not an error."""
 
     status: int
     content_type: str
     body: bytes
 
     def encoded(self, date: str, *, keep_alive: bool, minor: int, with_body: bool) -> bytes:
-        """The whole message; see `OwnAnswer.encoded`."""
+        """Return the whole message; see `OwnAnswer.encoded`."""
         lines = (
             f"Content-Type: {self.content_type}",
             f"Content-Length: {len(self.body)}",
@@ -55,11 +55,11 @@ Page = Callable[[RequestHead], Document]
 
 
 class Admin:
-    """What people and machines look at.
+    """Makes the services of the admin ports.
 
     Args:
         version: of the proxy.
-        wall: seconds since 1970.
+        wall: returns seconds since 1970.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Admin:
         }
 
     def service(self, guard: Guard) -> Service:
-        """What `admin.listen` is for."""
+        """Make the service of `admin.listen`."""
         return _AdminService({**self._probes, b"/status.json": self._overview}, self._state, guard)
 
     def probe_service(self) -> Service:
-        """What `admin.probe_listen` is for."""
+        """Make the service of `admin.probe_listen`."""
         return _AdminService(self._probes, self._state, None)
 
     def _startup(self, _: RequestHead) -> Document:
@@ -110,10 +110,10 @@ class Admin:
 
 
 class _AdminService:
-    """A `Service`: which pages there are behind a port, and who may come in.
+    """A `Service` that answers with the pages of a port.
 
     Args:
-        guard: None: everybody.
+        guard: decides which requests are allowed; None: all.
     """
 
     replay_buffer = 0
@@ -139,11 +139,11 @@ class _AdminService:
         call.caller.write(data)
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
-        """Answer what is no request. The connection ends after it."""
+        """Answer bytes that are no request; the connection ends after it."""
         caller.write(_problem(error).encoded(_new_id(), http_date(), keep_alive=False))
 
     def received(self, data: int) -> None:
-        """Nobody counts them here."""
+        """Ignore the number of bytes; the admin ports do not count them."""
 
     def _answer(self, head: RequestHead) -> Document | OwnAnswer:
         try:
@@ -151,14 +151,14 @@ class _AdminService:
                 self._guard.check(head)
             page = self._pages.get(head.target.split(b"?", 1)[0])
             if head.method not in (b"GET", b"HEAD"):
-                return _problem(RequestRefused("not_allowed", "This port can only be read.", status=405))
+                return _problem(RequestRefused("not_allowed", "Use GET or HEAD at this port.", status=405))
             if page is None:
                 return _problem(RequestRefused("not_found", "There is no such path on this port."))
             return page(head)
         except ProxyError as error:
             return _problem(error)
         except Exception:
-            # Nothing may reach aiohttp's own error page.
+            # caught here, because otherwise aiohttp would send its own error page
             log.exception("a fault in the proxy's admin port")
             return _problem(ProxyError())
 

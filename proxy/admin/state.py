@@ -1,4 +1,4 @@
-"""What runs, for those who look: the app writes it, admin only reads."""
+"""Holds the state of the proxy for the admin ports: the app writes it, admin only reads it."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from proxy.gateway.tally import Tally
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UpstreamView:
-    """One upstream and what serves it.
+    """One upstream, its keeper and its counts.
 
     Attributes:
         name, api, credential: as in the configuration.
         url: its base URL, without user information.
         listen: addresses its listener is bound to, as `127.0.0.1:19080`.
-        keeper: of its credential; equal ones share it, under the name of one of them.
+        keeper: of its credential; equal credentials share it, under the name of one of them.
         tally: counts of its requests.
     """
 
@@ -36,7 +36,7 @@ class State:
 
     Attributes:
         upstreams: in the order of the configuration.
-        bound: whether all their listeners are.
+        bound: whether all their listeners are bound.
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
     """
@@ -47,7 +47,7 @@ class State:
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
 
     def snapshot(self, now: float) -> Snapshot:
-        """How it stands at `now`, seconds on the Clock."""
+        """Return the state at `now`, seconds on the Clock."""
         return Snapshot(
             now=now,
             upstreams=tuple(_status(upstream) for upstream in self.upstreams),

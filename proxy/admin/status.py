@@ -1,4 +1,7 @@
-"""Pure: how the proxy stands, as JSON values. Seconds everywhere; no secret comes in, so none goes out."""
+"""Pure: describes the state of the proxy as JSON values.
+
+All times are in seconds. None of the values read here is a secret, so none can be shown.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +16,13 @@ UpstreamState = Literal["starting", "ready", "unusable", "draining"]
 
 @dataclass(frozen=True, slots=True)
 class UpstreamStatus:
-    """How an upstream stands.
+    """The state of an upstream.
 
     Attributes:
         name, api, url, credential, listen: see `UpstreamView`.
         status: of its credential.
         requests: so far, by (method, first digit of the status).
-        in_flight: being answered now.
+        in_flight: requests that are being answered now.
     """
 
     name: str
@@ -34,11 +37,11 @@ class UpstreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How the proxy stands.
+    """The state of the proxy.
 
     Attributes:
-        now: seconds on the Clock; all other moments are seen from here.
-        bound: whether every listener is.
+        now: seconds on the Clock; all other times are shown relative to it.
+        bound: whether every listener is bound.
         draining: whether the proxy is shutting down.
     """
 
@@ -49,17 +52,17 @@ class Snapshot:
 
     @property
     def started(self) -> bool:
-        """Listeners are bound and first fetches have ended, well or not."""
+        """Whether the listeners are bound and the first fetches have ended, with or without success."""
         return self.bound and all(_fetched(upstream.status) for upstream in self.upstreams)
 
     @property
     def ready(self) -> bool:
-        """Every upstream has a usable credential, and new requests are welcome."""
+        """Whether every upstream has a usable credential and the proxy takes new requests."""
         usable = all(upstream.status.usable for upstream in self.upstreams)
         return usable and self.bound and not self.draining
 
     def state(self, upstream: UpstreamStatus) -> UpstreamState:
-        """What a request to it would meet."""
+        """Return the state that a request to the upstream would meet."""
         if self.draining:
             return "draining"
         if not self.bound:
@@ -69,7 +72,7 @@ class Snapshot:
         return "unusable" if _fetched(upstream.status) else "starting"
 
     def reason(self, upstream: UpstreamStatus) -> str:
-        """A sentence: why it is not ready, or what is wrong although it is; empty: all is well."""
+        """Say why the upstream is not ready, or what is wrong although it is; empty: nothing is wrong."""
         if self.draining:
             return "the proxy is shutting down"
         if not self.bound:
@@ -78,13 +81,13 @@ class Snapshot:
 
 
 def startup(snapshot: Snapshot) -> Json:
-    """`/health/startup`."""
+    """Return the document of `/health/startup`."""
     waiting = [upstream for upstream in snapshot.upstreams if not _fetched(upstream.status)]
     return {"started": snapshot.started, "waiting": [upstream.name for upstream in waiting]}
 
 
 def readiness(snapshot: Snapshot) -> Json:
-    """`/health/ready`."""
+    """Return the document of `/health/ready`."""
     return {
         "ready": snapshot.ready,
         "upstreams": {
@@ -98,7 +101,7 @@ def readiness(snapshot: Snapshot) -> Json:
 
 
 def overview(snapshot: Snapshot, version: str, uptime: float) -> Json:
-    """`/status.json`.
+    """Return the document of `/status.json`.
 
     Args:
         uptime: seconds.
@@ -135,7 +138,7 @@ def _upstream(snapshot: Snapshot, upstream: UpstreamStatus) -> Json:
 
 
 def _by_class(requests: Mapping[tuple[str, int], int]) -> Json:
-    """Requests per class of status code, as `{"2xx": 17}`."""
+    """Count requests per class of status code, as `{"2xx": 17}`."""
     classes = sorted({digit for _, digit in requests})
     return {
         f"{wanted}xx": sum(count for (_, digit), count in requests.items() if digit == wanted)
@@ -159,10 +162,10 @@ def _credential(status: CredentialStatus, now: float) -> Json:
 
 
 def _seconds(until: float | None, since: float | None) -> float | None:
-    """Seconds between two moments, none below zero; None: one of them is not known."""
+    """Return the seconds between two times, at least zero; None: one of them is not known."""
     return None if until is None or since is None else round(max(until - since, 0.0), 3)
 
 
 def _fetched(status: CredentialStatus) -> bool:
-    """Whether its first fetch has ended, well or not."""
+    """Tell whether the first fetch has ended, with or without success."""
     return status.usable or status.outcome is not None

@@ -1,1 +1,1 @@
-"""The composition root: from a configuration to what runs, and from one configuration to the next."""
+"""The composition root: builds the running proxy from a configuration, and applies later configurations."""

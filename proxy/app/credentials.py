@@ -1,6 +1,6 @@
-"""From what the operator wrote about a credential to the keeper that keeps it fresh.
+"""Makes the keeper of a credential from its configuration.
 
-Each kind has a key, a recipe and a function that makes the keeper; `Keepers.keep` says what becomes of them.
+Each kind has a key, a configuration to compare and a function that makes the keeper; see `Keepers.obtain`.
 """
 
 import logging
@@ -42,10 +42,10 @@ log = logging.getLogger("proxy")
 
 
 class KeeperFactory:
-    """Knows how to make the keeper of each kind; what outlives a configuration lies here and in `keepers`.
+    """Makes keepers of each kind, and holds what several configurations share, as `keepers` does.
 
     Attributes:
-        secrets: of the settled configuration.
+        secrets: of the configuration in use.
     """
 
     def __init__(self, clock: Clock, contexts: TlsContexts, keepers: Keepers) -> None:
@@ -58,7 +58,7 @@ class KeeperFactory:
         self._asked: dict[tuple[SecretRef, int], Secret] = {}
 
     def begin(self) -> None:
-        """Another configuration is tried; `settle` once all it asks for could be had."""
+        """Begin to try another configuration; call `settle` if all of it could be made."""
         self._asked = {}
         self.keepers.begin()
 
@@ -67,10 +67,10 @@ class KeeperFactory:
         self.keepers.settle()
 
     def keeper(self, config: CredentialConfig, upstream: Upstream) -> Keeper:
-        """The keeper of a credential for an upstream.
+        """Get or make the keeper of a credential for an upstream.
 
         Raises:
-            StartError: a file makes no sense, or a package is missing.
+            StartError: a file cannot be used, or a package is missing.
         """
         if isinstance(config, OAuth2):
             return self._oauth2(config, upstream.audience)
@@ -91,7 +91,7 @@ class KeeperFactory:
         return self._read(("none",), config.name, Anonymous(self._clock), None)
 
     def _read(self, key: Hashable, name: str, source: CredentialSource, secret: Secret | None) -> Keeper:
-        """What is read from a file or the configuration; the name is all that the key lacks."""
+        """Get or make the keeper of a credential that is read from a file or from the configuration."""
 
         def make(_: AsyncExitStack) -> Keeper:
             return Keeper(
@@ -109,7 +109,10 @@ class KeeperFactory:
     def _session(
         self, config: Session | Basic, settings: LoginSettings, max_idle: float, upstream: Upstream
     ) -> Keeper:
-        """Logged in at an upstream, or where `login_url` says, the way to which is the same."""
+        """Get or make the keeper of a session.
+
+        It logs in at the upstream, or at `login_url` with the upstream's TLS files and HTTP proxy.
+        """
         tls = upstream.tls
         if settings.base_url != str(upstream.url):
             tls = replace(tls, server_name=None)
@@ -137,7 +140,7 @@ class KeeperFactory:
         return self.keepers.obtain(key, config, make)
 
     def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
-        """A secret that the log masks once this configuration is settled; see `FileSecret` for `shortest`."""
+        """Make a secret. The log masks it as soon as `settle` is called. For `shortest` see `FileSecret`."""
         asked = ref, shortest
         if asked not in self._asked:
             self._asked[asked] = _secret(ref, shortest)
@@ -146,14 +149,14 @@ class KeeperFactory:
     def outbound(
         self, stack: AsyncExitStack, setting: str, tls: Tls, http_proxy: HttpProxy | None
     ) -> Outbound:
-        """The way to a server that lets us in.
+        """Make the HTTP client for a token endpoint or a login.
 
         Args:
-            stack: the keeper's, which closes it.
-            setting: where `tls` was written, as messages name it: `credentials.saas`.
+            stack: of the keeper; it closes the client.
+            setting: section that holds `tls`, for messages: `credentials.saas`.
 
         Raises:
-            StartError: a file of `tls` makes no sense.
+            StartError: a file of `tls` cannot be used.
         """
         context = self._tls_contexts.context(tls, setting)
         outbound = Outbound(tls=context, server_name=tls.server_name, http_proxy=http_proxy)
@@ -163,7 +166,7 @@ class KeeperFactory:
     def _oauth2(self, config: OAuth2, audience: str | None) -> Keeper:
         if config.auth_method == "private_key_jwt" and not can_sign():
             raise StartError(
-                f"credentials.{config.name}: auth_method private_key_jwt needs what signs:"
+                f"credentials.{config.name}: auth_method private_key_jwt needs a package to sign with:"
                 " pip install 'PyJWT[crypto]'"
             )
         settings = self._settings(config, audience)
@@ -217,12 +220,15 @@ def _secret(ref: SecretRef, shortest: int) -> Secret:
 
 
 def _certificate(tls: Tls) -> Secret | None:
-    """What takes a secret's place with `tls_client_auth`: no secret, but a new one cuts a refusal short."""
+    """Return the certificate file, which `tls_client_auth` watches instead of a secret.
+
+    When it changes, a refused client is tried again at once.
+    """
     return FileSecret(tls.cert_file) if tls.cert_file is not None else None
 
 
 class Narrator:
-    """Tells the log when the state of a credential changes."""
+    """Logs when the state of a credential changes."""
 
     def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
         log.debug(

@@ -1,4 +1,4 @@
-"""Local ports over many configurations: taken together or not at all, given up one by one."""
+"""Holds the local ports over many configurations: takes all new ones or none, and closes old ones singly."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -17,31 +17,31 @@ from proxy.gateway.share import Share
 log = logging.getLogger("proxy")
 
 POLL = 0.05
-"""Seconds between two looks at what has started, or still runs while we stop."""
+"""Interval in seconds at which we poll for first fetches, and for running requests while we stop."""
 
 Held = Mapping[tuple[str, int], HeldSocket]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Port:
-    """Bound sockets, and who listens there."""
+    """Bound sockets, and their listener."""
 
     bound: Bound
     listener: Listener
 
     async def close(self) -> None:
-        """Cut what is left, and give the sockets back."""
+        """Cut off running requests, and close the sockets."""
         await self.listener.close()
         self.bound.close()
 
 
 class Ports:
-    """The ports of one kind. Where the address stays the same, the sockets and their callers stay.
+    """The ports of one kind. If an address stays the same, its sockets and its callers' connections stay.
 
     Settings are named as in the configuration: `upstreams.zeebe.listen`.
 
     Args:
-        limit: of callers; None: there is none.
+        limit: of callers' connections; None: no limit.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Ports:
 
     @property
     def held(self) -> Held:
-        """TCP sockets on which we accept, by address and port."""
+        """TCP sockets that accept, by address and port."""
         sockets = [
             sock for port in self._open.values() if not port.bound.path for sock in port.listener.sockets
         ]
@@ -74,12 +74,12 @@ class Ports:
         stack: ExitStack,
         note: Callable[[StartError], object],
     ) -> dict[str, Bound]:
-        """What `switch` needs: the sockets of each setting, those that are there or new ones.
+        """Return the sockets of each setting, present or new ones, for `switch`.
 
         Args:
-            held: sockets of ours; where a setting wants an address of theirs, they are shared.
-            stack: gives the new ones back.
-            note: is told of each that cannot be had.
+            held: sockets of this process; a setting with the address of one shares it.
+            stack: closes the new sockets.
+            note: gets the error of each setting whose sockets cannot be bound.
         """
         taken: dict[str, Bound] = {}
         for setting, listen in listens.items():
@@ -99,11 +99,10 @@ class Ports:
     def switch(
         self, listens: Mapping[str, Listen], taken: Mapping[str, Bound], services: Mapping[str, Service]
     ) -> Sequence[Port]:
-        """From now on each setting's service answers at its sockets, after `start` at new ones, and nobody
-        elsewhere.
+        """Let each setting's service answer at its sockets, at new ones after `start`; stop at all others.
 
         Returns:
-            The ports that are given up: they accept no longer, and are to be seen off.
+            The ports that are given up. They no longer accept; call `see_off` for each.
         """
         before, self._open = self._open, {}
         for setting, listen in listens.items():
@@ -122,13 +121,13 @@ class Ports:
         return given_up
 
     async def start(self) -> None:
-        """Accept callers at the ports that are new."""
+        """Begin to accept at the new ports."""
         while self._idle:
             port = self._idle.pop()
             await port.listener.start(port.bound.sockets)
 
     async def see_off(self, port: Port, grace: float) -> None:
-        """Close a port that was given up, when nothing runs there any more, or after `grace` seconds."""
+        """Close a given-up port as soon as no request runs there, or after `grace` seconds."""
         give_up = self._clock.now() + grace
         while port.listener.busy and self._clock.now() < give_up:
             await pause(self._clock, POLL)
@@ -136,24 +135,24 @@ class Ports:
         self._leaving.remove(port)
 
     def end_connections(self) -> None:
-        """Go on accepting callers, but end each connection with its next answer."""
+        """Go on accepting callers, but end each connection after its next answer."""
         for port in self._open.values():
             port.listener.ending = True
 
     def wind_down(self) -> None:
-        """Accept nobody, and close the connections on which nothing is under way."""
+        """Stop accepting, and close the connections that have no running request."""
         for port in self._open.values():
             port.listener.stop_accepting()
             port.listener.wind_down()
 
     async def close(self) -> None:
-        """Cut what is left, everywhere."""
+        """Cut off running requests at all ports, and close the sockets."""
         for port in (*self._open.values(), *self._leaving):
             await port.close()
 
 
 def _place(setting: str, listen: Listen) -> str | Listen:
-    """Equal ones are the same port; one that may be any free one is its setting's own."""
+    """Return the key of a port. Settings with equal keys share it; with port 0 the key has the setting."""
     return listen if listen.port or listen.path else f"{setting} {listen.host}"
 
 

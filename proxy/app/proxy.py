@@ -1,8 +1,8 @@
-"""The composition root: builds everything, and nothing else does.
+"""The composition root: the only place that builds the parts of the proxy.
 
-`Proxy.apply` is how everything starts, the first configuration and every later one: what is new is taken and
-made first, and only when all of it could be had is it switched to. Read `running` and `apply` from the top
-for the order of starting, `drain` and `close` for the order of stopping.
+`Proxy.apply` applies the first configuration and every later one. It first makes everything that is new, and
+switches to it only if all of it could be made. Read `running` and `apply` for the order of starting, `drain`
+and `close` for the order of stopping.
 """
 
 import asyncio
@@ -33,16 +33,17 @@ log = logging.getLogger("proxy")
 ADMIN = "admin.listen"
 PROBES = "admin.probe_listen"
 ADMIN_CONNECTIONS = 64
-"""Callers of the admin ports at once; of those that are silent one gives way to a new one."""
+"""Most connections to the admin ports at once; beyond it a new one takes the place of a silent one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a configuration changed.
+    """What a new configuration changed.
 
     Attributes:
-        added, changed, removed: names of upstreams; `changed` by their credential, or by the guard, too.
-        anything: whether it changed anything at all.
+        added, changed, removed: names of upstreams; a change of its credential or of the guard changes an
+            upstream too.
+        anything: whether the configuration changed anything at all.
     """
 
     added: tuple[str, ...]
@@ -55,10 +56,10 @@ class Proxy:
     """The running proxy.
 
     Attributes:
-        config: as it is applied; None: none is yet.
+        config: the one that is applied; None before the first.
         served: its upstreams, in the order of the configuration.
         admin_address: `HOST:PORT` of the admin listener.
-        state: what admin shows.
+        state: for the admin ports.
     """
 
     def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
@@ -75,7 +76,7 @@ class Proxy:
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
         memory = Memory()
-        self._caller_limit = ConnectionLimit(1, memory)  # the right number is set with each configuration
+        self._caller_limit = ConnectionLimit(1, memory)  # each configuration sets the right number
         self._upstream_limit = UpstreamLimit(1, memory)
         self._ports = Ports(clock, self._caller_limit, self._share)
         self._names: dict[str, Lasting] = {}
@@ -84,7 +85,7 @@ class Proxy:
 
     @property
     def started(self) -> bool:
-        """Whether every first fetch has ended, well or not."""
+        """Whether every first fetch has ended, with or without success."""
         return bool(self.served) and all(served.keeper.snapshot().outcome for served in self.served)
 
     @property
@@ -93,7 +94,7 @@ class Proxy:
         return self._ports.busy
 
     def known_secrets(self) -> Iterator[str]:
-        """Every secret that is known now, for the log's redaction."""
+        """Yield every secret that is known now, so that the log masks it."""
         for secret in self._keeper_factory.secrets:
             with suppress(CredentialError):
                 yield secret.read()
@@ -119,12 +120,13 @@ class Proxy:
     # -- from one configuration to the next --
 
     async def apply(self, config: Config) -> Change:
-        """Serve by this configuration from now on, wholly or not at all.
+        """Switch to this configuration, to all of it or to nothing.
 
-        What it does not change goes on untouched; what runs ends as it began.
+        Unchanged parts go on untouched. Running requests end under the configuration they began with.
 
         Raises:
-            StartError: something cannot be had, a taken port: every such problem at once. All is as it was.
+            StartError: something cannot be made, for example because a port is taken; the error names every
+                such problem. Nothing has changed then.
         """
         with ExitStack() as fresh:
             try:
@@ -136,10 +138,10 @@ class Proxy:
         return await self._switch(order)
 
     def _order(self, config: Config, fresh: ExitStack) -> "_Order":
-        """Take and make what is new.
+        """Bind new ports and make new parts.
 
         Args:
-            fresh: gives new ports back, unless they are switched to.
+            fresh: closes the new ports, unless they are used.
         """
         problems = _Problems()
         admin_listens = {ADMIN: config.admin.listen}
@@ -165,7 +167,8 @@ class Proxy:
         return _Order(config, admin_listens, admin_bound, listens, bound, plans)
 
     async def _switch(self, order: "_Order") -> Change:
-        """Nothing in here fails; all is exchanged before anything is waited for: nobody sees half of it."""
+        """Switch to the new parts. This never fails, and all are in use before the first await, so that no
+        request meets half of a configuration."""
         before, config = self.served, order.config
         self._caller_limit.places = self._upstream_limit.places = room_for_callers(len(config.upstreams))
         self.served = tuple(self._serve(each, order.bound) for each in order.plans)
@@ -193,7 +196,7 @@ class Proxy:
         return change
 
     def _serve(self, plan: UpstreamPlan, bound: Mapping[str, Bound]) -> RunningUpstream:
-        """What serves by this plan already, or does from now on."""
+        """Return the upstream that runs by this plan already, else a new one."""
         for served in self.served:
             if served.plan == plan:
                 return served
@@ -207,9 +210,9 @@ class Proxy:
         task.add_done_callback(self._seeing_off.discard)
 
     async def _close_when_idle(self, leaving: RunningUpstream) -> None:
-        """Close what nobody else uses, when its last request has ended."""
+        """Close an upstream's pool, and the keepers that are no longer used, after its last request."""
         await self._follow_successor(leaving)
-        # A request may have been read at a port that was given up, and not have begun: look after a while.
+        # A request may have been read at a given-up port but not have begun, so poll only after a while.
         await pause(self._clock, POLL)
         while leaving.forwarder.busy:
             await self._follow_successor(leaving)
@@ -219,9 +222,9 @@ class Proxy:
         await self._keepers.dismiss(self._in_use)
 
     async def _follow_successor(self, leaving: RunningUpstream) -> None:
-        """Give the requests that still run the credential of the keeper that fetches now.
+        """Give running requests the credential of the keeper that fetches now.
 
-        Otherwise two keepers would fetch from one token endpoint for one client, each at its own pace.
+        Otherwise two keepers would fetch from one token endpoint for one client, each at its own rate.
         """
         keeper = leaving.forwarder.keeper
         successor = self._keepers.successor(keeper)
@@ -232,19 +235,19 @@ class Proxy:
 
     @property
     def _in_use(self) -> list[Keeper]:
-        """Keepers that requests of earlier configurations use."""
+        """Keepers that requests of earlier configurations still use."""
         return [served.forwarder.keeper for served in self._leaving]
 
     # -- to the end --
 
     async def drain(self, hurry: "asyncio.Future[None]") -> bool:
-        """Stop serving: keep accepting for `shutdown.delay`, then let what runs end within `shutdown.grace`.
+        """Stop serving: accept for `shutdown.delay`, then wait up to `shutdown.grace` for running requests.
 
         Args:
-            hurry: when done, what still runs is cut at once.
+            hurry: when it is done, do not wait any longer.
 
         Returns:
-            Whether everything ended by itself.
+            Whether all requests have ended by themselves.
         """
         assert self.config is not None  # noqa: S101 -- it was applied
         shutdown = self.config.shutdown
@@ -258,7 +261,7 @@ class Proxy:
         return not self.busy
 
     async def close(self) -> None:
-        """Cut what still runs; admin comes last, so that probes see the end."""
+        """Cut off running requests and close everything, the admin ports last, so that probes see the end."""
         for task in self._seeing_off:
             task.cancel()
         await self._ports.close()
@@ -270,10 +273,10 @@ class Proxy:
 
 @asynccontextmanager
 async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
-    """Everything that the configuration asks for, until the block ends.
+    """Run the proxy with this configuration until the block ends.
 
     Raises:
-        StartError: a port is taken, a CA file makes no sense: every such problem at once.
+        StartError: for example, a port is taken or a CA file cannot be used; it names every such problem.
     """
     refused: StartError | None = None
     async with asyncio.TaskGroup() as tasks:
@@ -282,7 +285,7 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
             await proxy.apply(config)
             yield proxy
         except StartError as error:
-            refused = error  # by itself, not in the group of what tasks died of
+            refused = error  # raised below, because a TaskGroup would wrap it in an exception group
         finally:
             await proxy.close()
     if refused is not None:
@@ -291,7 +294,7 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A configuration that can be had, and what it is served by; ports by setting."""
+    """A configuration whose parts could all be made, and those parts; ports by setting."""
 
     config: Config
     admin_listens: Mapping[str, Listen]
@@ -302,7 +305,7 @@ class _Order:
 
 
 class _Problems:
-    """Everything that is in the way, told at once."""
+    """Collects errors, to raise all of them at once."""
 
     def __init__(self) -> None:
         self._said: dict[str, None] = {}
@@ -323,7 +326,7 @@ class _Problems:
 
 
 async def _seen_off(leaving: Coroutine[None, None, None]) -> None:
-    """Close what is no longer used. A fault meanwhile must not end the process."""
+    """Await the closing of a part that is no longer used. A fault in it must not end the process."""
     try:
         await leaving
     except Exception:

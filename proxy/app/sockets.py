@@ -1,4 +1,4 @@
-"""Taking ports: both loopbacks together, or not at all. Unix sockets: for their owner alone."""
+"""Binds ports, on both loopback addresses or on none, and Unix sockets, which only their owner can use."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ from proxy.files import open_to_others
 from proxy.net import authority
 
 SPARE_FILES = 112
-"""Open files that are no connection of a caller or to an upstream: 16 of the interpreter and of files that
-are being read, 64 for callers of the admin listener (`ADMIN_CONNECTIONS`), 32 for callers that are being told
+"""Open files that are no connection of a caller or to an upstream: 16 for the interpreter and for files that
+are being read, 64 for callers of the admin listener (`ADMIN_CONNECTIONS`), 32 for callers that get the answer
 that there is no room for them (`MAX_REFUSED`)."""
 
 FILES_PER_UPSTREAM = 4
@@ -26,11 +26,11 @@ FILES_PER_UPSTREAM = 4
 endpoint."""
 
 ATTEMPTS = 20
-"""Tries to find a port that is free on every address, where any free one will do."""
+"""Most tries to find a port that is free on every address, for a listener with port 0."""
 
 
 class HeldSocket(Protocol):
-    """A listening socket of this process, whichever object owns its file."""
+    """A listening socket of this process; any object may own its file."""
 
     def dup(self) -> socket.socket: ...
 
@@ -40,11 +40,11 @@ class Bound:
     """Sockets of one listener.
 
     Attributes:
-        sockets: bound and listening, but nothing accepts yet. The event loop owns them from the moment that a
-            server is made of them (see `proxy.commands.loop`).
+        sockets: bound and listening, but they do not accept yet. The event loop owns them as soon as a server
+            is made of them (see `proxy.commands.loop`).
         port: the same for all; 0: a Unix socket.
         addresses: `127.0.0.1:19080`, `[::1]:19080`; or `unix:/run/zeebe.sock`.
-        notice: a sentence for the operator; empty: nothing to say.
+        notice: a sentence for the operator, or empty.
         path: of the Unix socket.
     """
 
@@ -56,7 +56,7 @@ class Bound:
     _file: tuple[int, int] = (0, 0)
 
     def close(self) -> None:
-        """Close what no server owns yet; remove the path of a Unix socket, unless it is another's by now."""
+        """Close the sockets that no server owns yet. Remove the path of a Unix socket if it is still ours."""
         for sock in self.sockets:
             sock.close()
         if self.path:
@@ -66,16 +66,16 @@ class Bound:
 
 
 def room_for_callers(upstreams: int) -> int:
-    """How many callers' connections this process can hold, each with one of its own to an upstream.
+    """Return how many callers' connections this process can hold, each with its own to an upstream.
+
+    First raise the limit of open files as far as allowed, because beyond it the process can neither accept
+    nor fetch a token.
 
     Args:
         upstreams: how many are configured.
-
-    Raises the limit of open files as far as it may: beyond it, accepting would fail and so would fetching
-    a token.
     """
     if sys.platform == "win32":
-        return 512  # there is no such limit to ask for
+        return 512  # Windows has no such limit that we could read
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -93,13 +93,13 @@ def bind(
     setting: str,
     held: Mapping[tuple[str, int], HeldSocket] = MappingProxyType({}),
 ) -> Bound:
-    """Bind the port on every address; on one alone somebody else could own the other.
+    """Bind the port on every address, because with one address alone another process could own the other.
 
-    Only where this machine has no IPv6 loopback at all, 127.0.0.1 is bound alone.
+    If this machine has no IPv6 loopback at all, bind 127.0.0.1 alone.
 
     Args:
         addresses: IP addresses, IPv6 without brackets.
-        port: 0 takes one that is free on all of them.
+        port: 0 means one that is free on all of them.
         setting: name of the setting, for the error.
         held: sockets that this process holds already, by address and port; they are duplicated, because their
             present owner accepts until the switch.
@@ -108,7 +108,7 @@ def bind(
         StartError: the port is taken, or an address is not this machine's.
     """
     if port == 0:
-        held = {}  # a free one is nobody's
+        held = {}  # a free port is not among them
     for attempt in range(ATTEMPTS):
         try:
             return _bind_once(addresses, port, setting, held)
@@ -132,7 +132,7 @@ def _bind_once(
                 sock = mine.dup() if mine is not None else _bound(address, port)
             except OSError as error:
                 if address == "::1" and sockets and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    notice = f"{setting}: this machine has no ::1; listening on 127.0.0.1 alone."
+                    notice = f"{setting}: this machine has no ::1, so the proxy listens on 127.0.0.1 alone."
                     continue
                 raise
             sockets.append(sock)
@@ -153,14 +153,14 @@ def _bound(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR lets others in
+        if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows: with SO_REUSEADDR others could bind it too
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((address, port))
-        # A second socket may bind the same address until one of them listens: find out now.
+        # Until one of them listens, a second socket may bind the same address, so listen now.
         sock.listen(1024)
         sock.setblocking(False)
     except BaseException:
@@ -174,27 +174,27 @@ def _reason(error: OSError, addresses: Sequence[str], port: int, *, ours: bool) 
     match error.errno:
         case errno.EADDRINUSE if ours:
             return (
-                f"port {port} on {where} is taken, perhaps by this proxy on another address: "
-                "then a restart is needed."
+                f"port {port} on {where} is taken, perhaps by this proxy on another address; "
+                "if so, restart the proxy."
             )
         case errno.EADDRINUSE:
             return f"port {port} on {where} is taken by another process; stop it or choose another port."
         case errno.EADDRNOTAVAIL:
             return f"{where} is not an address of this machine; choose one that is."
         case errno.EACCES:
-            return f"port {port} needs more rights than this process has; choose one above 1023."
+            return f"this process is not allowed to bind port {port}; choose one above 1023."
     return f"port {port} on {where} cannot be bound: {error.strerror}."
 
 
 def bind_unix(path: str, setting: str) -> Bound:
-    """Bind a Unix socket that its owner alone can connect to.
+    """Bind a Unix socket that only its owner can connect to.
 
     Args:
         path: absolute.
         setting: name of the setting, for the error.
 
     Raises:
-        StartError: there is something at the path, or others could put something there.
+        StartError: the path exists and is not an old socket of ours, or other users could replace it.
     """
     if not hasattr(socket, "AF_UNIX"):
         raise StartError(f"{setting}: this system has no Unix sockets; write HOST:PORT.")
@@ -203,41 +203,40 @@ def bind_unix(path: str, setting: str) -> Bound:
         _clear(Path(path), setting)
         return _bound_unix(path)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:  # somebody was quicker
+        if error.errno == errno.EADDRINUSE:  # another process bound it since `_clear`
             raise _taken(path, setting) from error
         raise StartError(f"{setting}: {path} cannot be bound: {error.strerror or error}.") from error
 
 
 def _check_directory(directory: Path, setting: str) -> None:
-    """Who may write there can put a socket of his own in the place of ours."""
+    """Check that no other user may write in the directory, and so replace our socket by his own."""
     state = directory.stat()
     if not S_ISDIR(state.st_mode):
         raise StartError(f"{setting}: {directory} is not a directory; choose another path.")
     if state.st_uid not in (0, os.geteuid()):
         raise StartError(
-            f"{setting}: {directory} is another user's, who could take the socket's place; "
+            f"{setting}: {directory} belongs to another user, who could replace the socket; "
             "choose another path."
         )
     if state.st_mode & 0o022:
         raise StartError(
-            f"{setting}: others may write in {directory} and could take the socket's place; "
+            f"{setting}: other users may write in {directory} and could replace the socket; "
             "choose another path, or chmod 700 it."
         )
     if (part := open_to_others(directory)) is not None:
         raise StartError(
-            f"{setting}: {part}, on the way to the socket, and so others could take its place; "
-            "choose another path."
+            f"{setting}: other users could replace the socket, because {part}; choose another path."
         )
 
 
 def _clear(path: Path, setting: str) -> None:
-    """Remove the socket that a process of ours left behind; anything else stays, and is an error."""
+    """Remove the socket that an earlier process of ours left. Anything else stays, and is an error."""
     try:
         state = path.lstat()
     except FileNotFoundError:
         return
     if not S_ISSOCK(state.st_mode) or state.st_uid != os.geteuid():
-        raise StartError(f"{setting}: there is something at {path} that is not ours; choose another path.")
+        raise StartError(f"{setting}: {path} exists and is no socket of this user; choose another path.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -245,7 +244,7 @@ def _clear(path: Path, setting: str) -> None:
         except ConnectionRefusedError:
             path.unlink()
             return
-        except BlockingIOError:  # it listens, and is busy
+        except BlockingIOError:  # a process listens there, and is busy
             pass
     raise _taken(path, setting)
 
@@ -257,7 +256,7 @@ def _taken(path: str | Path, setting: str) -> StartError:
 def _bound_unix(path: str) -> Bound:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Set before, not changed after: nobody can connect in between.
+        # The mode is set before, not changed after, so that no other user can connect in between.
         before = os.umask(0o177)
         try:
             sock.bind(path)

@@ -1,4 +1,4 @@
-"""TLS contexts: whom to trust, and as whom to come. Files that change are read again for new connections."""
+"""Makes TLS contexts: trusted CAs and our client certificate. Changed files count for new connections."""
 
 import logging
 import ssl
@@ -10,25 +10,25 @@ from proxy.files import read_regular, signature
 from proxy.net import ContextMaker
 
 LARGEST = 1 << 20
-"""Bytes of a PEM file; the CAs of all browsers together have a quarter of that."""
+"""Most bytes of a PEM file; one with the CAs of all browsers has a quarter of that."""
 
 log = logging.getLogger("proxy")
 
 
 class TlsContexts:
-    """TLS contexts; the system's CAs are read once, and only if somebody needs them."""
+    """Makes TLS contexts. The system's CAs are read once, and only if a connection needs them."""
 
     def __init__(self) -> None:
         self._system: ssl.SSLContext | None = None
 
     def context(self, tls: Tls, setting: str) -> ContextMaker:
-        """What makes the context for the next connection.
+        """Return a function that makes the context for the next connection.
 
         Args:
-            setting: where it was written, as messages name it: `upstreams.zeebe`.
+            setting: section that holds `tls`, for messages: `upstreams.zeebe`.
 
         Raises:
-            StartError: a file cannot be read or makes no sense.
+            StartError: a file cannot be read or used.
         """
         if tls.ca_file is None and tls.cert_file is None:
             return self._systems_own
@@ -41,13 +41,13 @@ class TlsContexts:
 
 
 class ReloadedContext:
-    """A context out of PEM files, made anew when one of them has changed.
+    """A context from PEM files, made again when one of them has changed.
 
-    While they make no sense, half written or the key not yet that of the certificate, the one before stays.
-    Equal to another one out of the same files.
+    If the changed files cannot be used, for example because one is half written or the key does not belong to
+    the certificate yet, the previous context stays. Two of these are equal if they use the same files.
 
     Raises:
-        StartError: they make no sense from the start.
+        StartError: the files cannot be used at the start.
     """
 
     def __init__(self, tls: Tls, setting: str) -> None:
@@ -64,7 +64,8 @@ class ReloadedContext:
                 self._context = _context(self._tls, self._setting)
                 log.info("the files of %s.tls have changed and are used", self._setting)
             except StartError as error:
-                log.warning("the files of %s.tls have changed, those before stay: %s", self._setting, error)
+                message = "the files of %s.tls have changed but cannot be used, so the earlier ones stay: %s"
+                log.warning(message, self._setting, error)
         return self._context
 
     def __eq__(self, other: object) -> bool:
@@ -82,7 +83,7 @@ class ReloadedContext:
 
 
 def _signature_of(path: Path | None) -> tuple[int, ...] | None:
-    """None: there is no such file."""
+    """Return the signature of a file; None: there is no such file."""
     try:
         return signature(path.stat()) if path is not None else None
     except OSError:
@@ -104,7 +105,7 @@ def _context(tls: Tls, setting: str) -> ssl.SSLContext:
 
 
 class _Encrypted(Exception):
-    """OpenSSL asks for a pass phrase."""
+    """The key file is encrypted, because OpenSSL asks for its pass phrase."""
 
 
 def _no_pass_phrase() -> str:
@@ -112,21 +113,21 @@ def _no_pass_phrase() -> str:
 
 
 def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: str) -> None:
-    """Let the context show a certificate. Raises StartError."""
+    """Let the context present a certificate. Raise StartError if its files cannot be used."""
     _check_pem(cert_file, "CERTIFICATE", "certificate", f"{where}.cert_file")
     _check_pem(key_file, "PRIVATE KEY", "private key", f"{where}.key_file")
     try:
-        # Without a callback OpenSSL asks on the terminal.
+        # Without a callback OpenSSL would ask on the terminal.
         context.load_cert_chain(cert_file, key_file, password=_no_pass_phrase)
     except _Encrypted:
         raise StartError(
-            f"{where}.key_file: {key_file} is encrypted; name a file with the key in clear."
+            f"{where}.key_file: {key_file} is encrypted; name a file with the key without a passphrase."
         ) from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise StartError(
-                f"{where}.key_file: {key_file} is not the key of the certificate in {cert_file};"
-                " the certificate of the key has to come first there."
+                f"{where}.key_file: {key_file} is not the key of the first certificate in {cert_file};"
+                " put the key's certificate first in that file."
             ) from error
         raise StartError(f"{where}: {cert_file} or {key_file} is damaged, or too weak to be used.") from error
     except (OSError, ValueError) as error:
@@ -134,7 +135,7 @@ def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file:
 
 
 def _check_pem(path: Path, kind: str, what: str, setting: str) -> None:
-    """OpenSSL does not say which of the two files it means."""
+    """Check a PEM file, because OpenSSL's errors do not name the file."""
     try:
         data = _read(path)
     except (OSError, ValueError) as error:
@@ -144,7 +145,7 @@ def _check_pem(path: Path, kind: str, what: str, setting: str) -> None:
 
 
 def _read(path: Path) -> bytes:
-    """The file, before OpenSSL opens it, which would wait for a pipe's writer for ever.
+    """Read the file before OpenSSL opens it, because OpenSSL would wait without end for a pipe's writer.
 
     Raises:
         OSError, ValueError: it is no regular file, too large, or cannot be read.

@@ -1,4 +1,4 @@
-"""From one upstream as it was written to what serves it."""
+"""Makes the parts that serve one upstream from its configuration."""
 
 import logging
 import secrets
@@ -28,11 +28,11 @@ log = logging.getLogger("proxy")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lasting:
-    """What goes on under an upstream's name, whatever else about it is exchanged.
+    """What stays under an upstream's name over all configurations.
 
     Attributes:
         tally: its counts.
-        via: in the Via field; random, so that only our own loops are seen as loops.
+        via: our name in the Via field; random, so that we take only our own loops for loops.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -41,7 +41,7 @@ class Lasting:
 
 @dataclass(frozen=True, slots=True)
 class CallerToken:
-    """What callers must show, as it is now; empty where its file has gone before it was ever read."""
+    """Returns the token that callers must send now; empty if its file was removed before it was ever read."""
 
     secret: Secret
 
@@ -54,11 +54,11 @@ class CallerToken:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPlan:
-    """All that an upstream is served by; equal plans need no exchange.
+    """Everything that decides how an upstream is served. If a new plan is equal, nothing needs to change.
 
     Attributes:
-        upstream: as it was configured, less where each value came from.
-        logged: whether its requests are.
+        upstream: its configuration, without the origins of the values.
+        logged: whether its requests are logged.
     """
 
     upstream: Upstream
@@ -76,7 +76,7 @@ class RunningUpstream:
 
     Attributes:
         bound: its port.
-        pool, forwarder: who serves it.
+        pool, forwarder: the parts that serve it.
     """
 
     plan: UpstreamPlan
@@ -101,10 +101,10 @@ def plan(
     token: CallerToken | None,
     via: bytes,
 ) -> UpstreamPlan:
-    """How to serve an upstream.
+    """Make the plan for an upstream.
 
     Raises:
-        StartError: a file of its `tls` makes no sense.
+        StartError: a file of its `tls` cannot be used.
     """
     credential, url = config.credentials[upstream.credential], upstream.url
     injects = not isinstance(credential, NoCredential)
@@ -140,7 +140,7 @@ def plan(
 def serve(
     plan: UpstreamPlan, bound: Bound, tally: Tally, clock: Clock, share: Share, limit: UpstreamLimit
 ) -> RunningUpstream:
-    """What serves an upstream by that plan, once its port is given the forwarder."""
+    """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
     timeouts = Timeouts(
         upstream.connect_timeout,
@@ -163,7 +163,7 @@ def serve(
 
 
 def view(served: RunningUpstream) -> UpstreamView:
-    """What admin shows of it."""
+    """Return the view of an upstream for the admin ports."""
     upstream = served.upstream
     return UpstreamView(
         name=upstream.name,
@@ -177,7 +177,7 @@ def view(served: RunningUpstream) -> UpstreamView:
 
 
 def names(config: Config, listen: Listen) -> frozenset[str]:
-    """Host names that a listener answers to: localhost's, its own address, and what the operator allowed."""
+    """Return the host names that a listener accepts: localhost's, its address, and the allowed ones."""
     wildcard = listen.host in ("0.0.0.0", "::")  # noqa: S104 -- these reach loopback too, so they are no names
     more = config.guard.allowed_hosts if wildcard else (*config.guard.allowed_hosts, listen.host)
     return LOOPBACK_NAMES | {bracketed(host) for host in more}
@@ -190,7 +190,7 @@ def _endpoint(upstream: Upstream, contexts: TlsContexts) -> Endpoint:
 
 
 class RequestLog:
-    """A line per request (`log.requests`)."""
+    """Logs a line per request (`log.requests`)."""
 
     def forwarded(self, details: RequestRecord) -> None:
         log.info(

@@ -1,1 +1,1 @@
-"""What the commands of `cli.py` do, and what they set up for a process: its log and its event loop."""
+"""Implements the commands of `cli.py`, and sets up the log and the event loop of the process."""

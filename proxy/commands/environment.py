@@ -1,7 +1,7 @@
-"""The `env` command: variables that point Camunda's own clients at the running proxy.
+"""The `env` command: prints variables that point Camunda's own clients at the running proxy.
 
-Names are those that presets read addresses from: Camunda's Java, JavaScript, Python, C#, Go and Spring
-clients and c8ctl (8.2 to 8.10). Each adds the API's own path (`/v2`, `/v1`, `/api`) to what it is given.
+The names are those that presets read addresses from: Camunda's Java, JavaScript, Python, C#, Go and Spring
+clients and c8ctl (8.2 to 8.10). Each client adds the API's own path (`/v2`, `/v1`, `/api`) to the address.
 """
 
 import json
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 ALWAYS = {
     "CAMUNDA_AUTH_STRATEGY": "NONE",
-    "CAMUNDA_OAUTH_DISABLED": "true",  # JavaScript before it had strategies
-    "CAMUNDA_CLIENT_MODE": "self-managed",  # Spring: no addresses made of a cluster's id
+    "CAMUNDA_OAUTH_DISABLED": "true",  # for the JavaScript client before it had strategies
+    "CAMUNDA_CLIENT_MODE": "self-managed",  # so that Spring does not derive addresses from a cluster's id
     "CAMUNDA_CLIENT_AUTH_METHOD": "none",
 }
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
@@ -37,7 +37,7 @@ _PORT = re.compile(r":([0-9]{1,5})\Z")
 
 
 def show(config: "Config", form: str) -> int:
-    """Print the variables as one of FORMATS, and what is left out to stderr; the exit code.
+    """Print the variables in one of FORMATS, and on stderr the upstreams left out. Return the exit code.
 
     Raises:
         StartError: a port is not known, or there is nothing to print.
@@ -46,15 +46,15 @@ def show(config: "Config", form: str) -> int:
     for sentence in left_out:
         click.echo(sentence, err=True)
     if not chosen:
-        raise StartError("No upstream is left that Camunda's clients have a variable for.")
+        raise StartError("There is nothing to print: Camunda's clients have no variable for these upstreams.")
     taken = {}
     if any(upstream.listen.port == 0 for upstream in chosen.values()):
         taken = ports(config.admin.listen)
     found = variables(chosen, taken)
     if config.guard.caller_token is not None:
-        del found["CAMUNDA_OAUTH_DISABLED"]  # with it JavaScript's client shows nothing, BASIC or not
+        del found["CAMUNDA_OAUTH_DISABLED"]  # with it JavaScript's client sends no credential, even for BASIC
         click.echo(
-            "guard.caller_token is set, and clients must show it: set CAMUNDA_AUTH_STRATEGY=BASIC, any "
+            "guard.caller_token is set, so clients must send it: set CAMUNDA_AUTH_STRATEGY=BASIC, any "
             "CAMUNDA_BASIC_AUTH_USERNAME, and the token as CAMUNDA_BASIC_AUTH_PASSWORD.",
             err=True,
         )
@@ -63,7 +63,7 @@ def show(config: "Config", form: str) -> int:
 
 
 def choose(upstreams: "Sequence[Upstream]") -> "tuple[dict[Api, Upstream], list[str]]":
-    """The upstream that stands for each API, and sentences about those that cannot."""
+    """Return the upstream that stands for each API, and a sentence about each upstream that is left out."""
     chosen: dict[Api, Upstream] = {}
     left_out = []
     for upstream in upstreams:
@@ -82,10 +82,10 @@ def choose(upstreams: "Sequence[Upstream]") -> "tuple[dict[Api, Upstream], list[
 
 
 def variables(chosen: "Mapping[Api, Upstream]", taken: Mapping[str, int]) -> dict[str, str]:
-    """Names and values.
+    """Return the variables, by name.
 
     Args:
-        taken: ports by the name of the upstream, where the configuration says 0.
+        taken: ports in use, by the name of the upstream; for upstreams configured with port 0.
 
     Raises:
         StartError: a port is not among them.
@@ -95,8 +95,8 @@ def variables(chosen: "Mapping[Api, Upstream]", taken: Mapping[str, int]) -> dic
         port = upstream.listen.port or taken.get(upstream.name)
         if port is None:
             raise StartError(
-                f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve it: "
-                "it runs with another configuration."
+                f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve this "
+                "upstream: it runs with another configuration. Reload it, or name its configuration."
             )
         address = f"http://{_reachable(upstream.listen)}:{port}"
         if api == "modeler" and not upstream.url.path.endswith("/api"):
@@ -106,10 +106,10 @@ def variables(chosen: "Mapping[Api, Upstream]", taken: Mapping[str, int]) -> dic
 
 
 def ports(admin: "Listen") -> dict[str, int]:
-    """Ports of the running proxy's upstreams, by name.
+    """Ask the running proxy for the ports of its upstreams; return them by name.
 
     Raises:
-        StartError: there is none, or its answer makes no sense.
+        StartError: no proxy answers, or its answer cannot be understood.
     """
     host = _reachable(admin)
     connection = HTTPConnection(host.strip("[]"), admin.port, timeout=_PATIENCE)
@@ -125,14 +125,14 @@ def ports(admin: "Listen") -> dict[str, int]:
         return {name: int(port) for name, port in found.items() if 0 < int(port) < 65536}
     except (OSError, HTTPException, ValueError, LookupError, TypeError, RecursionError):
         raise StartError(
-            f"A listener has port 0, and no proxy answers at http://{host}:{admin.port} to say which port "
-            "it took: start it first, or write the port."
+            f"A listener has port 0, so its port is known only to the running proxy, and no proxy answers at "
+            f"http://{host}:{admin.port}. Start the proxy first, or write the port."
         ) from None
     finally:
         connection.close()
 
 
 def _reachable(listen: "Listen") -> str:
-    """The host to ask for where a listener is on every interface: this machine's own."""
+    """Return the host to connect to; for a listener on every interface this is loopback."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
     return bracketed(host)

@@ -1,5 +1,5 @@
-"""What a command says of an error that we did not foresee: one sentence, which never holds the error's own
-text, because that may repeat a secret."""
+"""Reports an error that we did not foresee, in one sentence. It never holds the error's own text, because
+that may repeat a secret."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def tell(error: BaseException) -> None:
-    """Say that this is our fault, and where; at log level debug with the traceback, source lines alone."""
+    """Report the error as our fault, with its place. At log level debug add the traceback's source lines."""
     if os.environ.get("CAMUNDA_AUTH_PROXY_LOG_LEVEL") == "debug":
         wanted = True
     else:
@@ -25,7 +25,7 @@ def tell(error: BaseException) -> None:
 
 
 def sentence_and_frames(error: BaseException) -> tuple[str, str]:
-    """What to say, and the traceback without what it says of values."""
+    """Return the sentence, and the traceback without any values."""
     frames = [*traceback.extract_tb(error.__traceback__)]
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

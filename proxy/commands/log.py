@@ -1,7 +1,7 @@
-"""Logging: one line per event on stderr, for people on a terminal, JSON elsewhere.
+"""Sets up logging: one line per event on stderr, as text on a terminal, else as JSON.
 
-Nothing secret is logged on purpose. As a second net every finished line, tracebacks included, loses the
-secrets that are known when it is written.
+No code logs a secret on purpose. As a second protection, the secrets known at that moment are masked in every
+finished line, tracebacks included.
 """
 
 import json
@@ -17,25 +17,25 @@ from pythonjsonlogger.json import JsonFormatter
 
 MASK = "***"
 SHORTEST = 4
-"""Characters; masking anything shorter would mangle every line, and hide nothing."""
+"""Fewest characters of a text that is masked; a shorter one is found in every line, and protects nothing."""
 
 REMEMBERED = 256
-"""Secrets that stay masked after they have been replaced."""
+"""Most secrets that stay masked, those included that have been replaced."""
 
 LONGEST_IN_BASE64 = 512
-"""Bytes; nothing writes a longer one so: tokens go as they are."""
+"""Most bytes of a secret that is masked in base64 too; longer ones are tokens, which are sent as they are."""
 
 SHORTEST_IN_BASE64 = 6
-"""Characters."""
+"""Fewest characters of a form in base64 that is masked."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Redactor:
-    """Masks known secrets, the present ones and those that were known before, in every form of `forms`.
+    """Masks known secrets, present and earlier ones, in every form that `forms` returns.
 
     Args:
-        known: the secrets of this moment; asked for each line.
+        known: returns the present secrets; called for each line.
     """
 
     def __init__(self, known: Callable[[], Iterable[str]] = tuple) -> None:
@@ -47,7 +47,7 @@ class Redactor:
         for secret in self.known():
             if len(secret) >= SHORTEST and secret not in self._earlier:
                 self._remember(secret)
-        # By their first characters, so that many secrets cost no more than few: a line is walked once.
+        # Looked up by their first characters, so that many secrets cost no more than few: one pass per line.
         places = range(len(line) - SHORTEST + 1)
         begun = {start for place in places if (start := line[place : place + SHORTEST]) in self._begin}
         for form in sorted({form for start in begun for form in self._begin[start]}, key=len, reverse=True):
@@ -65,10 +65,10 @@ class Redactor:
 
 
 def forms(secret: str) -> set[str]:
-    """How a secret may be written in a line.
+    """Return the forms in which a secret may be written in a line.
 
     As it is; percent-encoded, as in a form or a URL; in a repr, as text or as bytes; in base64, alone or
-    within other text, as in Basic; and all that within JSON, where a quote and what is not ASCII are escaped.
+    within other text, as in Basic; and each of these within JSON, which escapes quotes and all but ASCII.
     """
     data = secret.encode("utf-8", "surrogatepass")
     plain = {secret, quote(data, safe=""), quote(data), quote_plus(data)}
@@ -84,9 +84,10 @@ def _within_json(text: str) -> set[str]:
 
 
 def _within_base64(data: bytes) -> set[str]:
-    """What base64 makes of them whatever stands before and behind: three ways, by what stands before.
+    """Return what `data` looks like in base64 within other data: three forms, by the length of what precedes.
 
-    Only the characters that hold nothing else count; too few of them could stand in any line.
+    A form has only the characters that encode nothing but `data`. If these are too few, they could be found
+    in any line, so that form is left out.
     """
     found: set[str] = set()
     for before in range(3):
@@ -99,7 +100,7 @@ def _within_base64(data: bytes) -> set[str]:
 
 
 class ForPeople(logging.Formatter):
-    """`12:34:56 INFO    message key=value`."""
+    """Writes `12:34:56 INFO    message key=value`."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -112,7 +113,7 @@ class ForPeople(logging.Formatter):
 
 
 class ForMachines(JsonFormatter):
-    """One JSON object per line."""
+    """Writes one JSON object per line."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__(
@@ -127,7 +128,7 @@ class ForMachines(JsonFormatter):
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, object]:
-    """What was given as `extra`."""
+    """Return the values that were given as `extra`."""
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
@@ -147,5 +148,5 @@ def set_up(level: str, style: Literal["auto", "console", "json"], redact: Redact
     root.setLevel(level.upper())
     # A closed pipe must not stop the proxy, nor fill stderr with tracebacks of logging itself.
     logging.raiseExceptions = False
-    # What aiohttp says of a connection may hold bytes of it; all that matters of it we say ourselves.
+    # aiohttp's messages about a connection may hold bytes of it; we log ourselves whatever matters.
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)

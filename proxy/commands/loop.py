@@ -1,4 +1,4 @@
-"""The event loop: uvloop where it can be installed, and with it one owner for each open file."""
+"""Makes the event loop: uvloop if it is installed, changed so that each open file has one owner."""
 
 import asyncio
 import socket
@@ -16,24 +16,24 @@ except ImportError:  # Windows
 
 
 def loop_name() -> str:
-    """For people: which loop runs."""
+    """Return the name of the loop, for people."""
     return f"uvloop {version('uvloop')}" if uvloop is not None else "asyncio"
 
 
 def run_loop(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run to the end on the best loop there is."""
+    """Run `main` to its end, on uvloop if it is installed."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
 
 
 @contextmanager
 def _handed_over(sock: socket.socket | None) -> Iterator[None]:
-    """libuv owns the socket's file from now on: the Python object forgets its number, whatever happens.
+    """Make libuv the only owner of the socket's file: detach the Python object, even after an error.
 
-    libuv closes the file by itself: when a TLS handshake fails, when the peer resets, when a connect is
-    cancelled. If a Python socket still has the number then, its finaliser closes that number later, and by
-    then it is the file of another connection (uvloop issues 646, 738, 740; aiohttp issue 10506). uvloop 0.23
-    forgets the number after a failed connect, but not after a failed handshake.
+    libuv closes the file by itself when a TLS handshake fails, when the peer resets or when a connect is
+    cancelled. If a Python socket still has the file's number, its finaliser closes that number later, when it
+    belongs to another connection (uvloop issues 646, 738, 740; aiohttp issue 10506). uvloop 0.23 detaches
+    the object after a failed connect, but not after a failed handshake.
     """
     try:
         yield
@@ -45,15 +45,15 @@ def _handed_over(sock: socket.socket | None) -> Iterator[None]:
 if TYPE_CHECKING or uvloop is None:
 
     def new_loop() -> asyncio.AbstractEventLoop:
-        """A new event loop; its caller closes it."""
+        """Make an event loop; the caller closes it."""
         return asyncio.new_event_loop()
 
 else:
 
     class OwningLoop(uvloop.Loop):
-        """uvloop that takes a socket which it is handed for good, also where it raises.
+        """uvloop, but it becomes the owner of each socket that it is given, even if it raises.
 
-        On other loops the socket object goes on owning its file, so nothing changes there.
+        On other loops the socket object remains the owner of its file, so nothing changes there.
         """
 
         async def create_connection(
@@ -77,12 +77,12 @@ else:
         async def create_unix_server(
             self, protocol_factory: Callable[[], Any], path: Any = None, **options: Any
         ) -> Any:
-            # To remove the path at the end uvloop would ask the socket object for it.
+            # No cleanup by uvloop, because it would ask the detached socket object for the path.
             with _handed_over(options.get("sock")):
                 return await super().create_unix_server(
                     protocol_factory, path, cleanup_socket=False, **options
                 )
 
     def new_loop() -> asyncio.AbstractEventLoop:
-        """A new event loop; its caller closes it."""
+        """Make an event loop; the caller closes it."""
         return OwningLoop()

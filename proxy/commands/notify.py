@@ -1,6 +1,6 @@
-"""Tells systemd how far the service is: datagrams to the socket that NOTIFY_SOCKET names (sd_notify(3)).
+"""Tells systemd the state of the service, by datagrams to the socket that NOTIFY_SOCKET names (sd_notify(3)).
 
-Where nothing asks for that, nothing is told; podman's `--sdnotify=container` asks, too.
+Without that variable nothing is sent. podman sets it too, with `--sdnotify=container`.
 """
 
 import os
@@ -11,12 +11,13 @@ from proxy.clock import monotonic_micros
 
 
 def ready() -> None:
-    """Ports are bound, or a reload is over."""
+    """Tell that the ports are bound, or that a reload has ended."""
     _tell("READY=1")
 
 
 def reloading() -> None:
-    """A reload begins; systemd 253 and later (`Type=notify-reload`) wait for a moment after their signal."""
+    """Tell that a reload begins, with a time that systemd 253 and later (`Type=notify-reload`) compare with
+    the time of their signal."""
     _tell(f"RELOADING=1\nMONOTONIC_USEC={monotonic_micros()}")
 
 
@@ -27,9 +28,9 @@ def stopping() -> None:
 def _tell(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
-        return  # none, or of a kind that only virtual machines are given
+        return  # none, or of the kind that systemd gives only to virtual machines
     if address.startswith("@"):
         address = "\0" + address[1:]  # the abstract namespace of unix(7)
-    # Whoever asked may be gone: requests matter more.
+    # The receiver may be gone. That must not stop us from serving requests.
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_systemd:
         to_systemd.sendto(state.encode(), address)

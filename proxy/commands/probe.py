@@ -1,6 +1,6 @@
-"""Asks a running proxy how it is, over a raw socket.
+"""Asks a running proxy whether it is ready, over a raw socket.
 
-Imports little on purpose: a container's health check runs this every few seconds.
+It imports little, because a container's health check runs this every few seconds.
 """
 
 import os
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 DEFAULT = "127.0.0.1:19090"
 PIECES = 16
-"""Reads, each with a time-out of its own: our answer comes in one or two, another program's may never end."""
+"""Most reads, each with its own time-out. Our answer needs one or two, another program's may never end."""
 
 LONGEST = 16384
-"""Bytes of an answer that are shown."""
+"""Most bytes of an answer that are shown."""
 
 
 def address(given: "str | None") -> "tuple[str, int]":
-    """Host and port of the admin listener.
+    """Return host and port of the admin listener.
 
     Args:
         given: `HOST:PORT` or `PORT`; None: CAMUNDA_AUTH_PROXY_ADMIN_LISTEN, else the default.
@@ -37,7 +37,7 @@ def address(given: "str | None") -> "tuple[str, int]":
 
 
 def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
-    """Whether the proxy is ready, and why not: a sentence."""
+    """Ask whether the proxy is ready; return the answer, and a sentence for people."""
     try:
         with socket.create_connection(where, timeout) as connection:
             connection.settimeout(timeout)
@@ -48,23 +48,23 @@ def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
                     break
                 data += piece
     except UnicodeError:  # a label of more than 63 characters, or an empty one
-        return False, f"no proxy answers on port {where[1]}: that is no host name"
+        return False, f"no proxy answers on port {where[1]}: the host is not a valid name"
     except OSError as error:
         return False, f"no proxy answers on port {where[1]}: {error.strerror or 'no answer in time'}"
     if data.startswith(b"HTTP/1.1 200 "):
         return True, "ready"
     body = data.partition(b"\r\n\r\n")[2]
-    return False, f"not ready: {_shown(body) or 'the answer makes no sense'}"
+    return False, f"not ready: {_shown(body) or 'the answer cannot be understood'}"
 
 
 def _shown(body: bytes) -> str:
-    """What a terminal may be shown of an answer: another program may have taken the port."""
+    """Return the part of an answer that is safe on a terminal, as the port may be another program's."""
     text = " ".join(body[:LONGEST].decode("utf-8", "replace").split())
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def health(arguments: "list[str]") -> int:
-    """The `health` command: exit code 0 or 1, 2 for a wrong usage."""
+    """Run the `health` command; return exit code 0 or 1, or 2 for a wrong usage."""
     given: str | None = None
     match arguments:
         case []:
@@ -87,7 +87,7 @@ def health(arguments: "list[str]") -> int:
 
 
 def wait_until_ready(where: "tuple[str, int]", limit: float, clock: "Clock") -> "tuple[bool, str]":
-    """Ask until it is ready or `limit` seconds are over; as `ready`."""
+    """Ask again and again until the proxy is ready or `limit` seconds have passed; return as `ready` does."""
     from time import sleep
 
     give_up = clock.now() + limit

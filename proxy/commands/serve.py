@@ -1,4 +1,4 @@
-"""The `run` command: start, tell, read the configuration again when asked to, stop."""
+"""The `run` command: starts the proxy, logs its listeners, reloads the configuration on SIGHUP, and stops."""
 
 import asyncio
 import gc
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from proxy.config.model import Config
 
 FIRST_FETCHES = 3.0
-"""Seconds that the table waits for first fetches, so that it can say how they went."""
+"""Seconds that the table waits for the first fetches, so that it can show their results."""
 
 logger = logging.getLogger("proxy")
 
 
 def serve(read: "Callable[[], Config]") -> int:
-    """Run until a signal ends it; the exit code.
+    """Run until a signal ends it; return the exit code.
 
     Args:
-        read: the configuration as it is now.
+        read: reads the configuration as it is now.
 
     Raises:
-        ConfigError: it cannot be used.
-        StartError: a port is taken, or a file makes no sense.
+        ConfigError: the configuration cannot be used.
+        StartError: a port is taken, or a file cannot be used.
     """
     _dump_no_core()
     config = read()
@@ -47,7 +47,7 @@ def serve(read: "Callable[[], Config]") -> int:
 
 
 def _dump_no_core() -> None:
-    """A core would hold every token and secret. Debuggers and profilers can still attach."""
+    """Disable core dumps, because one would hold every token and secret. Debuggers can still attach."""
     if sys.platform != "win32":
         import resource
 
@@ -74,21 +74,21 @@ async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Red
         ended = await proxy.drain(signals.hurry)
         giving_back.cancel()
     if not ended:
-        logger.warning("stopped: requests that still ran were cut")
+        logger.warning("stopped: the requests that were still running were cut off; see shutdown.grace")
         return 1
     logger.info("stopped")
     return 0
 
 
 async def reload(proxy: Proxy, read: "Callable[[], Config]", redact: log.Redactor) -> None:
-    """Read the configuration and apply it, wholly or not at all; say which."""
+    """Read the configuration and apply all of it or nothing; log which."""
     admin_before, refused = proxy.admin_address, ""
     try:
         config = read()
         change = await proxy.apply(config)
     except (ConfigError, StartError) as error:
         refused = str(error)
-    except Exception:  # of a library, or of ours: the reload has failed, what runs goes on
+    except Exception:  # a fault of a library or ours: only the reload has failed, the proxy goes on
         logger.exception("a fault in the proxy while it read the configuration")
         refused = "the proxy itself failed while it read the configuration"
     if refused:
@@ -115,16 +115,16 @@ async def reload(proxy: Proxy, read: "Callable[[], Config]", redact: log.Redacto
 
 
 def _spare_the_collector() -> None:
-    """What is here now stays: to look through it again would stop everybody for 11 ms, and find nothing."""
+    """Exempt all present objects from garbage collection: they stay, and each pass over them takes 11 ms."""
     gc.collect()
     gc.freeze()
 
 
 class _Signals:
-    """What the process is asked for.
+    """Receives the signals of the process.
 
     Attributes:
-        stop, hurry: done at the first signal to end, and at the second.
+        stop, hurry: done at the first signal to stop, and at the second.
     """
 
     def __init__(self) -> None:
@@ -135,14 +135,14 @@ class _Signals:
         if sys.platform == "win32":
             signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
             return
-        # Whoever starts it with SIGHUP ignored (nohup) wants it to outlive the terminal.
+        # If SIGHUP is ignored at the start (nohup), the proxy has to outlive the terminal.
         self._ends_with_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
 
     async def reload_wanted(self) -> bool:
-        """Wait until the configuration is to be read again, once for all who asked meanwhile; False: stop."""
+        """Wait for a signal to reload; several signals meanwhile count as one. Return False to stop."""
         await self._news.wait()
         self._news.clear()
         return not self.stop.done()
@@ -164,7 +164,7 @@ class _Signals:
 
 
 def _has_terminal() -> bool:
-    """Whether the process has a controlling terminal, wherever its output goes."""
+    """Tell whether the process has a controlling terminal, even if its output goes elsewhere."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError:
@@ -178,7 +178,7 @@ def _give_notice(config: "Config") -> None:
 
 
 async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") -> None:
-    """One table on a terminal, else one event per listener."""
+    """Print one table on a terminal, else log one event per listener."""
     if not sys.stderr.isatty() or config.log.format == "json":
         _tell_listeners(proxy.served)
         _tell_admin(proxy)

@@ -1,4 +1,4 @@
-"""The `demo` command: everything at once, on loopback, and what happened in words."""
+"""The `demo` command: runs a simulated Camunda and the proxy on loopback, and prints what happens."""
 
 import asyncio
 import json
@@ -29,18 +29,18 @@ EXPIRY_SHOWN = 6.0
 PACE = 0.02
 AT_ONCE = 50
 SOON = 1.1
-"""Seconds. A repair within one of a fetch or login would be declined: no server is ever hammered."""
+"""Seconds. A repair within one second of a fetch or login is declined, so that no server is hammered."""
 
 
 class Shown(NamedTuple):
-    """One upstream of the show.
+    """One upstream of the demo.
 
     Attributes:
-        name: of the upstream, and of what stands behind it where `behind` is empty.
+        name: of the upstream, and of the simulated API unless `behind` names that.
         api: its preset.
-        path: what is called there; a search is POSTed.
-        credential: name of what lets it in.
-        kind: the same in words.
+        path: of the call; a search is sent with POST.
+        credential: name of its credential.
+        kind: of the credential, in words.
     """
 
     name: str
@@ -81,7 +81,7 @@ SHOWS = (
 
 
 def show(*, stay: bool) -> int:
-    """Run the demo; the exit code: 0 if every call was answered 200."""
+    """Run the demo; return exit code 0 if every call was answered 200."""
     return run_loop(_show(stay=stay))
 
 
@@ -91,7 +91,7 @@ async def _show(*, stay: bool) -> int:
     rules = Rules(token_life=TOKEN_LIFE, reissue_before=TOKEN_LIFE, token_gap=0.0)
     clock = SystemClock()
     async with simulated_camunda(clock=clock, rules=rules) as camunda, _proxy(camunda, redact) as proxy:
-        click.echo("A simulated Camunda and its token servers run on loopback, the proxy before them.\n")
+        click.echo("A simulated Camunda and its token servers run on loopback, with the proxy before them.\n")
         async with aiohttp.ClientSession() as session:
             good = await _every_kind(proxy, session)
             good = await _expiry(proxy, camunda, session, clock) and good
@@ -99,17 +99,17 @@ async def _show(*, stay: bool) -> int:
             good = await _ended_session(proxy, camunda, session) and good
         if stay:
             await _until_interrupted(proxy)
-    click.echo("\nEverything was answered." if good else "\nSomething was not answered 200; see above.")
+    click.echo("\nEverything was answered." if good else "\nA call was not answered 200; see above.")
     return 0 if good else 1
 
 
 @asynccontextmanager
 async def _proxy(camunda: SimulatedCamunda, redact: log.Redactor) -> AsyncIterator[Proxy]:
-    """The proxy, configured by a file as everybody's is."""
+    """Run the proxy, configured by a file as usual."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "camunda-auth-proxy.yaml")
         configuration, environ = _configuration(camunda, Path(folder))
-        path.write_text(json.dumps(configuration), encoding="utf-8")  # noqa: ASYNC240 -- nobody waits yet
+        path.write_text(json.dumps(configuration), encoding="utf-8")  # noqa: ASYNC240 -- no request waits yet
         config = load(config=path, env_file=None, environ=environ, directory=Path(folder))
         async with running(config, SystemClock()) as proxy:
             redact.known = proxy.known_secrets
@@ -117,7 +117,7 @@ async def _proxy(camunda: SimulatedCamunda, redact: log.Redactor) -> AsyncIterat
 
 
 def _configuration(camunda: SimulatedCamunda, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The configuration (JSON is YAML), and the variables it names."""
+    """Return the configuration (JSON is YAML), and the variables it names."""
     secrets = {
         "SAAS_SECRET": camunda.saas.clients["saas-client"].secret,
         "KEYCLOAK_SECRET": camunda.keycloak.clients["orchestration"].secret,
@@ -194,7 +194,7 @@ async def _call(proxy: Proxy, session: aiohttp.ClientSession, shown: Shown) -> t
 
 
 async def _every_kind(proxy: Proxy, session: aiohttp.ClientSession) -> bool:
-    rows: list[tuple[str, ...]] = [("credential", "asked without one", "answer", "after")]
+    rows: list[tuple[str, ...]] = [("credential", "request without one", "status", "after")]
     good = True
     for shown in SHOWS:
         url, status, seconds = await _call(proxy, session, shown)
@@ -253,14 +253,14 @@ async def _ended_session(proxy: Proxy, camunda: SimulatedCamunda, session: aioht
     answers = await asyncio.gather(*(_call(proxy, session, OPERATE) for _ in range(AT_ONCE)))
     good = sum(status == 200 for _, status, _ in answers)
     click.echo(
-        f"session     Operate forgot every session, as when it starts again. {AT_ONCE} calls came at once:\n"
+        f"session     Operate lost every session, as after a restart. {AT_ONCE} calls were made at once:\n"
         f"            {good} answered 200, {sessions.count('ok') - logins} login for all of them."
     )
     return good == AT_ONCE
 
 
 async def _settled(served: RunningUpstream) -> None:
-    """Until a repair is possible."""
+    """Wait until a repair is possible."""
     clock = SystemClock()
     while clock.now() - (served.keeper.snapshot().last_success or 0.0) < SOON:
         await pause(clock, PACE)
@@ -277,7 +277,7 @@ async def _until_interrupted(proxy: Proxy) -> None:
         raise StartError("--stay needs a system with POSIX signals; leave it out.")
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, asked)
-    click.echo("\nStill up; try these, and end with Ctrl-C:")
+    click.echo("\nEverything keeps running; try these, and stop with Ctrl-C:")
     for shown in SHOWS:
         extra = " -H 'content-type: application/json' -d '{}'" if shown.method == "POST" else ""
         click.echo(f"  curl{extra} '{_url(_served(proxy, shown), shown.path)}'")

@@ -1,4 +1,4 @@
-"""Tables for people on a terminal."""
+"""Prints tables on a terminal."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they must be; the first row is the heading."""
+    """Format rows as columns of the width they need; the first row is the heading."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -21,7 +21,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def configuration(config: "Config") -> str:
-    """What `check` prints: upstreams and credentials, and where their values came from."""
+    """Return what `check` prints: upstreams and credentials, and where their values came from."""
     parts = [
         f"{config.source} is right.",
         table(_upstreams(config)),
@@ -62,7 +62,7 @@ def _credentials(config: "Config") -> list[tuple[str, ...]]:
 
 
 def _where(credential: "CredentialConfig") -> str:
-    """Where a credential is got; empty: nowhere, it is there."""
+    """Return where the proxy gets a credential; empty: the configuration holds it."""
     match credential:
         case OAuth2():
             url = (credential.token_url or f"{credential.issuer_url} (issuer)").partition("?")[0]
@@ -79,7 +79,7 @@ def _via(url: str, proxy: "HttpProxy | None") -> str:
 
 
 def running_table(proxy: "Proxy") -> str:
-    """What `run` prints once on a terminal."""
+    """Return what `run` prints once on a terminal."""
     rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "state")]
     for served in proxy.served:
         upstream = served.upstream
@@ -93,12 +93,12 @@ def running_table(proxy: "Proxy") -> str:
 
 
 def kind(credential: "CredentialConfig") -> str:
-    """The type of a credential, as people write it."""
+    """Return the type of a credential, as people write it."""
     return KINDS[type(credential)]
 
 
 def _address(served: "RunningUpstream") -> str:
-    """What to ask for: a URL, or the path of a Unix socket."""
+    """Return the address for callers: a URL, or the path of a Unix socket."""
     bound = served.bound
     if bound.path:
         return bound.addresses[0]

@@ -1,1 +1,1 @@
-"""What the operator wrote, a YAML file or the variables of Camunda's own clients, as one frozen `Config`."""
+"""Turns a YAML file, or the variables of Camunda's own clients, into one frozen `Config`."""

@@ -1,4 +1,4 @@
-"""Finds the configuration, reads it whole, and reports everything that is wrong with it at once."""
+"""Finds the configuration, reads all of it, and reports everything that is wrong with it at once."""
 
 import os
 from collections.abc import Mapping
@@ -38,16 +38,16 @@ _LISTEN_HOST = f"{PREFIX}LISTEN_HOST"
 def load(
     *, config: Path | None, env_file: Path | None, environ: Mapping[str, str], directory: Path
 ) -> Config:
-    """The configuration, from the first place where there is one.
+    """Load the configuration from the first place that has one.
 
     Args:
-        config: what `--config` names.
-        env_file: what `--env-file` names; its variables count where `environ` lacks them.
+        config: value of `--config`.
+        env_file: value of `--env-file`; a variable in it counts unless `environ` has it too.
         environ: the environment.
-        directory: stands for `./`.
+        directory: the working directory, for relative paths.
 
     Raises:
-        ConfigError: everything that is wrong, or where none was found how to begin.
+        ConfigError: everything that is wrong; if none was found, how to begin.
     """
     variables: dict[str, str] = {}
     if env_file is not None:
@@ -91,7 +91,7 @@ def _notice_readable(path: Path, what: str, findings: Findings) -> None:
 
 
 def _holds_secret(written: Written) -> bool:
-    """Whether a secret itself stands in the file, and not a variable or the name of a file."""
+    """Tell whether the file holds a secret itself, instead of a variable or the name of a file."""
     credentials = written.tree.get("credentials")
     places: list[tuple[KeyPath, object]] = [(("guard",), written.tree.get("guard"))]
     if isinstance(credentials, dict):
@@ -105,7 +105,7 @@ def _holds_secret(written: Written) -> bool:
 
 
 def _overridden(written: Written, environ: Mapping[str, str]) -> Written:
-    """With our own variables over what was written; empty ones count as not set."""
+    """Replace values by those of our own variables; an empty variable counts as not set."""
     tree, origins = deepcopy(written.tree), dict(written.origins)
     for name, (section, key) in _OVERRIDES.items():
         if not environ.get(name):
@@ -135,7 +135,7 @@ def _named(config: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def _find(environ: Mapping[str, str], directory: Path) -> Path | None:
-    """The first that is there; None: none is. A relative one is below `directory`."""
+    """Return the first configuration file that exists, else None. A relative path is below `directory`."""
     home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
     places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
     return next((place for place in places if os.path.lexists(directory / place)), None)

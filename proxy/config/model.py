@@ -16,7 +16,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 
 SHORTEST_TOKEN = 16
-"""Characters of a caller token: fewer could be guessed."""
+"""Fewest characters of a caller token: a shorter one could be guessed."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -25,7 +25,7 @@ class SecretRef:
 
     Attributes:
         text: the secret itself.
-        file: an absolute path; read by whoever needs the secret, again whenever it changes.
+        file: an absolute path; the credential's source reads it, and again whenever it changes.
     """
 
     text: str | None = None
@@ -37,13 +37,13 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """A base URL in parts, as they are dialled and sent.
+    """A base URL in parts, in the form in which we connect to them and send them.
 
     Attributes:
         scheme: `http` or `https`.
         host: lower case, an IPv6 address without brackets.
-        port: always there, the scheme's own if none was written.
-        path: prefix of every request's path, bytes as written, without a trailing slash; often empty.
+        port: the scheme's own if none was written.
+        path: prefix of every request's path, exactly as written, but without a trailing slash; often empty.
     """
 
     scheme: Literal["http", "https"]
@@ -53,7 +53,7 @@ class BaseUrl:
 
     @property
     def authority(self) -> str:
-        """What the Host field says (RFC 9110 section 7.2): no default port, IPv6 in brackets."""
+        """Value of the Host field (RFC 9110 section 7.2): no default port, IPv6 in brackets."""
         usual = self.port == (443 if self.scheme == "https" else 80)
         return bracketed(self.host) if usual else authority(self.host, self.port)
 
@@ -63,7 +63,7 @@ class BaseUrl:
 
     @property
     def saas(self) -> bool:
-        """Whether Camunda itself runs it: only then are its token endpoint and audiences the default."""
+        """Whether Camunda itself runs it. Only then are its token endpoint and audiences the default."""
         return self.host.endswith(".camunda.io")
 
     def __str__(self) -> str:
@@ -76,8 +76,8 @@ class Listen:
 
     Attributes:
         host: `localhost` or an IP address without brackets.
-        port: 0 takes a free one.
-        path: of a Unix socket; host and port mean nothing then.
+        port: 0 means any free one.
+        path: of a Unix socket; if set, host and port have no meaning.
     """
 
     host: str
@@ -86,7 +86,7 @@ class Listen:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """IP addresses to bind; `localhost` is both loopbacks."""
+        """IP addresses to bind; `localhost` is both loopback addresses."""
         return ("127.0.0.1", "::1") if self.host == "localhost" else (self.host,)
 
     @property
@@ -99,12 +99,12 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How a server's certificate is verified; it always is.
+    """How a server's certificate is verified (it always is), and the certificate that we present.
 
     Attributes:
         ca_file: PEM file with the CAs to trust instead of the system's.
         server_name: name to verify and to send as SNI instead of the URL's host.
-        cert_file, key_file: PEM files of the certificate that we show (mTLS); both or none.
+        cert_file, key_file: PEM files of the certificate that we present (mTLS); both or none.
     """
 
     ca_file: Path | None = None
@@ -119,15 +119,16 @@ class Upstream:
 
     Attributes:
         credential: name in `Config.credentials`.
-        audience: what to ask a token for; None: nothing is asked.
+        audience: to request a token for; None: the token request names none.
         connect_timeout: seconds, TLS included.
         response_timeout: seconds until the response head.
         idle_timeout: seconds between two bytes of a body.
         caller_timeout: seconds that a caller may be silent: before its first request, between two bytes of a
             request's body, and while it does not read its answer.
-        replay_buffer: bytes of a body kept for a repair.
+        replay_buffer: bytes of a request's body that are kept, to send it again with a new credential.
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
-            everything below. Where no credential is usable these are forwarded bare instead of being refused.
+            everything below. If no credential is usable, requests for these are forwarded without one
+            instead of being refused.
         origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,
             `default`; keys `url`, `listen`, `credential`, `audience`.
     """
@@ -155,15 +156,15 @@ class OAuth2:
     """Client credentials grant (RFC 6749 section 4.4).
 
     Attributes:
-        token_url: as written; may have a query (RFC 6749 section 3.2). None: `issuer_url` tells it.
+        token_url: as written; may have a query (RFC 6749 section 3.2). None: found through `issuer_url`.
         issuer_url: as written, without a trailing slash (OpenID Connect Discovery 1.0 section 4).
         client_secret: None with `private_key_jwt` and `tls_client_auth`.
         private_key: PEM file of the key that signs assertions (RFC 7523); None with other methods.
         key_id: `kid` of the assertion's header.
         certificate_file: PEM file; its thumbprints go into the assertion's header.
-        audience: of its own; an upstream's `audience` is what counts.
-        parameters: further ones, sent as they are.
-        wait: seconds a request waits where no usable token is there yet.
+        audience: the default of the upstreams that use it; a token is requested for `Upstream.audience`.
+        parameters: further parameters of the token request, sent as they are.
+        wait: seconds a request waits if there is no usable token yet.
         timeout: seconds for one token request.
     """
 
@@ -189,12 +190,12 @@ class OAuth2:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A user who is logged in: a cookie and a CSRF token on every request.
+    """The session of a user: a cookie and a CSRF token on every request.
 
     Attributes:
         login_url: base URL to log in at; None: the upstream's own.
-        max_idle: seconds without use, after which a session is not trusted.
-        wait: seconds.
+        max_idle: seconds without use, after which a session counts as expired.
+        wait: seconds a request waits for a login.
     """
 
     name: str
@@ -220,7 +221,7 @@ class Basic:
     """A user and a password on every request (RFC 7617). `wait` in seconds.
 
     Attributes:
-        as_session: log in once with them, where the server has sessions.
+        as_session: log in once with them, if the server has sessions.
     """
 
     name: str
@@ -242,12 +243,12 @@ CredentialConfig = OAuth2 | Session | Bearer | Basic | NoCredential
 
 @dataclass(frozen=True, slots=True)
 class GuardConfig:
-    """Who may talk to us.
+    """Which callers may use the listeners.
 
     Attributes:
         allowed_hosts: names beyond localhost's own, in lower case, IPv6 addresses without brackets.
         allowed_origins: of pages that may use the listeners, as browsers write them in Origin.
-        caller_token: what callers must show; None: nothing.
+        caller_token: callers must send it in X-Proxy-Token; None: they need not.
     """
 
     allow_non_loopback: bool = False
@@ -258,7 +259,7 @@ class GuardConfig:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Status, health and metrics; `probe_listen`: health and metrics only, None: not there."""
+    """Port of status, health and metrics. `probe_listen`: of health and metrics only; None: there is none."""
 
     listen: Listen = Listen("localhost", 19090)
     probe_listen: Listen | None = None
@@ -273,7 +274,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """Seconds: to keep accepting first (`delay`), then to let what runs end (`grace`)."""
+    """Seconds to go on accepting (`delay`), and then for running requests to end (`grace`)."""
 
     delay: float = 0.0
     grace: float = 30.0
@@ -286,9 +287,9 @@ class Config:
     Attributes:
         source: where it came from, for people: a file name, `--env-file NAME`, `environment`.
         credentials: by name; only those that an upstream uses.
-        notices: sentences to be logged once at start, without secrets.
-        origins: where each credential came from, by its name, and the address that it is got at, by
-            `NAME.at`; for people, as `Upstream.origins`.
+        notices: sentences to log once at start, without secrets.
+        origins: where each credential came from (key: its name), and where the address of its login or token
+            endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
     """
 
     source: str

@@ -9,15 +9,15 @@ SAAS_TOKEN_URL = "https://login.cloud.camunda.io/oauth/token"  # noqa: S105 -- a
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What is known about an API before anybody configures it.
+    """What is known about an API without any configuration.
 
     Attributes:
         port: of its listener on localhost.
-        audience: to ask Camunda SaaS for.
-        saas_url: `{region}` and `{id}` are the cluster's.
+        audience: of its tokens on Camunda SaaS.
+        saas_url: its base URL there; `{region}` and `{id}` are the cluster's.
         addresses: variables of Camunda's clients that hold its base URL, the preferred one first.
         audiences: variables that hold its audience, the preferred one first.
-        open_paths: what it answers without a credential; a trailing `/**` is everything below.
+        open_paths: paths that it answers without a credential; a trailing `/**` is everything below.
     """
 
     port: int
@@ -28,9 +28,9 @@ class Preset:
     open_paths: tuple[str, ...] = ()
 
 
-# Open paths are stamped like any other while there is a credential: 8.6 wants a token on /v2/license too.
-# Without one they go out bare, because from 8.8 on a wrong Authorization field gets a 401 even there.
-# /v2/setup/user is left out: it makes an administrator.
+# While there is a credential, it is injected on open paths too, because 8.6 wants a token on /v2/license.
+# Without one, such a request is forwarded with no Authorization field, because from 8.8 on a wrong one gets
+# a 401 even there. /v2/setup/user is left out because it creates an administrator.
 PRESETS: dict[Api, Preset] = {
     "zeebe": Preset(
         port=19080,
@@ -109,6 +109,6 @@ API_NAMES: tuple[str, ...] = (*PRESETS, *ALIASES, "other")
 
 
 def api_named(name: str) -> Api:
-    """The API of that name; `other` where no preset has it."""
+    """Return the API of that name; `other` if no preset has it."""
     found: dict[str, Api] = {**{api: api for api in PRESETS}, **ALIASES}
     return found.get(name, "other")

@@ -1,1 +1,1 @@
-"""What is injected, and how it stays fresh."""
+"""Gets credentials, and keeps them fresh."""

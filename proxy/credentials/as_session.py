@@ -1,4 +1,4 @@
-"""Basic as a session: one login, where Basic costs the server a password hash for every request."""
+"""Uses the user and password of Basic for a session, to save the server a password hash per request."""
 
 import logging
 
@@ -9,12 +9,11 @@ log = logging.getLogger(__name__)
 
 
 class BasicAsSession:
-    """Logs in; where the server has no login, its user and password go with every request, and the log says
-    so once.
+    """Logs in. If the server has no login, falls back to sending user and password with every request.
 
     Args:
         name: of the credential, for the log.
-        login, basic: the one to try, and the one to fall back to.
+        login, basic: the source to try first, and the fallback.
     """
 
     def __init__(self, name: str, login: CredentialSource, basic: CredentialSource) -> None:
@@ -24,14 +23,14 @@ class BasicAsSession:
         self._told = False
 
     async def fetch(self) -> Credential:
-        """As `CredentialSource.fetch`."""
+        """Do as `CredentialSource.fetch` says; log the first fallback."""
         try:
             return await self._login.fetch()
         except NoLogin as error:
             if not self._told:
                 self._told = True
                 log.warning(
-                    "no session can be had (%s), so Basic goes with every request",
+                    "the server offers no session (%s), so user and password are sent with every request",
                     error.said,
                     extra={"credential": self._name},
                 )

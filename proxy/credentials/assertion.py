@@ -1,6 +1,6 @@
-"""Client assertions: a JWT signed with our private key instead of a secret (RFC 7523 sections 2.2 and 3).
+"""Makes client assertions: JWTs signed with our private key instead of a secret (RFC 7523 sections 2.2, 3).
 
-PyJWT's crypto extra is imported when it is used: only installations that sign need it (`[jwt]`).
+PyJWT's crypto extra is imported only in use, because only installations that sign need it (`[jwt]`).
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 
 LIFE = 300
-"""Seconds that an assertion lives: what Camunda's own Java client gives it."""
+"""Lifetime of an assertion in seconds, the same as in Camunda's own Java client."""
 
 CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-"""RFC 7518 section 3.4."""
+"""Algorithm of each curve (RFC 7518 section 3.4)."""
 
 SHORTEST_RSA = 2048
-"""Bits (RFC 7518 section 3.3)."""
+"""Fewest bits of an RSA key (RFC 7518 section 3.3)."""
 
 
 def can_sign() -> bool:
-    """Whether what signs is installed."""
+    """Tell whether the package that signs is installed."""
     return find_spec("cryptography") is not None
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key, ready to sign.
+    """A private key, ready to sign.
 
     Attributes:
-        algorithm: as JWS names it (RFC 7518 section 3.1, RFC 8037).
+        algorithm: its name in JWS (RFC 7518 section 3.1, RFC 8037).
         header: further members of the header: `kid`, `x5t`, `x5t#S256`.
     """
 
@@ -52,14 +52,14 @@ class SigningKey:
 
 
 def signing_key(pem: str, key_id: str | None, certificate: str | None) -> SigningKey:
-    """The key in these files.
+    """Read the key from the text of these files.
 
     Args:
         pem: the private key.
-        certificate: PEM; its first certificate counts, the chain behind it does not.
+        certificate: PEM; its first certificate counts, the chain after it does not.
 
     Raises:
-        CredentialUnavailable: they make no sense, alone or together.
+        CredentialUnavailable: a text cannot be used, or they do not belong together.
     """
     key = _private_key(pem)
     header = {} if key_id is None else {"kid": key_id}
@@ -69,12 +69,12 @@ def signing_key(pem: str, key_id: str | None, certificate: str | None) -> Signin
 
 
 def assertion(key: SigningKey, client_id: str, token_url: str, wall: float) -> str:
-    """A new assertion: no two are alike, since servers take none twice (Keycloak: `Token reuse detected`).
+    """Make a new assertion, because servers accept none twice (Keycloak: `Token reuse detected`).
 
-    There is no `nbf`: a clock ahead of the server's would make it a refusal.
+    It has no `nbf`, because a server whose clock is behind ours would refuse it.
 
     Args:
-        token_url: where it is sent; the only audience, as one string (Keycloak takes no list).
+        token_url: where it is sent; the only audience, as one string (Keycloak accepts no list).
         wall: seconds since 1970.
     """
     import jwt
@@ -92,10 +92,10 @@ def assertion(key: SigningKey, client_id: str, token_url: str, wall: float) -> s
 
 
 class Signer:
-    """Signs assertions with the key that is in its file now.
+    """Signs assertions with the key that its file holds now.
 
     Args:
-        certificate: of the key; None: none is named.
+        certificate: of the key; None: the assertion names none.
     """
 
     def __init__(self, client_id: str, key: Secret, key_id: str | None, certificate: Secret | None) -> None:
@@ -107,10 +107,10 @@ class Signer:
         self._ready: SigningKey | None = None
 
     def assertion(self, token_url: str, wall: float) -> str:
-        """As the function of this name.
+        """Make an assertion as the function of this name does.
 
         Raises:
-            CredentialUnavailable: key or certificate are missing, or make no sense.
+            CredentialUnavailable: key or certificate are missing, or cannot be used.
         """
         read = self._key.read(), self._certificate.read() if self._certificate is not None else None
         if self._ready is None or read != self._read:
@@ -129,11 +129,11 @@ def _private_key(pem: str) -> PrivateKey:
     try:
         key = load_pem_private_key(pem.encode(), None)
     except TypeError:
-        raise invalid("private_key_file is encrypted: name one that is not") from None
+        raise invalid("private_key_file is encrypted; name a file without a passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
         raise invalid("private_key_file holds no private key in PEM form") from None
     if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey):
-        raise invalid("private_key_file holds a key that does not sign: RSA, EC and Ed25519 do")
+        raise invalid("private_key_file holds a key of another kind; use RSA, EC or Ed25519")
     return key
 
 
@@ -153,7 +153,7 @@ def _algorithm(key: PrivateKey) -> str:
 
 
 def _thumbprints(pem: str, key: PrivateKey) -> dict[str, str]:
-    """RFC 7515 sections 4.1.7 and 4.1.8; Entra ID finds the key by the former alone."""
+    """Return the certificate's thumbprints (RFC 7515 sections 4.1.7 and 4.1.8); Entra ID uses only `x5t`."""
     data, public_key = _certificate(pem)
     if public_key != key.public_key():
         raise invalid("certificate_file is not the certificate of private_key_file")
@@ -164,7 +164,7 @@ def _thumbprints(pem: str, key: PrivateKey) -> dict[str, str]:
 
 
 def _certificate(pem: str) -> tuple[bytes, object]:
-    """The first certificate in DER, and its public key."""
+    """Return the first certificate in DER, and its public key."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.x509 import InvalidVersion, load_pem_x509_certificate

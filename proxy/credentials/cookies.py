@@ -1,7 +1,7 @@
-"""A session's cookies and its CSRF token: what a server set, and what it is shown. Pure.
+"""Keeps the cookies and the CSRF token of a session, and makes the fields to send. Pure.
 
-No domain, path or flag is looked at: a jar holds what one server set in one login, and is shown to that
-server alone. Names and values are bytes, names of fields in lower case.
+Domain, path and flags of cookies are ignored, because a jar holds the cookies of one server from one login,
+and is sent only to that server. Names and values are bytes, names of fields in lower case.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from proxy.credentials.reply import unix_time
 from proxy.terms import CSRF_NAMES
 
 LARGEST = 8192
-"""Bytes of all cookies. Tomcat refuses a head that is larger (400, observed on 8.6.0)."""
+"""Most bytes of all cookies. Tomcat refuses a larger head (400, observed on 8.6.0)."""
 
 _TOKEN = pattern(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _CONTROL = pattern(rb"[\x00-\x1f\x7f]")
@@ -22,28 +22,28 @@ _SECONDS = pattern(rb"-?[0-9]{1,15}")
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """Cookies by name, and the CSRF header to show: its name and value; None: none was given."""
+    """Cookies by name, and the CSRF header to send: its name and value; None: the server gave none."""
 
     cookies: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     csrf: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
     @property
     def session(self) -> bool:
-        """Whether there is more than a CSRF cookie: then that is a session's, under whatever name."""
+        """Whether there is a cookie other than a CSRF cookie; it is the session's, under any name."""
         return any(name.lower() not in CSRF_NAMES for name, _ in self.cookies)
 
     @property
     def fields(self) -> Fields:
-        """What to stamp."""
+        """Fields to inject."""
         cookies = b"; ".join(name + b"=" + value for name, value in self.cookies)
         shown = ((b"Cookie", cookies),) if cookies else ()
         return shown if self.csrf is None else (*shown, self.csrf)
 
     def after(self, answer: Iterable[tuple[bytes, bytes]], wall: float) -> "Jar":
-        """The jar after an answer with these fields; `wall` in seconds since 1970.
+        """Return the jar after an answer with these fields; `wall` in seconds since 1970.
 
-        Set-Cookie lines are taken in their order: 8.6.0 deletes a name and sets it in one answer. What is
-        no cookie, has control characters, or is too much is left out.
+        Set-Cookie lines are applied in their order, because 8.6.0 deletes a name and sets it in one answer.
+        Invalid cookies, cookies with control characters and cookies beyond the limit are left out.
         """
         cookies, csrf = dict(self.cookies), self.csrf
         for name, value in answer:
@@ -57,10 +57,10 @@ class Jar:
 def note_session_fields(
     used: Credential, answer: Sequence[tuple[bytes, bytes]], wall: float
 ) -> Credential | None:
-    """The session after an answer to one of its requests; None: the same.
+    """Return the session after an answer to one of its requests; None: it has not changed.
 
-    Only cookies that the login set and CSRF cookies count, and a CSRF header only with one of them: 8.6.0
-    sends another masked value with every answer, and all of them stay good.
+    Only CSRF cookies and cookies that the login set count. A CSRF header counts only together with one of
+    them, because 8.6.0 sends another masked value with every answer, and all of these values stay valid.
     """
     if not any(name == b"set-cookie" for name, _ in answer):
         return None
@@ -74,13 +74,13 @@ def note_session_fields(
 
 
 def same_session(one: Fields, other: Fields) -> bool:
-    """Whether both show a cookie that is not CSRF's alike: to the server they are one session, then."""
+    """Tell whether both send the same cookie other than a CSRF cookie; to the server they are one session."""
     shown = set(jar_of(one).cookies) & set(jar_of(other).cookies)
     return any(name.lower() not in CSRF_NAMES for name, _ in shown)
 
 
 def jar_of(fields: Fields) -> Jar:
-    """The jar that stamps these."""
+    """Return the jar that has these fields."""
     jar = Jar()
     for name, value in fields:
         if name == b"Cookie":
@@ -92,7 +92,7 @@ def jar_of(fields: Fields) -> Jar:
 
 
 def _take(cookies: dict[bytes, bytes], line: bytes, wall: float) -> None:
-    """One Set-Cookie line (RFC 6265 section 5.2)."""
+    """Apply one Set-Cookie line (RFC 6265 section 5.2)."""
     pair, _, attributes = line.partition(b";")
     name, _, value = (part.strip(b" \t") for part in pair.partition(b"="))
     if not _TOKEN.fullmatch(name) or _CONTROL.search(value):
@@ -106,7 +106,7 @@ def _take(cookies: dict[bytes, bytes], line: bytes, wall: float) -> None:
 
 
 def _is_over(attributes: bytes, wall: float) -> bool:
-    """Whether a cookie with these attributes has ended; Max-Age comes before Expires."""
+    """Tell whether a cookie with these attributes has expired; Max-Age wins over Expires."""
     known: dict[bytes, bytes] = {}
     for attribute in attributes.split(b";"):
         name, _, value = attribute.partition(b"=")

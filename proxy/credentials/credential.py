@@ -1,4 +1,4 @@
-"""A credential, and who can fetch one."""
+"""Defines a credential, and the protocols of its sources."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Credential:
-    """Header fields that let a request in. Frozen; compared by identity; no secret in its repr.
+    """Header fields that authenticate a request. Frozen, compared by identity, with no secret in its repr.
 
     Attributes:
-        fields: what to stamp, as bytes: `((b"Authorization", b"Bearer ..."),)`; empty: nothing.
-        fetched_at: seconds on the Clock, taken before the source was asked.
+        fields: fields to inject, as bytes: `((b"Authorization", b"Bearer ..."),)`; may be empty.
+        fetched_at: seconds on the Clock, taken before the request to the source.
         expires_at: seconds on the Clock; None: never.
-        session: whether it is a session's: cookies, and a CSRF token. More answers are refusals then.
+        session: whether it is a session, with cookies and a CSRF token. Then more answers count as refusals.
         lines: the fields as they are sent, made once.
     """
 
@@ -29,11 +29,11 @@ class Credential:
         object.__setattr__(self, "lines", b"".join([b"%b: %b\r\n" % each for each in self.fields]))
 
     def usable(self, now: float) -> bool:
-        """Whether it may still be stamped at `now`, seconds on the Clock."""
+        """Tell whether it may still be injected at `now`, seconds on the Clock."""
         return self.expires_at is None or now < self.expires_at
 
     def secrets(self) -> Iterator[str]:
-        """What no log may show: the token, each cookie's value, the CSRF token."""
+        """Yield the texts that no log may show: the token, each cookie's value, the CSRF token."""
         for name, value in self.fields:
             text = value.decode("latin-1")
             if name == b"Cookie":
@@ -43,39 +43,43 @@ class Credential:
 
 
 def same_credential(one: Credential, other: Credential) -> bool:
-    """Whether two credentials let us in as the same: by value, because a token that came back with an earlier
-    expiry is another object. Sessions are the same until the next login, whatever cookies came meanwhile."""
+    """Tell whether two credentials are the same token or session.
+
+    Tokens are compared by value, because a token that was returned again is another object. A session stays
+    the same until the next login, even if its cookies have changed.
+    """
     if one.session and other.session:
         return one.fetched_at == other.fetched_at
     return one.fields == other.fields
 
 
 class CredentialSource(Protocol):
-    """Where credentials come from: a token endpoint, a login, a file."""
+    """A source of credentials: a token endpoint, a login, a file."""
 
     async def fetch(self) -> Credential:
         """Get a credential, new if there is one.
 
         Raises:
-            CredentialRejected: client or password refused.
-            CredentialUnavailable: anything else that keeps us from a credential.
+            CredentialRejected: the source refused our client or password.
+            CredentialUnavailable: there is no credential for any other reason.
         """
         ...
 
 
 class Sessions(Protocol):
-    """Whoever logs in: knows what its server's answers change, and how to log out."""
+    """A login: it knows how its server's answers change a session, and how to log out."""
 
     def note_session_fields(
         self, used: Credential, fields: Sequence[tuple[bytes, bytes]]
     ) -> Credential | None:
-        """What an answer makes of the session that its request showed; None: the same as before. Pure.
+        """Return the session as the answer changed it; None: it has not changed. Pure.
 
         Args:
+            used: the session that the request was sent with.
             fields: the answer's Set-Cookie lines in their order and its CSRF fields; names in lower case.
         """
         ...
 
     async def leave(self, session: Credential) -> None:
-        """Log out: best effort, within a second."""
+        """Log out within a second; this may fail."""
         ...

@@ -1,6 +1,6 @@
-"""Where an issuer's token endpoint is (OpenID Connect Discovery 1.0 section 4).
+"""Finds an issuer's token endpoint (OpenID Connect Discovery 1.0 section 4).
 
-Reading the answer is a pure function; `Discovery` asks, and remembers until told to forget.
+A pure function reads the answer. `Discovery` sends the request, and caches the result until `forget`.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from proxy.errors import CredentialUnavailable
 from proxy.terms import DISCOVERY
 
 ISSUER = "the issuer"
-"""How messages name it."""
+"""Its name in messages."""
 
 _URL = pattern(r"[\x21-\x7e]{1,2048}")
 _AUTHORITY = pattern(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 def token_endpoint(answer: Reply, issuer_url: str, wall: float) -> str:
-    """The token URL in an issuer's answer.
+    """Return the token URL in an issuer's answer.
 
     Args:
-        issuer_url: as asked for, without a trailing slash.
+        issuer_url: as requested, without a trailing slash.
         wall: seconds since 1970, for Retry-After.
 
     Raises:
-        CredentialUnavailable: there is none, or none to which a secret may be sent.
+        CredentialUnavailable: there is no token URL, or none to which a secret may be sent.
     """
     status = answer.status
     wait = answer.retry_after(wall)
@@ -37,29 +37,29 @@ def token_endpoint(answer: Reply, issuer_url: str, wall: float) -> str:
         raise CredentialUnavailable(f"the issuer failed: {status}", retry_after=wait)
     if 300 <= status < 400:
         raise invalid(
-            f"the issuer answered with a redirect ({status}), which is not followed;"
-            " issuer_url has to name the place itself",
+            f"the issuer answered with a redirect ({status}), which the proxy does not follow;"
+            " write the final URL as issuer_url",
             wait,
         )
     if status != 200:
-        raise invalid(f"the issuer's {DISCOVERY} is not there: {status}; look at issuer_url", wait)
+        raise invalid(f"the issuer has no {DISCOVERY} ({status}); check issuer_url", wait)
     document = json_object(answer, ISSUER)
-    # Section 4.3: exactly the same; the slash at the end is ours to forgive, since we took it off.
+    # Section 4.3 demands exactly the same name. A slash at its end is allowed, because we removed ours.
     named = document.get("issuer")
     if not isinstance(named, str) or named.removesuffix("/") != issuer_url:
-        raise invalid("the issuer calls itself by another name than issuer_url: write that one, or token_url")
+        raise invalid("the issuer's own name is not issuer_url; write that name, or write token_url instead")
     endpoint = document.get("token_endpoint")
     if not isinstance(endpoint, str) or not _is_token_url(endpoint):
         raise invalid("the issuer names no token_endpoint that is an http(s) URL")
     if issuer_url.lower().startswith("https:") and not endpoint.lower().startswith("https:"):
         raise invalid(
-            "the issuer is asked by https, yet its token_endpoint is plain http: no secret goes there"
+            "issuer_url is https but the issuer's token_endpoint is plain http, so no secret is sent there"
         )
     return endpoint
 
 
 def _is_token_url(text: str) -> bool:
-    """Without a fragment (RFC 6749 section 3.2), and without user and password."""
+    """Tell whether it is a URL without a fragment (RFC 6749 section 3.2), user and password."""
     try:
         url = urlsplit(text)
         return (
@@ -74,12 +74,12 @@ def _is_token_url(text: str) -> bool:
 
 
 class Discovery:
-    """An issuer's token URL, asked for once.
+    """Finds an issuer's token URL, and caches it.
 
     Args:
         issuer_url: without a trailing slash.
         timeout: seconds.
-        wall: seconds since 1970.
+        wall: returns seconds since 1970.
     """
 
     def __init__(
@@ -92,7 +92,11 @@ class Discovery:
         self._found: str | None = None
 
     async def token_url(self) -> str:
-        """Raises CredentialUnavailable: the issuer cannot be asked, or what it says makes no sense."""
+        """Return the token URL.
+
+        Raises:
+            CredentialUnavailable: the issuer does not answer, or its answer cannot be used.
+        """
         if self._found is None:
             answer = await self._outbound.send(
                 "GET",
@@ -105,5 +109,5 @@ class Discovery:
         return self._found
 
     def forget(self) -> None:
-        """Ask again next time: the endpoint may have moved."""
+        """Ask the issuer again next time, because the endpoint may have moved."""
         self._found = None

@@ -1,6 +1,6 @@
-"""Credentials that are not fetched from anywhere: a shared token, Basic, none.
+"""Sources of credentials that no server issues: a shared token, Basic, none.
 
-They run in a Keeper like all others, at the pace below: a new one is read as soon as its file changes.
+A Keeper runs them like all others, with the policy below: when the file changes, it is read at once.
 """
 
 from base64 import b64encode
@@ -13,7 +13,7 @@ from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
 
 AT_ONCE = Policy(retry_min=0.0, repair_min=0.0, repair_max=0.0)
-"""Nobody is hammered by a look at a file, so a refusal looks at once."""
+"""No waiting time after a refusal, because reading a file again burdens no server."""
 
 LARGEST_SHARED_TOKEN = 1 << 16
 
@@ -22,7 +22,7 @@ _CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class SharedToken:
-    """A bearer token that somebody else made; any visible ASCII (RFC 6750 has less, real ones have more)."""
+    """A bearer token that was issued elsewhere: any visible ASCII, as real tokens exceed RFC 6750."""
 
     def __init__(self, token: Secret, clock: Clock) -> None:
         self._token = token
@@ -31,7 +31,7 @@ class SharedToken:
     async def fetch(self) -> Credential:
         token = self._token.read()
         if not _VISIBLE.fullmatch(token) or len(token) > LARGEST_SHARED_TOKEN:
-            raise _invalid("the shared token is not made of visible ASCII, or is longer than 64 KiB")
+            raise _invalid("the shared token has other characters than visible ASCII, or more than 64 KiB")
         return Credential(((b"Authorization", b"Bearer " + token.encode("ascii")),), self._clock.now())
 
 
@@ -46,16 +46,16 @@ class BasicLogin:
     async def fetch(self) -> Credential:
         password = self._password.read()
         if ":" in self._username or _CONTROL.search(self._username + password):
-            raise _invalid("the user name has a colon, or it or the password a control character")
+            raise _invalid("the user name has a colon, or user name or password has a control character")
         try:
             pair = b64encode(f"{self._username}:{password}".encode())
-        except UnicodeError:  # its text is what could not be written
+        except UnicodeError:  # not chained, because its message holds the text
             raise _invalid("the user name or the password cannot be written as UTF-8") from None
         return Credential(((b"Authorization", b"Basic " + pair),), self._clock.now())
 
 
 class Anonymous:
-    """Nothing is stamped."""
+    """Injects nothing."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

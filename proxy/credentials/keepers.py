@@ -1,4 +1,4 @@
-"""The keepers that live, from their start to their end, over many configurations."""
+"""Starts keepers, keeps them over many configurations, and closes them."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ class _Entry:
     """A keeper.
 
     Attributes:
-        key: of what asks for it.
-        recipe: all that it was made of; equal ones make the same keeper.
-        stack: what ends with it, its task first.
+        key: of the credentials that share it.
+        recipe: the configuration it was made from; equal recipes make the same keeper.
+        stack: closes what belongs to it, its task first.
         runs: whether its task was started.
     """
 
@@ -33,13 +33,13 @@ class _Entry:
 
 
 class Keepers:
-    """Makes each keeper once, and closes it when nobody uses it any more.
+    """Makes each keeper once, and closes it when no configuration and no request uses it any more.
 
-    For each configuration: `begin`, then `keep` for all it asks for, then `settle` where all of that could
-    be had, then `dismiss`.
+    For each configuration call `begin`, then `obtain` for each credential, then `settle` if everything could
+    be made, then `dismiss`.
 
     Args:
-        tasks: where they run.
+        tasks: the group that the keepers' tasks run in.
     """
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
@@ -50,26 +50,26 @@ class Keepers:
         self._tallies: dict[tuple[str, str], FetchTally] = {}
 
     def __iter__(self) -> Iterator[Keeper]:
-        """All that live, those that are still used by requests of an earlier configuration too."""
+        """Yield all keepers, including those that only requests of an earlier configuration still use."""
         return (kept.keeper for kept in self._alive)
 
     def tally(self, name: str, target: str) -> FetchTally:
-        """The counts of a credential, which go on when its keeper is exchanged."""
+        """Return the counts of a credential, which continue when its keeper is replaced."""
         return self._tallies.setdefault((name, target), FetchTally())
 
     def begin(self) -> None:
-        """Another configuration is tried."""
+        """Begin to try another configuration."""
         self._asked = {}
 
     def obtain(self, key: Hashable, recipe: object, make: Make) -> Keeper:
-        """The keeper of what it asks for: the one that is there, where nothing has changed.
+        """Return the present keeper if nothing has changed, else a new one.
 
         Args:
-            key: equal ones share a keeper, and hand their credential over to the next one.
-            recipe: where it is another one than before, the keeper is made anew.
-            make: makes it. What it pushes on the stack that it is handed (close the HTTP session) is called
-                at the end, when the last request that used the keeper has ended, and `Keeper.run`, and
-                `Keeper.close` has logged out, in this order.
+            key: credentials with equal keys share a keeper, and a new keeper takes over the credential.
+            recipe: if it differs from the recipe of the present keeper, a new keeper is made.
+            make: makes the keeper. The callbacks that it pushes on the given stack, such as closing the HTTP
+                session, run at the end: after the last request with the keeper, after `Keeper.run`, and after
+                the logout in `Keeper.close`, in this order.
         """
         if key not in self._asked:
             kept = self._settled.get(key)
@@ -81,14 +81,14 @@ class Keepers:
         return self._asked[key].keeper
 
     def successor(self, keeper: Keeper) -> Keeper | None:
-        """The keeper that has taken the place of this one with a later configuration; None: there is none."""
+        """Return the keeper that replaced this one in a later configuration; None: there is none."""
         for entry in self._alive:
             if entry.keeper is keeper and (settled := self._settled.get(entry.key)) is not None:
                 return settled.keeper if settled is not entry else None
         return None
 
     def settle(self) -> None:
-        """All that was asked for can be had: start what is new. It is not waited for."""
+        """Accept the keepers obtained since `begin`, and start the new ones without waiting for them."""
         self._settled = self._asked
         for kept in self._settled.values():
             if not kept.runs:
@@ -106,7 +106,7 @@ class Keepers:
                     kept.stack.push_async_callback(_ended, logouts)
 
     async def dismiss(self, in_use: Container[Keeper]) -> None:
-        """Close every keeper that the settled configuration lacks and that is not in use."""
+        """Close every keeper that neither the settled configuration nor a request uses."""
         stay = set(map(id, self._settled.values()))
         leaving = [kept for kept in self._alive if id(kept) not in stay and kept.keeper not in in_use]
         self._alive = [kept for kept in self._alive if kept not in leaving]
@@ -115,13 +115,13 @@ class Keepers:
                 closing.create_task(_closed(kept))
 
     async def close(self) -> None:
-        """Close them all."""
+        """Close all keepers."""
         self._settled = {}
         await self.dismiss(())
 
 
 async def _closed(kept: _Entry) -> None:
-    """Close a keeper. A fault meanwhile, in its logout for example, must not end the process."""
+    """Close a keeper. A fault in that, for example in its logout, must not end the process."""
     try:
         await kept.stack.aclose()
     except Exception:

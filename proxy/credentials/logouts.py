@@ -1,4 +1,4 @@
-"""Logs out of sessions that another one has replaced, so that they do not pile up at the server."""
+"""Logs out of replaced sessions, so that they do not accumulate at the server."""
 
 import asyncio
 import logging
@@ -10,16 +10,16 @@ from proxy.credentials.cookies import same_session
 from proxy.credentials.credential import Credential, Sessions
 
 DELAY: Final = 5.0
-"""Seconds: requests that were sent with the old session have been let in by then."""
+"""Seconds until a logout; by then the server has accepted the requests sent with the old session."""
 
 MOST: Final = 16
-"""Sessions that wait for their logout; the server has to end any more by itself."""
+"""Most sessions that wait for their logout; the server has to end further ones by itself."""
 
 log = logging.getLogger(__name__)
 
 
 class Logouts:
-    """Logs out in the background: best effort, one after another, and never in the way of a login.
+    """Logs out in the background, one session after another. A logout may fail, and never delays a login.
 
     Args:
         name: of the credential, for the log.
@@ -45,7 +45,7 @@ class Logouts:
             self._news.set()
 
     async def run(self) -> NoReturn:
-        """Log out of what was replaced, until cancelled."""
+        """Log out of replaced sessions until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -56,7 +56,7 @@ class Logouts:
                 await self._leave(session)
 
     async def close(self, current: Credential | None) -> None:
-        """Log out of all that wait and of the session in use, at once. After `run` has been cancelled."""
+        """Log out of all waiting sessions and of the one in use, at once, after `run` was cancelled."""
         leaving = [session for _, session in self._waiting]
         self._waiting.clear()
         await asyncio.gather(*map(self._leave, leaving if current is None else [*leaving, current]))

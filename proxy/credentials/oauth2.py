@@ -1,6 +1,6 @@
-"""The client credentials grant of OAuth 2.0 (RFC 6749 section 4.4): one POST, and what its answer brings.
+"""Gets tokens by the client credentials grant of OAuth 2.0 (RFC 6749 section 4.4), in one POST.
 
-Building the request is a pure function, reading the answer is `token_answer`; `OAuth2Source` carries bytes.
+A pure function builds the request, `token_answer` reads the answer, `OAuth2Source` sends and receives.
 """
 
 import json
@@ -25,15 +25,15 @@ JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 @dataclass(frozen=True, slots=True)
 class OAuth2Settings:
-    """What to ask for, and as whom.
+    """The contents of a token request.
 
     Attributes:
-        token_url: None: the issuer tells it.
+        token_url: None: found through the issuer.
         secret: the client's; with `private_key_jwt` the key in PEM form; None with `tls_client_auth`.
-        issuer_url: without a trailing slash; where there is no token URL.
-        key_id, certificate: for the header of an assertion; None: not there.
+        issuer_url: without a trailing slash; set if there is no token URL.
+        key_id, certificate: for the header of an assertion; None: left out.
         audience, scope, resource: None: not sent.
-        parameters: sent beside them; what is named above wins.
+        parameters: further ones to send; those named above win.
         timeout: seconds for the whole exchange. SaaS delays its answer by 30 s after a wrong secret.
     """
 
@@ -53,27 +53,27 @@ class OAuth2Settings:
 
 
 def key_of(settings: OAuth2Settings) -> Hashable:
-    """Equal keys share one keeper: all that makes a token another token, and where its secret comes from."""
+    """Return the key of a keeper. Settings with equal keys get the same token, so they share a keeper."""
     return replace(settings, timeout=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """One POST to the token endpoint."""
+    """A POST to the token endpoint."""
 
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
 def token_request(settings: OAuth2Settings, proof: str) -> TokenRequest:
-    """The request for these settings.
+    """Build the request for these settings.
 
     Args:
-        proof: what shows who we are: the secret, or an assertion; with `tls_client_auth` it is the
-            connection that shows it (RFC 8705 section 2).
+        proof: authenticates the client: the secret, or an assertion. With `tls_client_auth` it is not used,
+            because the connection authenticates the client (RFC 8705 section 2).
 
     Raises:
-        CredentialUnavailable: something in them cannot be written as UTF-8.
+        CredentialUnavailable: a value cannot be written as UTF-8.
     """
     named = {"audience": settings.audience, "scope": settings.scope, "resource": settings.resource}
     fields = dict(settings.parameters)
@@ -92,14 +92,14 @@ def token_request(settings: OAuth2Settings, proof: str) -> TokenRequest:
             return TokenRequest(headers, json.dumps(fields, ensure_ascii=False).encode())
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         return TokenRequest(headers, urlencode(fields).encode())
-    except UnicodeError:  # its text is what could not be written
+    except UnicodeError:  # not chained, because its message holds the text
         raise CredentialUnavailable(
             "the client's id, secret or parameters are not text", outcome="invalid"
         ) from None
 
 
 def _shown(method: AuthMethod, proof: str) -> dict[str, str]:
-    """What the body shows of us beside our name."""
+    """Return the parameters in the body that authenticate the client, besides its id."""
     match method:
         case "private_key_jwt":
             return {"client_assertion_type": JWT_BEARER, "client_assertion": proof}
@@ -112,8 +112,8 @@ class OAuth2Source:
     """Gets tokens by client credentials.
 
     Args:
-        outbound: the way to the token endpoint and the issuer; whoever opened it closes it.
-        wall: seconds since 1970.
+        outbound: the HTTP client for token endpoint and issuer; not closed here.
+        wall: returns seconds since 1970.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class OAuth2Source:
             self._signer = Signer(settings.client_id, settings.secret, settings.key_id, settings.certificate)
 
     async def fetch(self) -> Credential:
-        """A token, as `CredentialSource.fetch`."""
+        """Get a token, as `CredentialSource.fetch` says."""
         if self._issuer is None:
             return await self._fetch(self._settings.token_url or "")
         url = await self._issuer.token_url()

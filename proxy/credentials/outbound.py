@@ -1,6 +1,6 @@
-"""Requests to the servers that let us in: token endpoints, issuers, login pages. aiohttp ends here.
+"""Sends requests to token endpoints, issuers and login pages; the only module here that uses aiohttp.
 
-What went wrong is told in words of ours: aiohttp's own have our header fields in them.
+Errors are told in our own words, because aiohttp's contain our header fields.
 """
 
 import ssl
@@ -17,15 +17,15 @@ AGENT = {"User-Agent": "camunda-auth-proxy"}
 
 
 class Outbound:
-    """One way out: no cookies, no redirects followed, no proxy out of the environment.
+    """An HTTP client that keeps no cookies, follows no redirects and takes no proxy from the environment.
 
-    A connection for each request: they are rare, and a kept one that the server just closed would be a
-    failed fetch, since a POST is not sent twice.
+    Each request has its own connection. Requests are rare, and on a kept connection that the server just
+    closed the fetch would fail, because a POST is not sent twice.
 
     Args:
-        tls: None: the system's CAs, and no certificate of ours.
-        server_name: name in the certificate, where it is not the host of the URL.
-        http_proxy: None: the straight way.
+        tls: None: the system's CAs, and no client certificate.
+        server_name: name in the certificate, if it is not the host of the URL.
+        http_proxy: None: connect directly.
         resolver: of names; None: the system's.
     """
 
@@ -62,17 +62,17 @@ class Outbound:
         """Send a request and read the answer.
 
         Args:
-            to: whom we ask, as messages name it: `the token endpoint`.
+            to: name of the server in messages: `the token endpoint`.
             timeout: seconds for the whole exchange.
 
         Raises:
-            CredentialUnavailable: no answer. Any status is one.
+            CredentialUnavailable: there is no answer. An answer of any status is returned.
         """
         http_proxy = self._http_proxy
         secure = url.lower().startswith("https:")
         own = {"Accept-Encoding": "identity"} | AGENT
         if not secure:
-            own |= _to_proxy(http_proxy)  # forwarded in clear: there is no CONNECT to carry them
+            own |= _to_proxy(http_proxy)  # http has no CONNECT request that could carry them
         try:
             async with self._session.request(
                 method,
@@ -95,7 +95,7 @@ class Outbound:
 
 
 def _to_proxy(http_proxy: HttpProxy | None) -> dict[str, str]:
-    """The fields that authenticate us to it."""
+    """Return the fields that authenticate us to the proxy."""
     authorization = http_proxy.authorization if http_proxy is not None else None
     return {} if authorization is None else {"Proxy-Authorization": authorization}
 
@@ -108,7 +108,7 @@ async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
 
 
 def _network_failure(error: Exception, to: str) -> CredentialUnavailable:
-    """What happened, without a word of the exception's own."""
+    """Describe the failure without the exception's own text."""
     match error:
         case TimeoutError():
             return CredentialUnavailable(f"{to} did not answer in time")
@@ -136,5 +136,5 @@ def _network_failure(error: Exception, to: str) -> CredentialUnavailable:
 
 
 def _refused_by_proxy(to: str, status: int) -> str:
-    hint = ", it wants another user and password" if status == 407 else ""
-    return f"the http_proxy did not let us through to {to}: {status}{hint}"
+    hint = "; check the user and password in http_proxy" if status == 407 else ""
+    return f"the http_proxy refused to connect to {to}: {status}{hint}"

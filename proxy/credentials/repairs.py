@@ -1,18 +1,18 @@
-"""Pure: how long to wait between repairs, by where the refusals come from.
+"""Pure: decides how long to wait between repairs, for each place that refusals come from.
 
-A path that answers 401 whatever it is shown says nothing about the credential, and an answer from elsewhere
-does not prove that the next repair for this path will help. So each place has a gap of its own, and what
-happens at one place does not change the gap of another:
+A path that answers 401 to every credential says nothing about the credential, and a good answer from another
+path does not prove that the next repair for this one will help. So each place has its own gap, and events at
+one place do not change the gap of another:
 
-| what happens at a place | its gap |
+| event at a place | its gap |
 |---|---|
-| a repair is asked for | doubled, from `repair_min` up to `repair_max` |
-| a request that was sent again passes | none any more: the repair has helped |
-| another request passes | waived for one repair: at first at once, from then on only when it is over |
-| nothing for twice `repair_max` | none any more |
+| a request asks for a repair | doubled, from `repair_min` up to `repair_max` |
+| a request sent again is accepted | removed, because the repair has helped |
+| another request is accepted | waived for one repair, first at once, later only after its end |
+| no event for twice `repair_max` | removed |
 
-A place that is new waits for the usual gap, doubled for each other place of its upstream where repairs do not
-help, so that a thousand bad paths are not a thousand fetches.
+A new place waits for the usual gap, doubled for each other place of its upstream where repairs do not help,
+so that a thousand bad paths do not cause a thousand fetches.
 """
 
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ Place = tuple[str, bytes]
 ANYWHERE: Final[Place] = ("", b"")
 
 MAX_PLACES: Final = 64
-"""So many are remembered; of more, the one whose last repair is longest ago is forgotten."""
+"""Most places to remember; beyond it, the one with the oldest repair is forgotten."""
 
 
 @dataclass(slots=True)
 class _Doubt:
-    """A place where a repair was asked for and has not helped yet.
+    """A place where no repair has helped yet.
 
     Attributes:
-        repairs: asked for in a row.
-        at: seconds on the Clock, of the last one.
-        again: whether the credential that it brought was refused here, too.
-        waived: whether the next one need not wait for the gap.
-        spent: whether it was waived before.
+        repairs: number of repairs in a row that requests asked for.
+        at: time of the last one, in seconds on the Clock.
+        again: whether the place refused the new credential as well.
+        waived: whether the next repair need not wait for the gap.
+        spent: whether the gap was waived before.
     """
 
     at: float
@@ -53,7 +53,7 @@ class RepairGaps:
     """The gaps of one credential.
 
     Attributes:
-        doubts: the places whose gap is not the usual one; mostly empty, and looked at for each answer.
+        doubts: the places whose gap is not the usual one. Mostly empty; each answer looks at it.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -62,7 +62,7 @@ class RepairGaps:
         self._until = -inf  # when the last of them is forgotten
 
     def soonest(self, place: Place, repaired_at: float, now: float) -> float:
-        """When a repair may be made for a refusal from this place, as far as its gap goes.
+        """Return when the gap of this place allows a repair.
 
         Args:
             repaired_at: seconds on the Clock, end of the last repair made for any place.
@@ -74,11 +74,11 @@ class RepairGaps:
         return -inf if doubt.waived else doubt.at + self._gap(doubt.repairs)
 
     def asked(self, place: Place, now: float, ended_at: float) -> None:
-        """A repair is asked for because of a refusal from this place.
+        """Record that a request asks for a repair after a refusal from this place.
 
         Args:
-            ended_at: seconds on the Clock, end of the last attempt: requests that wait for the same one count
-                once.
+            ended_at: seconds on the Clock, end of the last attempt; requests that wait for the same attempt
+                count once.
         """
         doubt = self.doubts.get(place)
         if doubt is None:
@@ -94,15 +94,15 @@ class RepairGaps:
         self._until = now + self._memory
 
     def refused_again(self, place: Place) -> None:
-        """A request that was sent again was refused again."""
+        """Record that a request was sent again and refused again."""
         if place in self.doubts:
             self.doubts[place].again = True
 
     def note_accepted(self, place: Place, now: float, *, repaired: bool) -> None:
-        """An answer from this place was no refusal.
+        """Record that an answer from this place was no refusal.
 
         Args:
-            repaired: whether its request had been sent again.
+            repaired: whether the request had been sent again.
         """
         doubt = self.doubts.get(place)
         if doubt is not None and repaired:
@@ -113,7 +113,7 @@ class RepairGaps:
             self.doubts.clear()
 
     def clear(self) -> None:
-        """The source is another one: what is known says nothing about it."""
+        """Forget all places, because the credential comes from another source now."""
         self.doubts.clear()
 
     @property

@@ -1,6 +1,6 @@
-"""An answer of a server that lets us in, read with distrust: pure functions.
+"""Reads answers of token endpoints, issuers and login servers, strictly: pure functions.
 
-What is in it never becomes part of a message.
+No text of an answer becomes part of a message.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from proxy.errors import CredentialUnavailable
 
 LARGEST_ANSWER = 1 << 20
-"""Bytes of a body that are read, and one more, so that a larger one can be told."""
+"""Most bytes of a body. One byte more is read, to recognise a larger body."""
 
 _SECONDS = pattern(r"[0-9]{1,15}")
 _DATE = pattern(r"[ -~]{1,64}")
@@ -21,7 +21,7 @@ _DATE = pattern(r"[ -~]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back; a redirect is an answer, too.
+    """An answer of any status; redirects too.
 
     Attributes:
         body: at most one byte more than LARGEST_ANSWER.
@@ -33,20 +33,20 @@ class Reply:
     fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def get(self, name: str) -> str | None:
-        """The first field of this name, in lower case; None: absent."""
+        """Return the first field of this name, which is in lower case; None: absent."""
         return next((value for known, value in self.fields if known == name), None)
 
     def retry_after(self, wall: float) -> float | None:
-        """Seconds to wait by Retry-After (RFC 9110 section 10.2.3); None: it says nothing.
+        """Return the seconds to wait by Retry-After (RFC 9110 section 10.2.3); None: there is no valid one.
 
         Args:
-            wall: seconds since 1970, where it is a date and there is no Date field. That comes first, so
-                that a wrong clock on either side does not matter.
+            wall: seconds since 1970; used if Retry-After is a date and there is no Date field. The Date field
+                is preferred, so that a wrong clock on either side does not matter.
         """
         value, date = self.get("retry-after"), self.get("date")
         if value is None:
             return None
-        value = value.strip(" \t")  # alone: str.strip() takes 1C to 1F away as well, which float() does not
+        value = value.strip(" \t")  # only these, because str.strip() also strips 1C to 1F
         if _SECONDS.fullmatch(value):
             return float(value)
         until = unix_time(value)
@@ -57,13 +57,13 @@ class Reply:
 
 
 def json_object(answer: Reply, whose: str) -> dict[str, Any]:
-    """The JSON object that is its body.
+    """Parse the body, which has to be a JSON object.
 
     Args:
-        whose: who answered, as the message names it: `the token endpoint`.
+        whose: name of the server in messages: `the token endpoint`.
 
     Raises:
-        CredentialUnavailable: it is none.
+        CredentialUnavailable: the body is no JSON object.
     """
     if len(answer.body) > LARGEST_ANSWER:
         raise invalid(f"{whose}'s answer is larger than 1 MiB")
@@ -80,7 +80,7 @@ def json_object(answer: Reply, whose: str) -> dict[str, Any]:
 
 
 def strict_json(data: bytes) -> Any:
-    """UTF-8, no NaN, no key twice.
+    """Parse JSON in UTF-8, without NaN and without repeated keys.
 
     Raises:
         ValueError, RecursionError
@@ -89,7 +89,7 @@ def strict_json(data: bytes) -> Any:
 
 
 def unix_time(date: str) -> float | None:
-    """Seconds since 1970 of an HTTP date (RFC 9110 section 5.6.7); None: it is none.
+    """Return the seconds since 1970 of an HTTP date (RFC 9110 section 5.6.7); None: it is no date.
 
     A date without a zone is in GMT, as the asctime form always is.
     """
@@ -104,7 +104,7 @@ def unix_time(date: str) -> float | None:
 
 
 def invalid(message: str, wait: float | None = None) -> CredentialUnavailable:
-    """For an answer that makes no sense; `wait` in seconds."""
+    """Make the error for an answer that makes no sense; `wait` in seconds."""
     return CredentialUnavailable(message, outcome="invalid", retry_after=wait)
 
 

@@ -1,7 +1,8 @@
-"""When is a refresh due, what may a request do now: pure arithmetic, no clock, no chance, no tasks.
+"""Decides when a refresh is due and what a request may do now. Pure: no clock, no chance, no tasks.
 
-All figures stand in `Policy`, all that the loop remembers in `RefreshState`. Moments are seconds on the
-Clock, chance lie in [0, 1). The loop and the request path ask the same functions, so they cannot disagree.
+`Policy` holds all figures, `RefreshState` all that the loop remembers. All times are seconds on the Clock;
+`chance` is a random number in [0, 1). The loop and the request path call the same functions, so they cannot
+disagree.
 """
 
 from dataclasses import dataclass, replace
@@ -12,17 +13,19 @@ from proxy.errors import FetchOutcome
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The pace of fetches, in seconds where nothing else is said.
+    """The rate of fetches; all but the shares in seconds.
 
     Attributes:
-        ahead, ahead_latest: shares of a credential's life between which its refresh falls.
-        retry_min: the floor: from the end of an attempt to the start of the next, whatever it brought.
-        retry_first, retry_max: back-off after failures: where it begins (and their own floor), where it ends.
+        ahead, ahead_latest: shares of a credential's life between which its refresh starts.
+        retry_min: shortest time from the end of any attempt to the start of the next.
+        retry_first, retry_max: first and longest back-off after failures; the first is also the shortest
+            time between an attempt and the next while attempts fail.
         retry_after_max: longest wait that a server may ask for.
-        refused_min, refused_max: slow lane of a refused client.
-        repair_min, repair_max: gap between repairs; those that do not help double it (see `repairs.py`).
-        suspected_min: gap between logins for answers that only may be refusals.
-        max_idle: a session unused for so long is not trusted: its server's patience may be over.
+        refused_min, refused_max: first and longest back-off after a refusal of our client.
+        repair_min, repair_max: gap between repairs; each repair that does not help doubles it (see
+            `repairs.py`).
+        suspected_min: gap between logins for answers that may be refusals.
+        max_idle: a session unused for so long counts as expired, because its server may have ended it.
     """
 
     ahead: float = 0.75
@@ -44,18 +47,18 @@ PACE = Policy()
 
 @dataclass(frozen=True, slots=True)
 class RefreshState:
-    """What the past means for the next attempt.
+    """The past, as far as it matters for the next attempt.
 
     Attributes:
-        planned_at: when the next attempt is wanted; floor and hold come on top (see `due_at`).
-        held_until: a server's Retry-After; nothing cuts it short.
+        planned_at: when the next attempt is planned; it may have to start later (see `due_at`).
+        held_until: end of a server's Retry-After; no attempt starts before.
         ended_at: end of the last attempt.
         outcome: of the last attempt; None: there was none.
         failures: attempts in a row that failed without a refusal of our client.
         refusals: attempts that refused our client, since the last success or change of its secret.
-        repairing: somebody waits for a credential other than the one in use.
+        repairing: whether a request waits for a credential other than the one in use.
         repaired_at: end of the last attempt that was made for a repair.
-        suspecting: somebody waits for another session, since his answer may have been a refusal.
+        suspecting: whether a request waits for another session, because its answer may have been a refusal.
         suspected_at: end of the last attempt that was made for that.
     """
 
@@ -76,20 +79,22 @@ class RefreshState:
 
 
 def due_at(state: RefreshState, policy: Policy) -> float:
-    """When the next attempt starts; never sooner than `retry_min` after the last, whatever it brought."""
+    """Return when the next attempt starts; never sooner than `retry_min` after the end of the last one."""
     floor = policy.retry_first if state.failing else policy.retry_min
     return max(state.planned_at, state.held_until, state.ended_at + floor)
 
 
 def good_until(policy: Policy, used_at: float, expires_at: float | None, session: bool) -> float:
-    """When a credential that was last used at `used_at` is no longer to be stamped; of a session each use
-    moves it on."""
+    """Return when a credential that was last used at `used_at` must no longer be injected.
+
+    Each use of a session extends its time.
+    """
     expiry = inf if expires_at is None else expires_at
     return min(expiry, used_at + policy.max_idle) if session else expiry
 
 
 def repair_at(state: RefreshState, policy: Policy, now: float, gap_ends: float = -inf) -> float:
-    """When the refused credential in use can be replaced, seconds on the Clock, `now` at the earliest.
+    """Return when the refused credential in use can be replaced, seconds on the Clock, `now` at the earliest.
 
     It is infinite if the place that the refusal came from has to wait longer than all others: a place that
     refuses every credential must not make its callers wait.
@@ -104,7 +109,7 @@ def repair_at(state: RefreshState, policy: Policy, now: float, gap_ends: float =
 
 
 def may_suspect(state: RefreshState, policy: Policy, now: float) -> bool:
-    """Whether a new login is worth a try after an answer that names no reason. Not while logins fail."""
+    """Tell whether to try a new login after an answer that may be a refusal. Not while logins fail."""
     soonest = max(state.ended_at + policy.retry_min, state.suspected_at + policy.suspected_min)
     return not state.failing and now >= soonest
 
@@ -117,10 +122,10 @@ def fetched(
     expires_at: float | None,
     chance: float,
 ) -> RefreshState:
-    """A new credential: due again at 75 % of its life, later by chance, so that many proxies spread out.
+    """Record a new credential. The next is due at 75 to 80 % of its life, at random, to spread many proxies.
 
     Args:
-        expires_at: None: it lives for ever.
+        expires_at: None: it never expires.
     """
     share = policy.ahead + (policy.ahead_latest - policy.ahead) * chance
     planned_at = inf if expires_at is None else fetched_at + (expires_at - fetched_at) * share
@@ -128,9 +133,9 @@ def fetched(
 
 
 def fetched_same(state: RefreshState, policy: Policy, now: float, expires_at: float | None) -> RefreshState:
-    """The source returned the credential that we have: neither a failure nor news.
+    """Record that the source returned the credential that we have, which is no failure.
 
-    Camunda SaaS hands the same token out until 30 s before its expiry (JS SDK issue 125).
+    Camunda SaaS returns the same token until 30 s before its expiry (JS SDK issue 125).
     """
     planned_at = inf if expires_at is None else now + max(policy.retry_min, (expires_at - now) / 2)
     return _succeeded(state, now, "same", planned_at)
@@ -144,10 +149,10 @@ def failed(
     retry_after: float | None,
     chance: float,
 ) -> RefreshState:
-    """No credential, for now: back-off with full jitter, and what the server asked for.
+    """Record a failure that may pass: back off with full jitter, and wait as long as the server asked for.
 
     Args:
-        retry_after: seconds; None: it did not say.
+        retry_after: seconds; None: the server did not say.
     """
     delay = chance * doubled(policy.retry_first, state.failures, policy.retry_max)
     state = replace(state, failures=state.failures + 1)
@@ -155,34 +160,35 @@ def failed(
 
 
 def refused(state: RefreshState, policy: Policy, now: float, retry_after: float | None) -> RefreshState:
-    """Our client was refused: the slow lane, since only a human can change that."""
+    """Record a refusal of our client: try again only slowly, because only an operator can change that."""
     delay = doubled(policy.refused_min, state.refusals, policy.refused_max)
     state = replace(state, refusals=state.refusals + 1)
     return _ended(state, policy, now, "rejected", now + delay, retry_after)
 
 
 def wanted(state: RefreshState, now: float) -> RefreshState:
-    """A request found none that is good. Back-off is not cut short by it."""
+    """Record that a request found no usable credential. This does not shorten a back-off."""
     return replace(state, planned_at=state.planned_at if state.failing else min(state.planned_at, now))
 
 
 def repair_wanted(state: RefreshState, now: float) -> RefreshState:
-    """An upstream refused the credential in use; ask `repair_at` first."""
+    """Record that an upstream refused the credential in use; call `repair_at` first."""
     return replace(wanted(state, now), repairing=True)
 
 
 def suspected(state: RefreshState, now: float) -> RefreshState:
-    """An upstream may have refused the session in use; ask `may_suspect` first. Counts as no repair."""
+    """Record that an upstream may have refused the session in use, which is no repair; call `may_suspect`
+    first."""
     return replace(wanted(state, now), suspecting=True)
 
 
 def abandoned(state: RefreshState, begun: float) -> RefreshState:
-    """An attempt was given up because its secret has changed. The floor counts from its start."""
+    """Record that an attempt was given up because its secret changed; `retry_min` counts from its start."""
     return replace(state, ended_at=begun)
 
 
 def secret_changed(state: RefreshState, now: float) -> RefreshState:
-    """Another secret, another chance: every lane is cut short; the floor and a Retry-After stay."""
+    """Record a changed secret: try at once, without back-off, but keep `retry_min` and a Retry-After."""
     return replace(state, planned_at=min(state.planned_at, now), failures=0, refusals=0)
 
 
@@ -219,5 +225,5 @@ def _ended(
 
 
 def doubled(first: float, times: int, most: float) -> float:
-    """`first`, doubled so often, at most `most`; 2 to the 16th is beyond every limit here."""
+    """Return `first`, doubled so often, at most `most`; 2 to the 16th is beyond every limit here."""
     return min(most, first * 2.0 ** min(times, 16))

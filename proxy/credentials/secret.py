@@ -1,4 +1,4 @@
-"""A secret and where it comes from. A file may change at any time, and may be half written when we look."""
+"""Reads secrets from the configuration or from files, which may change at any time or be half written."""
 
 from pathlib import Path
 from typing import ClassVar, NoReturn, Protocol
@@ -7,33 +7,33 @@ from proxy.errors import CredentialUnavailable
 from proxy.files import NotRegular, read_regular, signature
 
 LARGEST = 1 << 20
-"""Bytes; a larger file is no secret."""
+"""Most bytes of a file with a secret."""
 
 
 class Secret(Protocol):
-    """A password, a client's secret, a shared token. Equal to another one from the same place.
+    """A password, a client's secret or a shared token. Two are equal if they come from the same place.
 
     Attributes:
-        may_change: whether it is worth looking at again.
+        may_change: whether it has to be read again.
     """
 
     may_change: ClassVar[bool]
 
     def read(self) -> str:
-        """The secret as it is now.
+        """Return the secret as it is now.
 
         Raises:
-            CredentialUnavailable: there has never been one.
+            CredentialUnavailable: it could never be read.
         """
         ...
 
     def version(self) -> int:
-        """Looks where it comes from: a number that grows whenever the secret becomes another one."""
+        """Read the secret again; return a number that grows whenever the secret has changed."""
         ...
 
 
 class _Hidden:
-    """Shows nothing of itself."""
+    """Base of secrets, whose repr shows nothing."""
 
     __slots__ = ()
 
@@ -41,11 +41,11 @@ class _Hidden:
         return "***"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not to be pickled")
+        raise TypeError("a secret must not be pickled")
 
 
 class TextSecret(_Hidden):
-    """A secret that stands in the configuration."""
+    """A secret in the configuration."""
 
     __slots__ = ("_text",)
 
@@ -68,11 +68,11 @@ class TextSecret(_Hidden):
 
 
 class FileSecret(_Hidden):
-    """A secret in a file, read again whenever the file changes: renamed over, written in place, or behind
-    Kubernetes' symlinks. While it is missing, too short, or not text, the secret read last stays.
+    """A secret in a file. It is read again whenever the file is replaced, written in place, or changed behind
+    Kubernetes' symlinks. While the file is missing, too short or not text, the secret read last stays.
 
     Args:
-        shortest: characters below which it is no secret.
+        shortest: fewest characters of the secret.
     """
 
     __slots__ = ("_path", "_seen", "_shortest", "_text", "_version")
@@ -108,7 +108,7 @@ class FileSecret(_Hidden):
             if seen == self._seen:
                 return
             data, state = read_regular(self._path, LARGEST)
-            self._seen = signature(state)  # of what was read: what is written meanwhile has another one
+            self._seen = signature(state)  # of the file as read; a later write gives another signature
             text = _without_line_end(data.decode())
         except NotRegular:
             self._seen = seen
@@ -123,14 +123,14 @@ class FileSecret(_Hidden):
 
 
 class SecretWatch:
-    """Tells whether a secret has changed since the last look."""
+    """Tells whether a secret has changed since the last check."""
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
         self._version: int | None = None
 
     def changed(self) -> bool:
-        """Look at the secret; True: it is another one than at the last look. The first look says False."""
+        """Check the secret; return whether it has changed since the last check, False at the first one."""
         known, self._version = self._version, self._secret.version()
         return known is not None and known != self._version
 

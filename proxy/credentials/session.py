@@ -1,6 +1,6 @@
-"""A user who logs in: a cookie and a CSRF token on every request.
+"""Gets sessions by logging in: a cookie and a CSRF token for every request.
 
-`login` knows what a server's answers mean, `cookies` what they set; `LoginSource` carries bytes.
+`login` decides what the server's answers mean, `cookies` keeps what they set, `LoginSource` sends requests.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,14 +30,16 @@ from proxy.errors import CredentialUnavailable
 from proxy.terms import Dialect, DialectChoice
 
 MAX_IDLE = 1500.0
-"""Seconds. Camunda's sessions end after 1800 without use."""
+"""Seconds. Camunda ends a session after 1800 seconds without use."""
 
 FAREWELL = 1.0
-"""Seconds that a logout may take."""
+"""Most seconds of a logout."""
 
 
 def pace(max_idle: float = MAX_IDLE) -> Policy:
-    """No refresh ahead, since a session lives while it is used; a refused password at most 6 times an hour.
+    """Return the policy of sessions: no refresh ahead, because use extends a session.
+
+    A refused password is tried at most 6 times an hour.
 
     Args:
         max_idle: seconds.
@@ -47,10 +49,10 @@ def pace(max_idle: float = MAX_IDLE) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class LoginSettings:
-    """Where to log in, and as whom.
+    """Server and user of a login.
 
     Attributes:
-        base_url: without a trailing slash; the paths of a login are put behind it.
+        base_url: without a trailing slash; the path of a login is appended.
         timeout: seconds for each step of a login.
     """
 
@@ -65,8 +67,8 @@ class LoginSource:
     """Logs in.
 
     Args:
-        outbound: whoever opened it closes it.
-        wall: seconds since 1970.
+        outbound: the HTTP client; not closed here.
+        wall: returns seconds since 1970.
     """
 
     def __init__(
@@ -84,10 +86,10 @@ class LoginSource:
         self._worked: Dialect | None = None
 
     async def fetch(self) -> Credential:
-        """A new session, as `CredentialSource.fetch`.
+        """Log in and return a new session, as `CredentialSource.fetch` does.
 
         Raises:
-            NoLogin: besides the others.
+            NoLogin: in addition to the errors named there.
         """
         body = form(self._settings.username, self._settings.password.read())
         fetched_at = self._clock.now()
@@ -104,20 +106,20 @@ class LoginSource:
     def note_session_fields(
         self, used: Credential, fields: Sequence[tuple[bytes, bytes]]
     ) -> Credential | None:
-        """As `Sessions.note_session_fields`."""
+        """Do as `Sessions.note_session_fields` says."""
         return cookies.note_session_fields(used, fields, self._wall())
 
     async def leave(self, session: Credential) -> None:
-        """As `Sessions.leave`."""
+        """Do as `Sessions.leave` says."""
         path = LOGOUT[self._worked or order(self._settings.dialect, None)[0]]
         with suppress(CredentialUnavailable):
             timeout = min(FAREWELL, self._settings.timeout)
             await self._send("POST", path, cookies.jar_of(session.fields), timeout=timeout)
 
     async def _log_in(self, dialect: Dialect, body: bytes) -> tuple[Jar | None, Reply]:
-        """Log in with an empty jar; None: not in this dialect."""
+        """Log in with an empty jar; None: the server does not have this dialect."""
         jar = Jar()
-        if dialect == "login":  # the newest line wants a CSRF token already here; to others it means nothing
+        if dialect == "login":  # the newest versions want a CSRF token at the login, others ignore it
             asked = await self._send("GET", LOGIN[dialect], jar)
             jar = jar.after(said(asked), self._wall())
         for once_more in (True, False):
@@ -133,7 +135,7 @@ class LoginSource:
         return None, answer
 
     async def _with_csrf(self, jar: Jar) -> Jar:
-        """The jar with a CSRF token, where the server has such: some give it only when an API is asked."""
+        """Add a CSRF token to the jar if the server has one; some servers set it only on a call of an API."""
         if jar.csrf is not None:
             return jar
         after = jar.after(said(await self._send("GET", CSRF_PROBE, jar)), self._wall())

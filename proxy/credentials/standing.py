@@ -1,4 +1,4 @@
-"""How a credential stands: whether it can be used, in which condition it is, and why. Pure."""
+"""Describes the state of a credential: whether it can be used, its condition, and the reason. Pure."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -9,17 +9,17 @@ from proxy.credentials.schedule import RefreshState
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 
 SOONEST = 1.0
-"""Seconds after which a caller may try again at the earliest (Retry-After)."""
+"""Fewest seconds after which a caller may try again (Retry-After)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that decides how a credential stands. Times are seconds on the Clock.
+    """Everything that the state of a credential depends on. Times are seconds on the Clock.
 
     Attributes:
         credential: the last one that was fetched; None: none ever was.
-        good_until: when it expires, or when its session counts as lapsed.
-        succeeded_at: end of the last attempt that brought one; None: there was none.
+        good_until: when it expires, or when its session counts as expired.
+        succeeded_at: end of the last successful attempt; None: there was none.
         failure: of the last attempt; None: it did not fail.
         state: of the refresh loop.
     """
@@ -36,17 +36,17 @@ class Standing:
         return self.state.refusals > 0 and self.state.outcome == "rejected"
 
     def usable(self, now: float) -> bool:
-        """Whether requests can be let in.
+        """Tell whether requests can be forwarded.
 
-        A session that has lapsed counts as usable, because the next request logs in; not if the last login
-        failed.
+        An idle session that counts as expired is usable nevertheless, because the next request logs in,
+        unless the last login failed.
         """
         if self.credential is None or not self.credential.usable(now):
             return False
         return now < self.good_until or not self.state.failing
 
     def condition(self, now: float, before: Condition) -> Condition:
-        """The condition to report.
+        """Return the condition to report.
 
         Args:
             before: the condition reported last. It stays after an expiry, or after the secret has changed,
@@ -58,7 +58,7 @@ class Standing:
         return "good" if usable and self.failure is None else before
 
     def reason(self, now: float) -> str:
-        """Why there is no credential, or why its refresh fails: a sentence; empty: all is well."""
+        """Say why there is no credential, or why its refresh fails; empty: nothing is wrong."""
         if self.failure is not None:
             return self.failure.message
         if self.usable(now):
@@ -68,7 +68,7 @@ class Standing:
         return "the credential has expired, and a new one is being fetched"
 
     def error(self, now: float, due: float) -> CredentialError:
-        """The last failure as an exception.
+        """Return the last failure as an exception.
 
         Args:
             due: when the next attempt is due; infinite: none is planned.

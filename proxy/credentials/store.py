@@ -1,4 +1,4 @@
-"""Where credentials lie that outlive their keeper; an expired one cannot be taken out."""
+"""Stores credentials beyond the life of their keeper; an expired one is never returned."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TokenStore = TLRUCache[Hashable, Credential]
 
 
 def token_store(clock: Clock, size: int = 1024) -> TokenStore:
-    """A store for `size` credentials; the least recently used one makes room."""
+    """Make a store for `size` credentials; when it is full, it drops the least recently used one."""
 
     def until(key: Hashable, credential: Credential, now: float) -> float:
         return inf if credential.expires_at is None else credential.expires_at
@@ -23,7 +23,7 @@ def token_store(clock: Clock, size: int = 1024) -> TokenStore:
 
 @dataclass(frozen=True, slots=True)
 class TokenSlot:
-    """The place of one keeper's credential in the store.
+    """The entry of one keeper's credential in the store.
 
     Attributes:
         key: equal for keepers that may take over each other's credential.

@@ -1,4 +1,4 @@
-"""One limiter per token host, for all the keys that ask there."""
+"""Limits the rate of token requests per host, for all keepers that use the host."""
 
 import asyncio
 from math import inf
@@ -6,15 +6,15 @@ from math import inf
 from proxy.clock import Clock, pause
 
 SPACING = 1.05
-"""Seconds between requests to a limited host. It counts one a second at its own end, where two requests can
-arrive a little closer than they left."""
+"""Seconds between requests to a limited host. It allows one a second, and two requests can arrive there a
+little closer together than we sent them."""
 
 LIMITED_FOR = 300.0
 """Seconds that a host stays limited after a 429."""
 
 
 def counts_per_address(host: str) -> bool:
-    """Whether this token host is known to limit all clients of one address together.
+    """Tell whether this token host is known to limit all clients of one IP address together.
 
     Camunda SaaS does: about one request a second, failed ones included (camunda-docs PR 3510).
     """
@@ -22,10 +22,10 @@ def counts_per_address(host: str) -> bool:
 
 
 class HostThrottle:
-    """Lets keys through freely, until the host says 429; then one by one, in the order they came.
+    """Lets requests pass freely until the host answers 429, then one by one, in the order of their arrival.
 
     Args:
-        always: limited from the start, as Camunda SaaS is (see `counts_per_address`).
+        always: whether to limit from the start, as for Camunda SaaS (see `counts_per_address`).
     """
 
     def __init__(self, clock: Clock, *, always: bool = False) -> None:
@@ -35,16 +35,16 @@ class HostThrottle:
         self._order = asyncio.Lock()
 
     async def turn(self) -> None:
-        """Wait for this key's turn; call `ended` after the request."""
+        """Wait until a request may be sent; call `ended` after it."""
         async with self._order:
             while (now := self._clock.now()) < min(self._free_at, self._limited_until):
                 await pause(self._clock, self._free_at - now)
             self._free_at = self._clock.now() + SPACING
 
     def ended(self, *, limited: bool) -> None:
-        """A request came back. The host saw it at some moment until now, so the next one keeps its distance.
+        """Record the end of a request. The next one waits from now: the host may have counted it only now.
 
-        One that takes long holds nobody up (SaaS delays its answer by 30 s after a wrong secret).
+        A slow request does not delay others (SaaS delays its answer by 30 s after a wrong secret).
         """
         now = self._clock.now()
         self._free_at = now + SPACING

@@ -1,6 +1,6 @@
-"""A token endpoint's answer, read with distrust: pure functions from bytes to a Credential.
+"""Reads the answer of a token endpoint, strictly: pure functions from bytes to a Credential.
 
-What is in the answer never becomes part of a message, known error codes apart.
+No text of the answer becomes part of a message, except known error codes.
 """
 
 from base64 import urlsafe_b64decode
@@ -14,10 +14,10 @@ from proxy.errors import CredentialError, CredentialRejected, CredentialUnavaila
 LARGEST_TOKEN = 1 << 16
 LONGEST_LIFE = 86400.0
 USUAL_LIFE = 300.0
-"""Seconds, where neither the answer nor the token says how long it lives."""
+"""Assumed lifetime in seconds, if neither the answer nor the token tells it."""
 
 ENDPOINT = "the token endpoint"
-"""How messages name it."""
+"""Its name in messages."""
 
 REFUSALS = frozenset({"invalid_client", "unauthorized_client", "invalid_scope", "access_denied"})
 KNOWN_ERRORS = REFUSALS | {
@@ -34,15 +34,15 @@ _NUMBER = pattern(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 def parse_token_answer(answer: Reply, fetched_at: float, wall: float) -> Credential:
-    """The credential in an answer.
+    """Return the credential in an answer.
 
     Args:
         fetched_at: seconds on the Clock, taken before the request was sent.
-        wall: seconds since 1970; read where Retry-After is a date and the answer has none of its own.
+        wall: seconds since 1970; used if Retry-After is a date and the answer has no Date of its own.
 
     Raises:
-        CredentialRejected: any 401 or 403, or an error code that says who we are is the trouble. Not in a
-            200: a server that errs so is broken, and mends itself without our client's doing.
+        CredentialRejected: any 401 or 403, or an error code that blames our client. An error code in a 200
+            does not count, because then the server is broken, and may recover without a change of the client.
         CredentialUnavailable: anything else that is not a usable bearer token.
     """
     if answer.status != 200:
@@ -67,7 +67,7 @@ def parse_token_answer(answer: Reply, fetched_at: float, wall: float) -> Credent
 
 
 def _failure(answer: Reply, wall: float) -> CredentialError:
-    """The error in an answer that has no token, in words of ours."""
+    """Make the error for an answer without a token, in our own words."""
     code = _error_code(answer)
     named = f" ({code})" if code else ""
     wait = answer.retry_after(wall)
@@ -86,7 +86,7 @@ def _failure(answer: Reply, wall: float) -> CredentialError:
 
 
 def _error_code(answer: Reply) -> str | None:
-    """The `error` of RFC 6749 section 5.2; None: none that is known, the rest could be anything."""
+    """Return the `error` of RFC 6749 section 5.2 if it is a known one, as any other could be any text."""
     try:
         code = json_object(answer, ENDPOINT).get("error")
     except CredentialUnavailable:
@@ -95,16 +95,16 @@ def _error_code(answer: Reply) -> str | None:
 
 
 def _life(expires_in: object) -> float:
-    """Seconds, more than 0."""
+    """Read a lifetime in seconds, more than 0."""
     if isinstance(expires_in, str) and _NUMBER.fullmatch(expires_in):
         expires_in = float(expires_in)
     if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 < expires_in < inf:
-        return float(min(expires_in, LONGEST_LIFE))  # first: an int beyond 1e308 is no float
+        return float(min(expires_in, LONGEST_LIFE))  # min() first: float() fails on an int above 1e308
     raise invalid("the token endpoint's expires_in is not a number above zero")
 
 
 def _life_of_jwt(token: str) -> float:
-    """Seconds from its `iat` to its `exp`; the usual life where it is no JWT or has none."""
+    """Return the seconds from `iat` to `exp` of a JWT; USUAL_LIFE if it is no JWT or lacks them."""
     try:
         payload = token.split(".")[1]
         claims = strict_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

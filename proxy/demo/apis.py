@@ -1,6 +1,6 @@
-"""One Camunda API: what it lets in, what it answers.
+"""One Camunda API: which requests it accepts, and how it answers them.
 
-Paths and shapes are the documentation's; statuses marked "observed" were seen on a real 8.6.0.
+Paths and shapes come from the documentation; statuses marked "observed" were seen on a real 8.6.0.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ LOGIN_PATHS = ("/login", "/api/login")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that was let in.
+    """One accepted request.
 
     Attributes:
         body: all of it.
-        key: what stands at the place of `{key}` in the path, decoded; empty where there is none.
+        key: the segment at `{key}` in the path, decoded; empty if the route has none.
     """
 
     request: web.BaseRequest
@@ -46,7 +46,7 @@ class Route:
     answer: Answer
 
     def match(self, path: str) -> str | None:
-        """The key, empty where the route has none; None: another path."""
+        """Return the key, empty if the route has none; None: it is another path."""
         before, braces, after = self.path.partition("{key}")
         if not braces:
             return "" if path == self.path else None
@@ -60,20 +60,20 @@ class Api:
     """One API on one host.
 
     Attributes:
-        name: such as `zeebe`; the Self-Managed one and the one on SaaS are two.
-        gate: who gets in.
-        sessions: who is logged in, behind an open gate; None: this API knows no sessions.
+        name: such as `zeebe`; the Self-Managed API and the one on SaaS are two.
+        gate: checks the Authorization field.
+        sessions: the sessions of logged-in users, with an open gate; None: this API has no sessions.
         prefix: of every path; on SaaS the cluster's id.
-        open: paths that need no Authorization; a bad one is refused there too (Camunda 8.8: "permit all"
+        open: paths that need no Authorization; an invalid one is refused there too (Camunda 8.8: "permit all"
             inside the authenticated chain).
-        url: base URL, prefix included, once it is up.
-        keys_lost: it refuses good tokens as well (observed: `JWKS error`, where the issuer is
+        url: base URL, prefix included; set after the start.
+        keys_lost: whether it refuses valid tokens as well (observed: `JWKS error`, if the issuer is
             down and the key unknown).
         statuses: answers by status.
-        refusals: requests that were not let in, by reason.
+        refusals: refused requests, by reason.
         polls: long polls waiting now.
-        cut: requests whose caller went before the answer. A real 8.6.0 does not notice (observed) and gives
-            the job to nobody.
+        cut: requests whose caller left before the answer. A real 8.6.0 does not notice this (observed), so
+            its job is lost.
     """
 
     name: str
@@ -131,7 +131,8 @@ class Api:
         return await self._let_in(world, request, path)
 
     def _takes_cookies(self, request: web.BaseRequest) -> bool:
-        """Basic of 8.6 gives strangers a session (observed): who tries to log in there may bring it."""
+        """Tell whether a session cookie is allowed. Basic of 8.6 gives a session to unauthenticated clients
+        (observed), so a login there may send it."""
         tries = isinstance(self.gate, Basic) and request.path in LOGIN_PATHS
         return isinstance(self.gate, Open) or tries
 
@@ -171,7 +172,7 @@ class Api:
 
 
 def head_size(request: web.BaseRequest) -> int:
-    """Bytes of request line and fields."""
+    """Return the bytes of request line and fields."""
     line = len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n")
     return line + sum(len(name) + len(value) + len(": \r\n") for name, value in request.raw_headers)
 
@@ -187,7 +188,7 @@ def closing(status: int, page: str) -> web.Response:
 
 
 async def read(request: web.BaseRequest, limit: int) -> bytes | None:
-    """The body; None: it is longer than the limit. A caller who asks first is told to go on (observed)."""
+    """Return the body; None: it is longer than the limit. Answer `Expect` with 100 (observed)."""
     if not request.can_read_body:
         return b""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:

@@ -1,6 +1,6 @@
-"""Client assertions (RFC 7523, `private_key_jwt`) as a real Keycloak 26.7 judged them.
+"""Checks client assertions (RFC 7523, `private_key_jwt`) as a real Keycloak 26.7 did.
 
-Needs cryptography, which the proxy has with its extra `jwt` only: imported when used.
+It needs cryptography, which the proxy has only with its extra `jwt`, so it is imported in use.
 """
 
 import datetime as dt
@@ -60,7 +60,7 @@ def new_signing_key() -> SigningKey:
 
 
 def client_of(assertion: str) -> str:
-    """Who says that it made the assertion; `client_id` may be left out (observed)."""
+    """Return the client that the assertion names; a request may leave out `client_id` (observed)."""
     try:
         return str(jwt.decode(assertion, options={"verify_signature": False}).get("sub", ""))
     except jwt.InvalidTokenError:
@@ -68,10 +68,10 @@ def client_of(assertion: str) -> str:
 
 
 def fault_of(assertion: str, key: SigningKey, client: str, audiences: set[str], used: set[str]) -> str | None:
-    """What Keycloak has against an assertion, in its own words; None: nothing, and its `jti` is used now.
+    """Return Keycloak's message about an invalid assertion; None: it is valid, and its `jti` is used now.
 
     Args:
-        audiences: the token URL and the issuer, one of which it must be for.
+        audiences: token URL and issuer; the assertion must name one of them.
         used: every `jti` so far.
     """
     try:

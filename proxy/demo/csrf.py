@@ -1,4 +1,4 @@
-"""CSRF as Spring Security has it in Camunda: a cookie, and a header whose value only the server can make."""
+"""CSRF protection as Spring Security does it in Camunda: a cookie, and a header from the server."""
 
 import base64
 import binascii
@@ -28,24 +28,24 @@ class Pairs:
         self._given: set[str] = set()
 
     def spoil(self) -> None:
-        """None of those so far is good any more."""
+        """Make all present pairs invalid."""
         self._good.clear()
 
     def known(self, value: str) -> bool:
-        """Whether a cookie's or a header's value came from here.
+        """Tell whether a cookie's or a header's value was issued here.
 
-        A cookie's value in the header is a mistake (observed: 403), but not a stranger's.
+        A cookie's value in the header is a mistake (observed: 403), but it is known.
         """
         return value in self._given or unmasked(value) in self._given
 
     def fits(self, request: web.BaseRequest) -> bool:
-        """Whether header and cookie are one pair that is good."""
+        """Tell whether header and cookie are a valid pair."""
         token = dict(cookies(request)).get(self.name)
         shown = request.headers.get(self.name)
         return token in self._good and shown is not None and unmasked(shown) == token
 
     def fields(self, request: web.BaseRequest) -> Fields:
-        """The header, and the cookie where no good one was sent."""
+        """Return the header, and the cookie if the request had no valid one."""
         token = dict(cookies(request)).get(self.name)
         return [(self.name, masked(token))] if token in self._good else self.fresh()
 
@@ -56,18 +56,18 @@ class Pairs:
         return [("Set-Cookie", f"{self.name}={token}; {ATTRIBUTES}"), (self.name, masked(token))]
 
     def new_cookie(self, request: web.BaseRequest) -> Fields:
-        """A refused request gets a cookie if it sent none, and never the header (observed on Operate 8.6)."""
+        """Return a cookie for a refused request without one; never the header (observed on Operate 8.6)."""
         return [] if self.name in dict(cookies(request)) else self.fresh()[:1]
 
 
 def cookies(request: web.BaseRequest) -> list[tuple[str, str]]:
-    """Names and values, as they were sent."""
+    """Return the names and values of the request's cookies, as they were sent."""
     pairs = (pair.strip().partition("=") for pair in request.headers.get("Cookie", "").split(";"))
     return [(name, value) for name, _, value in pairs if name]
 
 
 def masked(token: str) -> str:
-    """Another one each time, all of them good: random bytes, then the token xored with them.
+    """Mask a token: random bytes, then the token xored with them. Each value differs, and all are valid.
 
     Spring's XorCsrfTokenRequestAttributeHandler; observed on 8.6: 96 characters.
     """
@@ -76,7 +76,7 @@ def masked(token: str) -> str:
 
 
 def unmasked(value: str) -> str | None:
-    """The token behind a header's value; None: there is none."""
+    """Return the token in a header's value; None: there is none."""
     try:
         data = base64.b64decode(value, altchars=b"-_", validate=True)
         half = len(data) // 2

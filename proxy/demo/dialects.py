@@ -1,7 +1,7 @@
-"""How each version logs in, says no, and what its pages look like from outside; `DIALECTS` is the table.
+"""Describes how each version logs in and refuses requests, and what its pages look like; see `DIALECTS`.
 
-"Observed": on the real single application 8.6.0, with Operate or with Tasklist. The rest is read from
-Camunda's sources and documentation, each named where it is used.
+"Observed" means: on the real single application 8.6.0, with Operate or with Tasklist. The rest comes from
+Camunda's sources and documentation, which are named at each use.
 """
 
 from collections.abc import Callable
@@ -22,18 +22,19 @@ NO_TOKEN = "Invalid CSRF Token 'null' was found on the request parameter '_csrf'
 class Dialect:
     """Attributes:
     cookie: of the session.
-    csrf: name of the CSRF cookie and of the header alike; None: not asked for.
-    login, logout: paths, for POST alone.
-    stranger: to an API call without a session, and to a wrong password.
-    forged: to a request without a good CSRF pair.
-    page: to whatever is no API.
-    csrf_first: CSRF is asked of strangers, too, and on every path; a Bearer turns it off (Operate). Else it
-        is asked of live sessions alone, whatever the Authorization says (Tasklist; 8.8 and later).
+    csrf: name of the CSRF cookie and of the header; None: no CSRF token is needed.
+    login, logout: paths, only for POST.
+    stranger: answer to an API call without a session, and to a wrong password.
+    forged: answer to a request without a valid CSRF pair.
+    page: answer to a request for any other path than an API's.
+    csrf_first: whether requests without a session need a CSRF pair too, on every path, unless they have a
+        Bearer (Operate). If not, only requests with a live session need it, with any Authorization (Tasklist;
+        8.8 and later).
     login_wants_csrf: camunda-security-library, ADR-0027.
-    login_brings_csrf: else an authenticated GET is the first to bring the token.
-    basic: HTTP Basic is let in as well, and makes no session (8.8: SessionCreationPolicy.NEVER).
-    greets: methods whose stranger is given the cookie of a session that nobody is logged in to.
-    gone: how it deletes a cookie.
+    login_brings_csrf: whether the login sets the token; if not, the first authenticated GET does.
+    basic: whether HTTP Basic is accepted as well; it makes no session (8.8: SessionCreationPolicy.NEVER).
+    greets: methods whose unauthenticated requests get the cookie of a session without a user.
+    gone: attributes that delete a cookie.
     """
 
     cookie: str
@@ -55,7 +56,7 @@ class Dialect:
 
 
 def nameless(request: web.BaseRequest) -> web.Response:
-    """8.6 (observed): no challenge, and a message that says nothing."""
+    """8.6 (observed): no challenge, and an empty message."""
     return web.Response(
         status=401, body=b'{"message":""}', headers={"Content-Type": "application/json;charset=UTF-8"}
     )
@@ -77,7 +78,7 @@ def unknown(request: web.BaseRequest) -> web.Response:
 
 
 def bare(request: web.BaseRequest) -> web.Response:
-    """Operate 8.6 (observed): not a word of CSRF."""
+    """Operate 8.6 (observed): the answer does not mention CSRF."""
     return forbidden(request)
 
 
@@ -101,7 +102,7 @@ def unauthorized(request: web.BaseRequest) -> web.Response:
 
 
 def denied(request: web.BaseRequest) -> web.Response:
-    """Newest: 401 or 403 (ADR-0027); the other one than 8.8's."""
+    """Newest: 401 or 403 (ADR-0027); here the one that 8.8 does not use."""
     return problem(request, 403, "Forbidden", NO_TOKEN)
 
 
@@ -121,7 +122,7 @@ def missing(request: web.BaseRequest) -> web.Response:
 
 
 def operate_8_5(request: web.BaseRequest) -> web.Response:
-    """Whatever needs a session leads to the login (BaseWebConfigurer); the login page itself is public."""
+    """Redirect requests that need a session to the login (BaseWebConfigurer); the login page is public."""
     return html() if request.path == "/api/login" else moved(request, "/api/login")
 
 
@@ -143,12 +144,12 @@ def tasklist(request: web.BaseRequest) -> web.Response:
 
 
 def cluster(request: web.BaseRequest) -> web.Response:
-    """8.8: web pages are public, the browser itself goes to the login (WebSecurityConfig)."""
+    """8.8: web pages are public, and the page in the browser goes to the login (WebSecurityConfig)."""
     return html() if request.path in ("/", "/login", "/operate", "/tasklist") else missing(request)
 
 
 def newest(request: web.BaseRequest) -> web.Response:
-    """`GET /login` is for programs, unless a browser navigates there (ADR-0027)."""
+    """Newest: `GET /login` is for programs, unless a browser navigates there (ADR-0027)."""
     if request.path == "/login" and request.method == "GET":
         if request.headers.get("Sec-Fetch-Mode") == "navigate":
             return moved(request, "/operate")
@@ -173,7 +174,7 @@ CLUSTER = Dialect(
     basic=True,
     greets=frozenset(
         ("GET",)
-    ),  # Spring Security 6.5 to 7.1: it keeps what was asked for, to go on after a login
+    ),  # Spring Security 6.5 to 7.1 saves the request, to go on with it after a login
 )
 OPERATE_8_6 = replace(OPERATE, stranger=nameless, forged=bare, page=operate_8_6)
 

@@ -1,4 +1,4 @@
-"""The process engine behind all APIs: what is deployed, what runs, which jobs wait.
+"""The process engine behind all APIs: its processes, instances and waiting jobs.
 
 Every process has one service task.
 """
@@ -64,7 +64,7 @@ class Engine:
         return taken
 
     def complete(self, job: int) -> bool:
-        """Whether there was such a job at work."""
+        """Complete a job that a worker has; return whether there was one."""
         instance = self.taken.pop(job, None)
         if instance is None:
             return False

@@ -1,6 +1,6 @@
-"""Who gets in, and how each real server says no.
+"""Checks Authorization fields, and refuses requests as each real server does.
 
-`leftovers` is stricter than any of them: it names what a proxy must have removed, and what must be its own.
+`leftovers` is stricter than any server: it names fields that a proxy must have removed or replaced.
 """
 
 import base64
@@ -18,21 +18,22 @@ from proxy.demo.mint import Mint, Reason
 Refuse = Callable[[web.BaseRequest, Reason], web.Response]
 
 HOP_BY_HOP = frozenset(
-    # RFC 9110 section 7.6.1 and 10.1.4; RFC 9113 section 8.2.2; a Proxy-Authorization is a secret besides.
+    # RFC 9110 sections 7.6.1 and 10.1.4; RFC 9113 section 8.2.2; a Proxy-Authorization is also a secret.
     (b"proxy-authorization", b"proxy-connection", b"keep-alive", b"te", b"upgrade", b"http2-settings")
 )
-CALLER_TOKEN = b"x-proxy-token"  # what a caller shows the proxy is not for the upstream
+CALLER_TOKEN = b"x-proxy-token"  # the caller's token for the proxy must not reach the upstream
 MOMENT = "2026-01-01T00:00:00.000+00:00"
 FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 def leftovers(request: web.BaseRequest, host: str, *, cookies: bool = False) -> str | None:
-    """What should not have come here; None: nothing.
+    """Name a field that must not come here; None: there is none.
 
     Args:
-        host: the only good `Host`. SaaS finds the cluster's ingress by it (RFC 9110 section 7.2).
-        cookies: whether the caller's own may come. Beside a credential they may not: on Camunda 8.8 and
-            later a live session makes the request need a CSRF token, and long ones overflow Tomcat's 8 KB.
+        host: the only valid `Host`. SaaS finds the cluster's ingress by it (RFC 9110 section 7.2).
+        cookies: whether the caller's own may come. They must not come with a credential, because on Camunda
+            8.8 and later a live session makes the request need a CSRF token, and long cookies exceed Tomcat's
+            8 KB.
     """
     authorizations = 0
     for name, value in request.raw_headers:
@@ -54,13 +55,13 @@ def leftovers(request: web.BaseRequest, host: str, *, cookies: bool = False) -> 
         elif name in HOP_BY_HOP or name == CALLER_TOKEN:
             return f"{name.decode()} was not removed"
         elif b"_" in name and (plain := name.replace(b"_", b"-")) in HOP_BY_HOP | FRAMING | {CALLER_TOKEN}:
-            # Read as one name behind CGI-like servers: CVE-2025-64484.
+            # CGI-like servers take both for one name: CVE-2025-64484.
             return f"a look-alike of {plain.decode()}"
     return None
 
 
 def nginx(status: int, phrase: str) -> web.Response:
-    """A page of the SaaS ingress (camunda/camunda #3768, #13832: 401 `text/html` from nginx)."""
+    """Make a page of the SaaS ingress (camunda/camunda #3768, #13832: 401 `text/html` from nginx)."""
     title = f"{status} {phrase}"
     page = (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
@@ -70,7 +71,7 @@ def nginx(status: int, phrase: str) -> web.Response:
 
 
 def problem(request: web.BaseRequest, status: int, title: str, detail: str) -> web.Response:
-    """problem+json as Camunda writes it (observed on 8.6.0)."""
+    """Make problem+json as Camunda writes it (observed on 8.6.0)."""
     members = {
         "type": "about:blank",
         "title": title,
@@ -86,7 +87,7 @@ def problem(request: web.BaseRequest, status: int, title: str, detail: str) -> w
 
 
 def forbidden(request: web.BaseRequest, **more: str) -> web.Response:
-    """Spring's own 403 (observed on Operate 8.6.0)."""
+    """Make Spring's own 403 (observed on Operate 8.6.0)."""
     members = {"timestamp": MOMENT, "status": 403, "error": "Forbidden", "path": request.path}
     return web.json_response(members | more, status=403)
 
@@ -104,7 +105,7 @@ ENGINE_DETAILS: dict[Reason, str] = {  # observed on 8.6.0
 
 
 def refuse_as_ingress(request: web.BaseRequest, reason: Reason) -> web.Response:
-    """SaaS: the ingress refuses before Camunda sees the request."""
+    """SaaS: the ingress refuses the request before Camunda gets it."""
     return nginx(401, "Authorization Required")
 
 
@@ -114,7 +115,7 @@ def refuse_as_engine(request: web.BaseRequest, reason: Reason) -> web.Response:
 
 
 def refuse_as_operate(request: web.BaseRequest, reason: Reason) -> web.Response:
-    """Operate 8.6 with Identity: a bad token is a 403 with a challenge (observed)."""
+    """Operate 8.6 with Identity: an invalid token gets a 403 with a challenge (observed)."""
     if reason not in ("missing", "scheme"):
         return web.Response(status=403, headers={"WWW-Authenticate": "Bearer"})
     if request.method in ("GET", "HEAD"):
@@ -132,7 +133,7 @@ def refuse_as_optimize(request: web.BaseRequest, reason: Reason) -> web.Response
 def refuse_as_resource_server(request: web.BaseRequest, reason: Reason) -> web.Response:
     """Spring's OAuth resource server, as in Camunda 8.8 and later with OIDC.
 
-    Where it cannot fetch the issuer's keys it blames itself (Spring Security 6.5 to 7.1).
+    If it cannot fetch the issuer's keys, it answers 500 (Spring Security 6.5 to 7.1).
     """
     if reason == "keys":
         members = {"timestamp": MOMENT, "status": 500, "error": "Internal Server Error", "path": request.path}
@@ -144,7 +145,7 @@ def refuse_as_resource_server(request: web.BaseRequest, reason: Reason) -> web.R
 
 
 def refuse_as_basic(request: web.BaseRequest, reason: Reason) -> web.Response:
-    """Camunda 8.6 with the profile `auth-basic` (observed): strangers get a session cookie."""
+    """Camunda 8.6 with the profile `auth-basic` (observed): a request without Basic gets a session cookie."""
     members = {"timestamp": MOMENT, "status": 401, "error": "Unauthorized", "path": request.path}
     response = web.json_response(members, status=401)
     response.headers["WWW-Authenticate"] = 'Basic realm="Realm"'
@@ -158,8 +159,8 @@ class Jwt:
     """A signed token for one audience.
 
     Attributes:
-        exact: the scheme must be spelled `Bearer` (observed: the 8.6 engine refuses `bearer`, Operate
-            takes it).
+        exact: whether the scheme must be spelled `Bearer` (observed: the 8.6 engine refuses `bearer`, Operate
+            accepts it).
     """
 
     mint: Mint
@@ -168,7 +169,7 @@ class Jwt:
     exact: bool = False
 
     def judge(self, authorization: str | None) -> Reason | None:
-        """Why the request is refused; None: it may pass."""
+        """Return why the request is refused; None: it is accepted."""
         if authorization is None:
             return "missing"
         scheme, _, token = authorization.partition(" ")
@@ -179,7 +180,7 @@ class Jwt:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """One token for all: Optimize's `api.accessToken` (gone by default in 8.10)."""
+    """One token for all callers: Optimize's `api.accessToken` (off by default in 8.10)."""
 
     token: str = field(repr=False)
     refuse: Refuse
@@ -216,7 +217,7 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Anybody: `ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_MODE=none`."""
+    """Accepts every request: `ZEEBE_BROKER_GATEWAY_SECURITY_AUTHENTICATION_MODE=none`."""
 
     refuse: Refuse = refuse_as_engine
 

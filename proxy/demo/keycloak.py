@@ -1,4 +1,4 @@
-"""Keycloak's token endpoint, for Self-Managed; its answers were observed on a real Keycloak 26.7."""
+"""Simulates Keycloak's token endpoint, for Self-Managed. Answers were observed on a real Keycloak 26.7."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ class KeycloakTokens(TokenEndpoint):
     """Form bodies only; `audience` and `resource` are ignored; each token is new, for all audiences.
 
     Attributes:
-        discoveries: how often the discovery document was asked for.
+        discoveries: number of requests for the discovery document.
     """
 
     name = "keycloak"
@@ -41,13 +41,13 @@ class KeycloakTokens(TokenEndpoint):
         return f"http://{self.host}{REALM}"
 
     def signing_key(self) -> SigningKey:
-        """Of the client `signed`, the same each time. Needs cryptography."""
+        """Return the key of the client `signed`, the same each time. Needs cryptography."""
         if self._signing_key is None:
             self._signing_key = new_signing_key()
         return self._signing_key
 
     def use_signing_key(self, key: SigningKey) -> None:
-        """From now on; making one takes a tenth of a second."""
+        """Use this key from now on, because making a new one takes a tenth of a second."""
         self._signing_key = key
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -58,7 +58,7 @@ class KeycloakTokens(TokenEndpoint):
         return await self._discovered(request)
 
     async def _discovered(self, request: web.BaseRequest) -> web.StreamResponse:
-        """OpenID Connect Discovery 1.0 section 4; the members a client needs."""
+        """Answer with the members that a client needs (OpenID Connect Discovery 1.0 section 4)."""
         complaint = leftovers(request, self.host)
         if complaint is not None:
             self.world.complaints.append((self.name, complaint))
@@ -111,7 +111,7 @@ class KeycloakTokens(TokenEndpoint):
         }
 
     def _client(self, request: web.BaseRequest, asked: dict[str, str], entry: TokenRequest) -> Client:
-        """Who asks, in one way only (RFC 6749 section 2.3)."""
+        """Find and check the client, which may authenticate in only one way (RFC 6749 section 2.3)."""
         authorization = request.headers.get("Authorization")
         if "client_assertion" in asked:
             if "client_secret" in asked or authorization is not None:
@@ -138,7 +138,7 @@ class KeycloakTokens(TokenEndpoint):
         return client
 
     def _signed(self, asked: dict[str, str], entry: TokenRequest) -> Client:
-        """Who asks by `private_key_jwt`."""
+        """Find and check a client that uses `private_key_jwt`."""
         assertion = asked["client_assertion"]
         entry.client = asked.get("client_id") or client_of(assertion)
         client = self.clients.get(entry.client)
@@ -154,7 +154,7 @@ class KeycloakTokens(TokenEndpoint):
 
 
 def _from_basic(authorization: str) -> tuple[str, str]:
-    """Id and secret, each form-encoded before they are joined (RFC 6749 section 2.3.1)."""
+    """Return id and secret; each was form-encoded before they were joined (RFC 6749 section 2.3.1)."""
     scheme, _, encoded = authorization.partition(" ")
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")

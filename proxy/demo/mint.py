@@ -1,6 +1,6 @@
-"""Signs tokens, and knows which of them it takes back.
+"""Signs tokens, checks them, and revokes them.
 
-The key is random and shared by signer and checker (HS256): nothing here needs asymmetric keys.
+Signer and checker share a random key (HS256), because nothing here needs asymmetric keys.
 """
 
 import math
@@ -16,8 +16,8 @@ Reason = Literal[
     "missing", "scheme", "garbage", "signature", "revoked", "audience", "expired", "keys", "session", "csrf"
 ]
 
-# Clock 0 in `iat` and `exp`: they look like Unix time and yet follow the Clock. Whoever compares them with
-# the wall is caught.
+# Clock 0 in `iat` and `exp`. These look like Unix time but follow the Clock, so that code which compares them
+# with the wall clock fails.
 EPOCH = 1_767_225_600.0
 
 
@@ -35,7 +35,7 @@ class Mint:
     def issue(
         self, client: str, audiences: Sequence[str], life: float, *, whole_seconds: bool = False
     ) -> str:
-        """A signed token. `whole_seconds`: see Rules."""
+        """Make a signed token. `whole_seconds`: see Rules."""
         self.issued += 1
         now = EPOCH + self._clock.now()
         if whole_seconds:
@@ -52,18 +52,18 @@ class Mint:
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def revoke(self, client: str | None = None) -> None:
-        """Take back all tokens so far; those of one client if it is named."""
+        """Revoke all tokens so far, or those of the named client."""
         self._revoked[client] = self.issued
 
     def judge(self, token: str, audience: str) -> Reason | None:
-        """Why the token is refused; None: it is good. No leeway (observed on 8.6.0)."""
+        """Return why the token is refused; None: it is valid. There is no leeway (observed on 8.6.0)."""
         try:
             claims = jwt.decode(
                 token,
                 self._key,
                 algorithms=["HS256"],
                 audience=audience,
-                # PyJWT knows the wall's time only; expiry is judged below, by the Clock.
+                # PyJWT uses only the wall clock, so the expiry is checked below, by our Clock.
                 options={"verify_exp": False, "verify_iat": False, "require": ["exp", "jti", "client_id"]},
             )
         except jwt.InvalidSignatureError:

@@ -1,4 +1,4 @@
-"""Camunda's token endpoint on SaaS: `https://login.cloud.camunda.io/oauth/token`."""
+"""Simulates Camunda's token endpoint on SaaS: `https://login.cloud.camunda.io/oauth/token`."""
 
 import hmac
 import json
@@ -10,14 +10,14 @@ from proxy.clock import pause
 from proxy.demo.tokens import NO_STORE, Refused, TokenEndpoint, TokenRequest, parse_form, whole
 from proxy.demo.world import Client, World
 
-# A gap looks shorter here than at the caller, by what its request's way took longer the first time.
+# A gap may look shorter here than at the caller, if the first request took longer to arrive than the second.
 UNEVEN = 0.05
 
 
 class SaasTokens(TokenEndpoint):
-    """JSON and form bodies (Camunda docs show both), one audience a token, tokens handed out again.
+    """JSON and form bodies (Camunda docs show both), one audience per token, the same token returned again.
 
-    Statuses are from Camunda's issues and the JavaScript SDK; the bodies of errors are not known.
+    Statuses come from Camunda's issues and the JavaScript SDK; the bodies of errors are not known.
     """
 
     name = "saas"
@@ -30,7 +30,7 @@ class SaasTokens(TokenEndpoint):
         self._given: dict[tuple[str, str], tuple[str, float]] = {}
 
     def forget(self) -> None:
-        """Hand out no token again: the next one is new."""
+        """Forget the tokens that would be returned again, so that the next one is new."""
         self._given.clear()
 
     async def granted(self, request: web.BaseRequest, entry: TokenRequest) -> dict[str, object]:
@@ -71,7 +71,8 @@ class SaasTokens(TokenEndpoint):
         return asked
 
     async def _check_secret(self, name: str, secret: str, audience: str) -> None:
-        """Wrong ones are 401, and what comes after them is delayed (JavaScript SDK #605, #606, #614)."""
+        """Check the secret. A wrong one gets 401, and later requests are delayed (JavaScript SDK #605, #606,
+        #614)."""
         clock, tarpit = self.world.clock, self.world.rules.tarpit
         key = (name, secret, audience)
         if clock.now() < self._tarpit_until.get(key, 0):

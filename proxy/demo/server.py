@@ -1,4 +1,4 @@
-"""The whole simulated Camunda: which hosts there are, and the one server behind their ports."""
+"""Puts the simulated Camunda together: its hosts, and the one server behind their ports."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +28,7 @@ SAAS_AUDIENCES = {  # Camunda docs, per API
     "console": CONSOLE_AUDIENCE,
     "modeler": CONSOLE_AUDIENCE,
 }
-SELF_AUDIENCES = {  # what Management Identity calls them
+SELF_AUDIENCES = {  # the names in Management Identity
     "zeebe": "zeebe-api",
     "orchestration": "orchestration-api",
     "operate": "operate-api",
@@ -53,11 +53,11 @@ PREFIXES = {"console": "", "modeler": "/api"}
 class SimulatedCamunda(World):
     """Camunda on SaaS and Self-Managed.
 
-    Each endpoint has a port of its own on 127.0.0.1, as each has a host of its own in life.
+    Each endpoint has its own port on 127.0.0.1, as each has its own host in reality.
 
     Attributes:
-        saas, keycloak: the token endpoints, with their switches and books.
-        apis: all of them, by (name, saas).
+        saas, keycloak: the token endpoints, with their switches and records.
+        apis: all APIs, by (name, saas).
         username, password: for `zeebe-basic`, and for every API with sessions.
         shared_token: for `optimize-shared`.
     """
@@ -123,20 +123,20 @@ class SimulatedCamunda(World):
         return self.apis[name, saas]
 
     def url(self, name: str, *, saas: bool = False) -> str:
-        """Base URL of an API, without a slash at its end."""
+        """Return the base URL of an API, without a slash at its end."""
         return self.apis[name, saas].url
 
     def sessions(self, name: str) -> Sessions:
-        """Those of an API that has them, such as `operate-8.6`."""
+        """Return the sessions of an API that has them, such as `operate-8.6`."""
         sessions = self.apis[name, False].sessions
         assert sessions is not None  # noqa: S101
         return sessions
 
     def revoke(self, client: str | None = None, *, forget: bool = True) -> None:
-        """Take back all tokens so far, or one client's.
+        """Revoke all tokens so far, or those of one client.
 
         Args:
-            forget: SaaS gives new ones out from now on; else it hands revoked ones out again.
+            forget: whether SaaS issues new tokens from now on; if not, it returns the revoked ones again.
         """
         self.mint.revoke(client)
         if forget:
@@ -144,7 +144,7 @@ class SimulatedCamunda(World):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What nobody may ever read in a log or on a page; tokens are not among them."""
+        """Texts that must never be in a log or on a page; tokens are not among them."""
         clients = (*self.saas.clients.values(), *self.keycloak.clients.values())
         return frozenset((self.password, self.shared_token, *(client.secret for client in clients)))
 
@@ -153,7 +153,7 @@ class SimulatedCamunda(World):
 async def simulated_camunda(
     *, clock: Clock | None = None, rules: Rules | None = None
 ) -> AsyncIterator[SimulatedCamunda]:
-    """Up while the block lasts; ends within a moment, whatever is still waiting for an answer."""
+    """Run it until the block ends. Then it stops at once, even if requests still wait for an answer."""
     camunda = SimulatedCamunda(clock or SystemClock(), rules or Rules())
     endpoints: list[TokenEndpoint | Api] = [camunda.saas, camunda.keycloak, *camunda.apis.values()]
     by_port: dict[int, TokenEndpoint | Api] = {}
@@ -172,7 +172,7 @@ async def simulated_camunda(
         access_log=None,
         auto_decompress=False,
         lingering_time=2.0,
-        # Wide enough to see ourselves what is too wide.
+        # Larger than our own limits, so that these apply.
         max_line_size=65536,
         max_field_size=65536,
     )
@@ -180,7 +180,7 @@ async def simulated_camunda(
     await runner.setup()
     try:
         for endpoint in endpoints:
-            # With room for hundreds at once: who finds none tries again after a second.
+            # Room for hundreds at once, because a client that finds no room tries again only after a second.
             await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
             port = runner.addresses[-1][1]
             by_port[port] = endpoint

@@ -1,8 +1,9 @@
-"""Cookie sessions: logins, sessions that idle out, CSRF pairs. What differs by version is in `dialects.py`.
+"""Simulates cookie sessions: logins, idle time-outs, CSRF pairs. `dialects.py` has the differences by
+version.
 
-Stricter than any server: it complains of cookies and CSRF headers that it never gave out, of a password in a
-query (it would lie in access logs), of logins that end a session still in use, and of a caller's own logins
-and logouts under the proxy's session, however their path is spelled.
+It is stricter than any server: it complains of cookies and CSRF headers that it never issued, of a password
+in a query (because access logs would hold it), of logins that end a session still in use, and of a caller's
+own logins and logouts under the proxy's session, in any spelling of their path.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ SAFE = frozenset(("GET", "HEAD", "TRACE", "OPTIONS"))
 API_PATHS = ("/api/", "/v1/", "/v2/")
 CSRF_HEADERS = frozenset(("X-CSRF-TOKEN", "OPERATE-X-CSRF-TOKEN", "TASKLIST-X-CSRF-TOKEN"))
 WRONG_AN_HOUR = 6
-"""Wrong passwords within an hour; one more is complained of. Not Camunda's rule but a guest's manners."""
+"""Most wrong passwords within an hour; one more causes a complaint. Camunda has no such rule."""
 
 
 @dataclass(slots=True)
@@ -41,7 +42,8 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Either `reason` and `answer` say no, or the request goes on; its answer takes `fields` along."""
+    """The decision about a request. Either `answer` refuses it, perhaps for `reason`, or the request goes on,
+    and its answer gets `fields`."""
 
     answer: web.StreamResponse | None = None
     reason: Reason | None = None
@@ -50,13 +52,13 @@ class Admission:
 
 class Sessions:
     """Attributes:
-    dialect: which version it speaks like.
+    dialect: the version that it simulates.
     pairs: of CSRF cookies and headers; None: this version has none.
-    fault: what the login does instead of its work; None: work.
-    dies_after: calls that are still let in before every session dies; None: no such number.
+    fault: what the login does instead of its work; None: it works.
+    dies_after: number of further accepted calls until every session ends; None: sessions do not end so.
     logins: every request to log in, first one first.
-    logouts: sessions that were ended by their owner.
-    let_in: API calls that got in, by `session` or `basic`.
+    logouts: number of sessions that ended by a logout.
+    let_in: accepted API calls, by `session` or `basic`.
     """
 
     def __init__(self, name: str, world: World, dialect: Dialect, user: Basic) -> None:
@@ -76,32 +78,32 @@ class Sessions:
     # -- switches and books --
 
     def kill(self) -> None:
-        """Every session dies; CSRF pairs stay good, as on 8.6 when it starts again (observed)."""
+        """End every session; CSRF pairs stay valid, as on 8.6 after a restart (observed)."""
         self._used_at.clear()
 
     def restart(self) -> None:
-        """Every session dies, and CSRF pairs are no good any more: stricter than 8.6."""
+        """End every session and every CSRF pair, which is stricter than 8.6."""
         self.kill()
         self.spoil_csrf()
 
     def spoil_csrf(self) -> None:
-        """CSRF pairs are no good any more, sessions are."""
+        """End every CSRF pair, but no session."""
         if self.pairs is not None:
             self.pairs.spoil()
 
     @property
     def live(self) -> int:
-        """Sessions that have not idled out."""
+        """Number of sessions that have not idled out."""
         return sum(self._lives(session) for session in self._used_at)
 
     def count(self, outcome: str) -> int:
-        """How many logins ended so."""
+        """Count the logins with this outcome."""
         return sum(login.outcome == outcome for login in self.logins)
 
     # -- one request --
 
     def complaint(self, request: web.BaseRequest) -> str | None:
-        """What no proxy may send here; None: nothing."""
+        """Name something in the request that no proxy may send; None: there is nothing."""
         if request.path == "/elsewhere":
             return "a redirect was followed"
         if len(request.headers.getall("Cookie", [])) > 1:
@@ -134,7 +136,7 @@ class Sessions:
         return self.pairs is not None and name == self.dialect.csrf and self.pairs.known(value)
 
     async def admit(self, request: web.BaseRequest, path: str) -> Admission:
-        """Judge one request; logs in and out on the way.
+        """Decide about one request; it may also log in or out.
 
         Args:
             path: as the server reads it.
@@ -155,8 +157,8 @@ class Sessions:
             return Admission(answer, "csrf")
         if not path.startswith(API_PATHS) or path == dialect.login:
             answer = dialect.page(request)
-            anybody = dialect.login_wants_csrf and path == dialect.login
-            if anybody or session is not None:
+            public = dialect.login_wants_csrf and path == dialect.login
+            if public or session is not None:
                 answer.headers.extend(self._token(request))
             return Admission(answer)
         authorization = request.headers.get("Authorization")
@@ -217,7 +219,7 @@ class Sessions:
     def _opened(self, request: web.BaseRequest) -> web.Response:
         before = self._session(request)
         if before is not None:
-            # Observed: the session before is dead at once, and whatever runs under it fails.
+            # Observed: the old session ends at once, and running requests with it fail.
             self._complain("a login that ends a live session")
             del self._used_at[before]
         answer = web.Response(status=204)
@@ -252,7 +254,7 @@ class Sessions:
         return web.Response(status=INSTEAD[fault], headers={"Location": "/elsewhere"})
 
     def _log_out(self, request: web.BaseRequest) -> web.Response:
-        """No CSRF is asked, and strangers may, too (observed)."""
+        """Log out. Needs no CSRF pair and no session (observed)."""
         session = self._session(request)
         if session is not None:
             del self._used_at[session]
@@ -265,7 +267,7 @@ class Sessions:
     # -- sessions --
 
     def _session(self, request: web.BaseRequest) -> str | None:
-        """The live session of a request, used again herewith: idle life is sliding (observed)."""
+        """Return the live session of a request, and restart its idle time (observed)."""
         session = dict(cookies(request)).get(self.dialect.cookie)
         if session is None or not self._lives(session):
             return None
@@ -277,9 +279,10 @@ class Sessions:
         return used_at is not None and self._world.clock.now() - used_at < self._world.rules.session_life
 
     def _greeting(self, request: web.BaseRequest) -> Fields:
-        """The cookie of a session without a user.
+        """Return the cookie of a session without a user.
 
-        Up to 8.5.0 it is dead already: `getSession().invalidate()` makes one and ends it (BaseWebConfigurer).
+        Up to 8.5.0 that session has already ended, because `getSession().invalidate()` makes one and ends it
+        (BaseWebConfigurer).
         """
         if request.method not in self.dialect.greets or "Authorization" in request.headers:
             return []
@@ -304,7 +307,7 @@ class Sessions:
         return not request.headers.get("Authorization", "").startswith("Bearer ")  # observed
 
     def _token(self, request: web.BaseRequest) -> Fields:
-        """Every authenticated GET brings it (8.5.1 and later), HEAD does not (observed)."""
+        """Return the CSRF token: for every authenticated GET (8.5.1 and later), not for HEAD (observed)."""
         return [] if self.pairs is None or request.method != "GET" else self.pairs.fields(request)
 
     def _paired(self, request: web.BaseRequest) -> bool:

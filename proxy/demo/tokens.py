@@ -1,4 +1,4 @@
-"""What every token endpoint has in common: its book of requests, its switches, its bad answers."""
+"""The common part of every token endpoint: its record of requests, its switches, its invalid answers."""
 
 import asyncio
 import math
@@ -39,13 +39,13 @@ SPOILED: dict[Fault, dict[str, object]] = {
 
 @dataclass(slots=True)
 class TokenRequest:
-    """One request for a token; filled in as it is understood.
+    """One request for a token; its attributes are set while it is read.
 
     Attributes:
         at: seconds on the Clock, when it arrived.
         gap: seconds since the one before it at this endpoint; infinite for the first.
-        client, audience: as asked for; empty where the request did not say.
-        outcome: `pending`, `gone` (the caller went), `issued`, `same` (the token it had been given before),
+        client, audience: as requested; empty if the request did not name them.
+        outcome: `pending`, `gone` (the caller left), `issued`, `same` (the token that it got before),
             `limited` (429), `complaint`, a Fault's value, or the `error` of the answer.
     """
 
@@ -57,7 +57,7 @@ class TokenRequest:
 
 
 class Refused(Exception):
-    """No token. `error` is a code of RFC 6749 section 5.2; None: the answer has no JSON body."""
+    """The request gets no token. `error` is a code of RFC 6749 section 5.2."""
 
     def __init__(self, status: int, error: str, description: str | None = None) -> None:
         super().__init__(error)
@@ -68,12 +68,12 @@ class Refused(Exception):
 
 class TokenEndpoint:
     """Attributes:
-    url: where to ask, once it is up.
-    requests: everything that was asked, first one first.
+    url: its URL; set after the start.
+    requests: all requests, first one first.
     clients: by name; `change_secret` replaces one.
-    rejected: names of clients that are refused, whatever they show.
-    fault: what to do instead of the work; None: work.
-    override: members to replace in an answer that brings a token, such as `{"expires_in": "60"}`.
+    rejected: names of clients that are refused, even with valid secrets.
+    fault: what it does instead of its work; None: it works.
+    override: members to replace in an answer with a token, such as `{"expires_in": "60"}`.
     """
 
     name: ClassVar[str]
@@ -93,7 +93,7 @@ class TokenEndpoint:
         self.clients[client] = replace(self.clients[client], secret=secret)
 
     def count(self, outcome: str) -> int:
-        """How many requests ended so."""
+        """Count the requests with this outcome."""
         return sum(request.outcome == outcome for request in self.requests)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -111,7 +111,7 @@ class TokenEndpoint:
     async def _judged(self, request: web.BaseRequest, entry: TokenRequest) -> web.StreamResponse:
         complaint = leftovers(request, self.host)
         if complaint is None and request.path == "/elsewhere":
-            complaint = "a redirect was followed"  # the secret went out twice
+            complaint = "a redirect was followed"  # so the secret was sent twice
         if complaint is not None:
             self.world.complaints.append((self.name, complaint))
             entry.outcome = "complaint"
@@ -132,7 +132,7 @@ class TokenEndpoint:
         return web.json_response(members, headers=NO_STORE)
 
     async def instead(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
-        """What a fault of those before OVERSIZED does."""
+        """Do what a fault before OVERSIZED says."""
         if fault is Fault.HANG:
             await asyncio.Event().wait()
         if fault is Fault.REDIRECT:
@@ -145,10 +145,10 @@ class TokenEndpoint:
         return web.Response(status=status, content_type=content_type, body=body)
 
     async def granted(self, request: web.BaseRequest, entry: TokenRequest) -> dict[str, object]:
-        """The members of a good answer; sets the entry's client, audience and outcome.
+        """Return the members of an answer with a token; set the entry's client, audience and outcome.
 
         Raises:
-            Refused: no token for this request.
+            Refused: this request gets no token.
         """
         raise NotImplementedError
 
@@ -160,10 +160,10 @@ class TokenEndpoint:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The parameters of a form body.
+    """Parse the parameters of a form body.
 
     Raises:
-        Refused: it is none, or repeats a parameter (RFC 6749 section 3.2: MUST NOT).
+        Refused: it is no form, or repeats a parameter (RFC 6749 section 3.2: MUST NOT).
     """
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict")
@@ -175,5 +175,5 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def whole(seconds: float) -> float:
-    """`expires_in` as servers write it: rounded down; lives under a second, for tests only, as they are."""
+    """Round down as servers do in `expires_in`; but keep a life under a second, which only tests use."""
     return math.floor(seconds) if seconds >= 1 else seconds

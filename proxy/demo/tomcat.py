@@ -1,4 +1,4 @@
-"""How Tomcat 10.1 reads a target's path, without Spring Security's firewall, which refuses more (tried)."""
+"""Reads a target's path as Tomcat 10.1 does. Spring Security's firewall would refuse more (tried)."""
 
 from urllib.parse import unquote
 
@@ -6,7 +6,7 @@ _REFUSED = ("%2f", "%5c", "%00", "\\")
 
 
 def read_path(path: str) -> str | None:
-    """The path that the application sees; None: Tomcat answers 400.
+    """Return the path that the application sees; None: Tomcat answers 400.
 
     Parameters (`;...`) are cut off first, then the path is decoded once, `//` is joined, and dot segments are
     resolved.

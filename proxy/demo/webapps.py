@@ -69,7 +69,7 @@ def tasklist() -> tuple[Route, ...]:
 
 
 def optimize() -> tuple[Route, ...]:
-    """Optimize's public API; an export goes on where the same `searchRequestId` left it."""
+    """Optimize's public API; an export continues after the last answer to the same `searchRequestId`."""
     read_so_far: dict[str, int] = {}
 
     async def ready(call: Call) -> web.Response:

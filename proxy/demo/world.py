@@ -1,4 +1,4 @@
-"""What all simulated servers share: numbers, clients, clock, mint, and news of what happened."""
+"""The things that all simulated servers share: rules, clients, clock, tokens, complaints, and events."""
 
 import asyncio
 import secrets
@@ -12,16 +12,17 @@ from proxy.demo.mint import Mint
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Every number; seconds, bytes. Replace them at any time: `camunda.rules = replace(camunda.rules, ...)`.
+    """All numbers, in seconds or bytes. Replace them at any time: `camunda.rules = replace(camunda.rules,
+    ...)`.
 
     Attributes:
         token_life: of new tokens, unless the client has its own.
-        token_gap: SaaS answers 429 to requests of one address that come sooner than this after another,
-            whatever became of that one (Camunda docs, "Manage API clients": about one a second).
-        retry_after: the 429's `Retry-After`, as it is sent; None: not sent (what SaaS does is not known).
-        tarpit: SaaS delays what comes after a wrong secret, from the same client, secret and audience
+        token_gap: SaaS answers 429 to a request that comes sooner than this after another one from the same
+            address, even a failed one (Camunda docs, "Manage API clients": about one a second).
+        retry_after: the 429's `Retry-After`, as it is sent; None: not sent (SaaS's own is not known).
+        tarpit: SaaS delays requests after a wrong secret, with the same client, secret and audience
             (README of the JavaScript SDK).
-        reissue_before: SaaS hands the same token out until this long before its expiry (JavaScript
+        reissue_before: SaaS returns the same token until this long before its expiry (JavaScript
             SDK #125).
         whole_seconds: `iat` and `exp` are rounded down, so a life is up to a second shorter than
             `expires_in` says (observed: a token of 20 s was refused from 19.6 s on).
@@ -30,8 +31,8 @@ class Rules:
         long_poll: for a `requestTimeout` of 0 (8.6 default).
         ingress_timeout: SaaS answers 504 when an answer takes longer (JavaScript SDK: "at 60 s SaaS
             throws 504").
-        session_life: a session unused for so long is dead (Tomcat's and Spring's default).
-        login_gap: a login that comes sooner after another is complained of; no server's rule.
+        session_life: a session unused for so long has ended (Tomcat's and Spring's default).
+        login_gap: a login sooner than this after another causes a complaint; no server has this rule.
     """
 
     token_life: float = 300.0
@@ -54,13 +55,13 @@ def new_secret() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who may ask for tokens.
+    """A client that may request tokens.
 
     Attributes:
-        audiences: SaaS: what it may ask for, one at a time; Keycloak: what its tokens are for, all at once.
-        basic_only: Keycloak takes its secret by HTTP Basic alone.
+        audiences: on SaaS a token is for one of these, with Keycloak for all.
+        basic_only: whether Keycloak accepts its secret only by HTTP Basic.
         life: of its tokens, in seconds; None: as the rules say.
-        signed: it shows assertions (`private_key_jwt`) instead of its secret.
+        signed: whether it authenticates by assertions (`private_key_jwt`) instead of its secret.
     """
 
     name: str
@@ -74,17 +75,18 @@ class Client:
 class Fault(StrEnum):
     """What a token endpoint may do instead of its work.
 
-    Up to ERROR_500 whatever the request is; from OVERSIZED on only where it would have got a token.
+    Faults up to ERROR_500 apply to every request, those from OVERSIZED on only to requests that would get a
+    token.
     """
 
     DOWN = "down"  # 503
-    HANG = "hang"  # no answer until the caller goes
-    RESET = "reset"  # the connection is cut
+    HANG = "hang"  # no answer until the caller leaves
+    RESET = "reset"  # the connection is reset
     HTML = "html"  # 200 text/html
     EMPTY = "empty"  # 200 application/json without a body
     BROKEN_JSON = "broken_json"  # ends in the middle
     LIST = "list"  # JSON, not an object
-    REDIRECT = "redirect"  # 307: who follows sends the secret once more, and is complained of
+    REDIRECT = "redirect"  # 307: a client that follows it sends the secret again, and causes a complaint
     ERROR_500 = "error_500"
     OVERSIZED = "oversized"  # over 1 MiB
     ERROR_IN_200 = "error_in_200"
@@ -100,21 +102,21 @@ class Fault(StrEnum):
 
 
 class LoginFault(StrEnum):
-    """What the login may do instead of its work, whatever it was asked."""
+    """What the login may do instead of its work, for every request."""
 
     DOWN = "down"  # 503
-    HANG = "hang"  # no answer until the caller goes
-    RESET = "reset"  # the connection is cut
+    HANG = "hang"  # no answer until the caller leaves
+    RESET = "reset"  # the connection is reset
     HTML = "html"  # 200 with a page: a portal, or another server
     ERROR_500 = "error_500"
-    REDIRECT = "redirect"  # 302 to a single sign-on; who follows it is complained of
+    REDIRECT = "redirect"  # 302 to a single sign-on; a client that follows it causes a complaint
     MOVED = "moved"  # 404: this server has no such login
     NO_COOKIE = "no_cookie"  # 204, and no session
-    DEAD_COOKIE = "dead_cookie"  # 204, and a session that nobody knows
+    DEAD_COOKIE = "dead_cookie"  # 204, and the cookie of no session
 
 
 class News:
-    """Wakes whoever waits for a fact, each time something happened."""
+    """Wakes the tasks that wait for a fact, at each event."""
 
     def __init__(self) -> None:
         self._next: asyncio.Future[object] | None = None
@@ -131,11 +133,11 @@ class News:
 
     async def until(self, fact: Callable[[], bool]) -> None:
         while not fact():
-            # Shared by all who wait: one who is cancelled must not cancel it for the others.
+            # Several tasks wait for it; the cancellation of one must not cancel it for the others.
             await asyncio.shield(self._coming())
 
     async def within(self, seconds: float, fact: Callable[[], bool], clock: Clock) -> bool:
-        """Whether the fact came true before the seconds were over."""
+        """Wait for the fact; return whether it came true within the seconds."""
         end = clock.now() + seconds
         while not fact():
             left = end - clock.now()
@@ -149,9 +151,9 @@ class World:
     """Shared by every endpoint.
 
     Attributes:
-        rules: the numbers in force.
-        complaints: what no proxy may send, as (where, what), first one first; empty is the proof.
-        news: told when each request that arrived, was answered, or was given up.
+        rules: the present numbers.
+        complaints: everything that no proxy may send, as (where, what), first one first; must be empty.
+        news: told of each request when it arrives, is answered, or is given up.
     """
 
     def __init__(self, clock: Clock, rules: Rules) -> None:

@@ -1,7 +1,7 @@
 """The engine's REST API, `/v2`.
 
-Bodies name `processDefinitionId` (8.6 and later); shapes are those that the schemas of npm's
-`@camunda8/orchestration-cluster-api` 9.1 accept (8.8 and later), tests/real/test_simulated.py.
+Bodies name `processDefinitionId` (8.6 and later). The schemas of npm's `@camunda8/orchestration-cluster-api`
+9.1 (8.8 and later) accept the shapes; see tests/real/test_simulated.py.
 """
 
 import json
@@ -21,7 +21,7 @@ TENANT = "<default>"
 
 
 def asked(call: Call) -> dict[str, Any] | None:
-    """The JSON object of the body; None: it is none."""
+    """Parse the JSON object of the body; None: it is none."""
     if call.request.content_type != "application/json":
         return None
     try:
@@ -36,7 +36,7 @@ def bad_request(call: Call, detail: str = "Request property [body] cannot be par
 
 
 def patience(call: Call, members: dict[str, Any]) -> float:
-    """Seconds: 0 is the server's default, negative is none at all."""
+    """Return the seconds of a long poll: for 0 the server's default, for a negative value none."""
     milliseconds = members.get("requestTimeout", 0)
     if milliseconds == 0:
         return call.world.rules.long_poll
@@ -87,7 +87,7 @@ class Zeebe:
         if call.request.content_type != "multipart/form-data" or match is None:
             return problem(call.request, 415, "Unsupported Media Type", "Content-Type is not supported.")
         boundary = b"--" + match[1].encode()
-        # Byte for byte or not at all: a body that lost its end is not read kindly.
+        # Strict, so that a body which lost its end is noticed.
         if not call.body.startswith(boundary) or not call.body.rstrip(b"\r\n").endswith(boundary + b"--"):
             return bad_request(call, "Required part 'resources' is not present.")
         deployments = [
@@ -203,5 +203,5 @@ def described(process: Process) -> dict[str, object]:
 
 
 def running(instance: Instance) -> dict[str, object]:
-    """What an instance, and a job of it, say of it."""
+    """Return the members that describe an instance, in it and in its job."""
     return {**described(instance.process), "processInstanceKey": str(instance.key), "tags": []}

@@ -1,1 +1,1 @@
-"""One request on its way: from the caller's bytes to the upstream's, and back."""
+"""Forwards requests: reads them from callers, sends them to the upstream, and sends the answers back."""

@@ -1,8 +1,8 @@
-"""Pure: the head of an upstream's answer, and how its body ends.
+"""Pure: reads the head of an upstream's answer, and decides how its body ends.
 
 `usual_head` is the fast path: it reads the common form of an answer's head. Everything else is left to
-llhttp, which reads it from its first byte, so that this reader may be as strict as it likes. Servers send the
-same lines again and again, and the same head until its Date changes: what was read is remembered.
+llhttp, which reads it from its first byte, so that the fast path can be strict. Parsed lines and heads are
+cached, because servers send the same lines again and again, and the same head until its Date changes.
 """
 
 import re
@@ -17,18 +17,18 @@ from proxy.terms import CSRF_NAMES
 PASSED: Final = frozenset(
     b"location www-authenticate cross-origin-resource-policy x-content-type-options".split()
 )
-"""Notable fields that go on to the caller nevertheless."""
+"""Notable fields that are forwarded to the caller nevertheless."""
 
 COOKIES: Final = frozenset((b"set-cookie", b"set-cookie2"))
-"""What no caller gets where we stamped a credential: with Basic it may be a login as us."""
+"""Fields that no caller gets if we injected a credential: with Basic they may log the caller in as us."""
 
 OF_SESSION: Final = CSRF_NAMES | COOKIES
-"""What an answer tells a session of ours, and not the caller."""
+"""Fields of an answer that are meant for our session, and not for the caller."""
 
 MAX_USUAL_HEAD: Final = 16 * 1024
 
 _NOTABLE: Final = HOP_BY_HOP | PASSED | {b"content-length"}
-# An upstream's word on who may read its answers is meant for its own address, not for ours.
+# With these the upstream says which pages may read its answers; it means its own address, not ours.
 _OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transport-security")
 _TELLING: Final = OF_SESSION | {b"content-type"}
 # `status-line = HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 section 4), of final answers.
@@ -45,8 +45,9 @@ class AnswerEnd(NamedTuple):
     """How the end of an upstream's answer is known, RFC 9112 section 6.3.
 
     Attributes:
-        kind: `none`, no body whatever the fields say; `length`; `chunked`; `close`, the connection's end.
-        length: Content-Length where there is one, of answers to HEAD and of 304 too.
+        kind: `none`: no body, regardless of the fields; `length`; `chunked`; `close`: at the connection's
+            end.
+        length: Content-Length if there is one, also of answers to HEAD and of 304.
     """
 
     kind: Literal["none", "length", "chunked", "close"]
@@ -54,7 +55,7 @@ class AnswerEnd(NamedTuple):
 
 
 def answer_end(status: int, notable: list[Field], *, to_head: bool) -> AnswerEnd | None:
-    """How a final answer ends; None where its framing cannot be trusted.
+    """Decide how a final answer ends; None: its framing cannot be trusted.
 
     Args:
         status: 200 to 999.
@@ -93,15 +94,15 @@ def _after(length: int) -> AnswerEnd:
 
 
 class AnswerFields:
-    """Fields of an upstream's answer, sorted as they come.
+    """Fields of an upstream's answer, sorted into two lists.
 
     Attributes:
-        plain: what is passed on unread, in lines ready to be sent.
-        notable: the rest, names in lower case.
+        plain: fields that are forwarded unread, as lines ready to send.
+        notable: the others, names in lower case.
         options: of Connection, in lower case.
         cookies: whether a plain field may set a cookie; False: none does.
         undated: whether there is no Date.
-        ready: the head that was last made of them for a caller, and how: answers may share them.
+        ready: memo: the head last built from them for a caller, and with what; answers may share them.
     """
 
     __slots__ = ("cookies", "notable", "options", "plain", "ready", "undated")
@@ -115,7 +116,7 @@ class AnswerFields:
         self.ready: tuple[bytes, object] = (b"", None)
 
     def add(self, name: bytes, value: bytes) -> None:
-        """Take a field as the parser gives it."""
+        """Add a field as the parser gives it."""
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
         lower = names.get(name)
@@ -132,19 +133,19 @@ class AnswerFields:
             self.options += connection_options(value)
 
     def noted(self) -> list[Field]:
-        """Those by which an answer under a session is judged, names in lower case: a look at each field."""
+        """Return the fields by which to judge an answer under a session, names in lower case."""
         named = [line.split(b": ", 1) for line in self.plain]
         told = [(name.lower(), value[:-2]) for name, value in named if name.lower() in _TELLING]
         return self.notable + told
 
     def clear(self) -> None:
-        """Forget an interim answer's."""
+        """Forget the fields of an interim answer."""
         self.plain, self.notable, self.options, self.cookies = [], [], (), False
         self.undated = True
 
 
 def _judge(name: bytes) -> bytes:
-    """`b""` to pass it on unread, else its name in lower case."""
+    """Return `b""` if the field is forwarded unread, else its name in lower case."""
     lower = name.lower()
     verdict = lower if lower in _NOTABLE or lower.startswith(_OPENING) else b""
     names.put(name, verdict)
@@ -152,11 +153,11 @@ def _judge(name: bytes) -> bytes:
 
 
 class UsualHead(NamedTuple):
-    """A head as it came; never changed, answers may share it.
+    """A head as it came. Never changed, because answers may share it.
 
     Attributes:
         status: 200 to 999.
-        end: of its body, where it does not answer HEAD.
+        end: of its body, unless it answers HEAD.
     """
 
     status: int
@@ -168,13 +169,13 @@ heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024)
 
 
 def usual_head(data: bytes) -> UsualHead | None:
-    """A final answer in HTTP/1.1 whose end does not take the connection's.
+    """Read the head of a final answer in HTTP/1.1 that does not end with the connection.
 
     Args:
-        bytes: a head without its empty line.
+        data: a head without its empty line.
 
     Returns:
-        None where it is something else, or nothing that can be trusted.
+        None if it is something else, or cannot be trusted.
     """
     return heads.get(data) or _read(data)
 
@@ -208,12 +209,12 @@ def _read(data: bytes) -> UsualHead | None:
 
 
 def _secret(lower: bytes) -> bool:
-    """Whether fields, in lower case, may be a session's: nothing of these is kept."""
+    """Tell whether fields, in lower case, may hold secrets of a session, so that they must not be cached."""
     return b"cookie" in lower or b"csrf" in lower
 
 
 def _status(line: bytes) -> int:
-    """0: it is not of a final answer in HTTP/1.1."""
+    """Return the status; 0: it is no status line of a final answer in HTTP/1.1."""
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         return 0

@@ -1,7 +1,7 @@
-"""Reads an upstream's answer, byte by byte if need be: its head, its body, and whether it can be trusted.
+"""Reads an upstream's answer, in pieces of any size: its head, its body, and whether it can be trusted.
 
-Almost all heads are read by `answer_head.usual_head`. llhttp reads the others, and chunks; what it lets
-through is judged here and in `answer_head.answer_end`. A body with a Content-Length goes past it.
+`answer_head.usual_head` reads almost all heads. llhttp reads the others, and chunks; this module and
+`answer_head.answer_end` then judge what llhttp accepted. A body with a Content-Length does not pass llhttp.
 """
 
 from typing import Final, Protocol
@@ -14,25 +14,25 @@ from proxy.gateway.answer_head import MAX_USUAL_HEAD, AnswerEnd, AnswerFields, a
 MAX_ANSWER_HEAD: Final = 256 * 1024
 MAX_INTERIM: Final = 16
 SLICE: Final = 16 * 1024
-"""Bytes that llhttp reads at once. In the smallest chunks that is about 4 ms."""
+"""Most bytes that llhttp reads at once. In the smallest chunks they take about 4 ms."""
 
 MAX_PIECES: Final = 512
-"""Pieces of a body after which the rest of a read waits for the next turn of the event loop."""
+"""Most pieces of a body in one read; the rest waits for the next turn of the event loop."""
 
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Sink(Protocol):
-    """Where an answer goes."""
+    """The receiver of an answer."""
 
     def interim(self, status: int, fields: AnswerFields) -> None:
-        """A 1xx answer."""
+        """Take a 1xx answer."""
         ...
 
     def body(self, chunk: bytes) -> None: ...
 
     def end(self) -> None:
-        """The body has ended, and its length was not known before."""
+        """Take note that the body has ended, if its length was not known before."""
         ...
 
 
@@ -40,20 +40,20 @@ class Owner(Protocol):
     """The connection that an answer comes from."""
 
     def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
-        """The head of the final answer has been read."""
+        """Take note that the head of the final answer has been read."""
         ...
 
 
 class AnswerReader:
-    """Reads one answer after the other; `expect` begins each. httptools calls the `on_...` methods.
+    """Reads one answer after the other; call `expect` before each. httptools calls the `on_...` methods.
 
     Attributes:
         received: bytes of this answer, interim ones included.
         begun: whether the head of the final answer has been read.
         complete: whether the answer has been read to its end.
-        keep: whether the connection can be used again: the answer was exactly one good answer.
+        keep: whether the connection can be used again, because the bytes were exactly one good answer.
         fault: why the answer cannot be trusted; None: it can, so far.
-        pieces: of the body, in the last read.
+        pieces: number of pieces of the body in the last read.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._owner: Owner | None = None
-        self._left = 0  # of a body with a Content-Length, once its head has been read
+        self._left = 0  # bytes left of a body with a Content-Length, after its head has been read
         self.received = 0
         self.begun = self.complete = False
         self.keep = False
@@ -85,10 +85,11 @@ class AnswerReader:
         self.pieces = 0
 
     def expect(self, owner: Owner, sink: Sink, *, to_head: bool) -> None:
-        """The next answer goes to this sink.
+        """Prepare for the next answer.
 
         Args:
-            owner: is told of its head; it is forgotten with `done`, so that no reference cycle stays.
+            owner: gets its head; `done` drops the owner, so that no reference cycle stays.
+            sink: gets the answer.
             to_head: whether it answers a HEAD request.
         """
         self._owner = owner
@@ -98,14 +99,14 @@ class AnswerReader:
         self.received = 0
 
     def done(self) -> None:
-        """No more of this answer is read."""
+        """Stop reading this answer."""
         self._owner = None
 
     def feed(self, data: bytes) -> bytes:
-        """Read what has come.
+        """Read these bytes.
 
         Returns:
-            What is to be fed in a later turn of the event loop, because the body comes in very small chunks.
+            Bytes to feed in a later turn of the event loop, because the body has very small chunks.
         """
         if self._left:
             self._counted(data)
@@ -115,7 +116,7 @@ class AnswerReader:
         return self._parse(data)
 
     def feed_eof(self) -> bool:
-        """The upstream sends no more; returns whether that was the end of the body."""
+        """Take note that the upstream sends no more; return whether that was the end of the body."""
         if not self.begun or self.complete or self._end.kind != "close":
             return False
         self.complete = True
@@ -124,7 +125,7 @@ class AnswerReader:
         return True
 
     def _usual(self, data: bytes) -> bytes | None:
-        """Try the fast path on the first bytes of an answer. None: nothing was read, llhttp has to."""
+        """Try the fast path on the first bytes of an answer. None: it read nothing, llhttp has to."""
         body_at = data.find(b"\r\n\r\n", 0, MAX_USUAL_HEAD) + 4
         answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
         if answer is None:
@@ -146,7 +147,7 @@ class AnswerReader:
         elif not self.complete:
             self._left = self._missing
             self._counted(body)
-        elif body:  # where there may be none
+        elif body:  # although there must be none
             self.keep = False
         return b""
 
@@ -157,7 +158,7 @@ class AnswerReader:
             self._interim = 0
             self._http11 = data.startswith(b"HTTP/1.1 ")
             if not self._http11 and not b"HTTP/1.".startswith(data[:7]):
-                self.fault = UpstreamProtocol(_not_http(data))  # llhttp takes RTSP too
+                self.fault = UpstreamProtocol(_not_http(data))  # llhttp accepts RTSP too
         self.received += len(data)
         self.pieces = 0
         rest = b""
@@ -167,9 +168,9 @@ class AnswerReader:
             else:
                 rest = self._parse_fairly(data)
         except httptools.HttpParserUpgrade:
-            self._broken("it switched protocols, which was not asked for.")
+            self._broken("it switched protocols, although the request did not ask for that.")
         except httptools.HttpParserError:
-            self._broken("what it answered is not valid HTTP/1.1.")
+            self._broken("its answer is not valid HTTP/1.1.")
         if not self.begun and self.received > MAX_ANSWER_HEAD:
             self._broken("the head of its answer is too large.")
         if self.begun and self._end.kind == "length":
@@ -177,7 +178,7 @@ class AnswerReader:
         return rest
 
     def _parse_fairly(self, data: bytes) -> bytes:
-        """Stop where the body comes in very small chunks; returns what is left."""
+        """Read until there were many very small chunks; return the rest."""
         for at in range(0, len(data), SLICE):
             self._parser.feed_data(data[at : at + SLICE])
             if self.pieces > MAX_PIECES and (rest := data[at + SLICE :]):
@@ -204,7 +205,7 @@ class AnswerReader:
             self._fields.add(name, value)
 
     def on_message_begin(self) -> None:
-        if self.complete:  # a second answer, to no request
+        if self.complete:  # a second answer, without a request
             self.keep = False
 
     def on_headers_complete(self) -> None:
@@ -216,7 +217,7 @@ class AnswerReader:
             version = parser.get_http_version()
             self._http11 = version == "1.1"
         if not (self._http11 or version == "1.0") or not 100 <= status <= 999 or status == 101:
-            self._broken("the first line of its answer makes no sense.")
+            self._broken("the first line of its answer is not valid.")
         elif status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM:
@@ -227,7 +228,7 @@ class AnswerReader:
                 self._http11 = False
         else:
             end = answer_end(status, self._fields.notable, to_head=self._to_head)
-            # Chunks in HTTP/1.0 are faulty framing, RFC 9112 section 6.1.
+            # Chunks in HTTP/1.0 are faulty framing (RFC 9112 section 6.1).
             if end is None or (end.kind == "chunked" and not self._http11):
                 self._broken("it is not clear where its answer ends.")
             else:
@@ -244,7 +245,7 @@ class AnswerReader:
             self._owner.answer_begins(status, fields, end)
 
     def on_body(self, chunk: bytes) -> None:
-        if self.complete or not self.begun:  # a body where there may be none
+        if self.complete or not self.begun:  # a body, although there must be none
             self.keep = False
             return
         self.pieces += 1
@@ -260,9 +261,9 @@ class AnswerReader:
 
 
 def _not_http(data: bytes) -> str:
-    """What the first bytes of an answer that is not HTTP/1.1 look like, in words."""
+    """Say in words what an answer that is not HTTP/1.1 looks like, by its first bytes."""
     if data[3:4] == b"\x04" and data[5:9] == bytes(4):  # a SETTINGS frame, RFC 9113 section 6.5
         return "it speaks HTTP/2 only. Is this the gRPC port? `url` must name the REST port (often 8080)."
     if data[:2] in (b"\x15\x03", b"\x16\x03"):  # a TLS record, RFC 8446 section 5.1
         return "it speaks TLS on this port. Write https:// in `url`."
-    return "what it answered is not HTTP/1.1."
+    return "its answer is not HTTP/1.1."

@@ -1,6 +1,6 @@
-"""A connection to the upstream: straight, or through an HTTP proxy by CONNECT (RFC 9110 section 9.3.6).
+"""Connects to the upstream, directly or through an HTTP proxy by CONNECT (RFC 9110 section 9.3.6).
 
-What is sent to the proxy and how its answer is read are pure functions.
+Pure functions make the request to the HTTP proxy and read its answer.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
 from proxy.net import ContextMaker, HttpProxy, authority
 
 LARGEST_CONNECT_ANSWER = 16 * 1024
-"""Bytes of a proxy's answer to CONNECT, interim ones with it."""
+"""Most bytes of an HTTP proxy's answer to CONNECT, interim answers included."""
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -25,13 +25,13 @@ _STATUS_LINE = pattern(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to dial.
+    """The address of an upstream, and how to connect to it.
 
     Attributes:
-        host, port: as DNS and TCP take them.
+        host, port: for DNS and TCP.
         tls: makes the context for the next connection; None for http.
-        server_name: name in the certificate, where it is not the host.
-        http_proxy: None: the straight way.
+        server_name: name in the certificate, if it is not the host.
+        http_proxy: None: connect directly.
     """
 
     host: str
@@ -42,10 +42,10 @@ class Endpoint:
 
 
 async def dial(endpoint: Endpoint, protocol: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109 -- translated here
-    """A connection, TLS and tunnel included.
+    """Connect, TLS and tunnel included.
 
     Args:
-        protocol: makes what reads from it.
+        protocol: makes the protocol of the connection.
         timeout: seconds for all of it.
 
     Raises:
@@ -82,7 +82,7 @@ async def _connected(endpoint: Endpoint, protocol: Callable[[], P]) -> P:
 
 
 def connect_request(host: str, port: int, authorization: str | None) -> bytes:
-    """The request for a way to `host`, an IPv6 address without brackets."""
+    """Make the request for a tunnel to `host`, which is without brackets if it is an IPv6 address."""
     target = authority(host, port)
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}", "User-Agent: camunda-auth-proxy"]
     if authorization is not None:
@@ -91,13 +91,13 @@ def connect_request(host: str, port: int, authorization: str | None) -> bytes:
 
 
 def let_through(data: bytes) -> bool:
-    """Whether the way is open, by all that the proxy has sent so far; False: more has to come.
+    """Tell from all bytes of the HTTP proxy so far whether the tunnel is open; False: more bytes must come.
 
-    A 2xx has no body, whatever its fields say. The upstream is first to be spoken to, in TLS and in HTTP, so
-    what follows the head can only be the proxy's own.
+    A 2xx has no body, regardless of its fields. In TLS and in HTTP the client sends first, so bytes after the
+    head can only come from the HTTP proxy itself.
 
     Raises:
-        UpstreamUnreachable: it is not, and will not be.
+        UpstreamUnreachable: the HTTP proxy refused, or its answer is not valid.
     """
     if len(data) > LARGEST_CONNECT_ANSWER:
         raise UpstreamUnreachable("the http_proxy's answer is too large.")
@@ -108,12 +108,13 @@ def let_through(data: bytes) -> bool:
             return False
         line = _STATUS_LINE.fullmatch(head.partition(b"\r\n")[0])
         if line is None:
-            raise UpstreamUnreachable("what the http_proxy answered is not HTTP/1.1.")
+            raise UpstreamUnreachable("the http_proxy's answer is not HTTP/1.1.")
         status = int(line[1])
     if status == 407:
-        raise UpstreamUnreachable("the http_proxy wants another user and password (407).")
+        message = "the http_proxy refused us (407); check the user and password in http_proxy."
+        raise UpstreamUnreachable(message)
     if not 200 <= status < 300:
-        raise UpstreamUnreachable(f"the http_proxy did not let us through ({status}).")
+        raise UpstreamUnreachable(f"the http_proxy refused to connect to the upstream ({status}).")
     if data:
         raise UpstreamUnreachable("the http_proxy sent more than its answer.")
     return True
@@ -122,10 +123,10 @@ def let_through(data: bytes) -> bool:
 async def _tunnelled(
     loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy, host: str, port: int
 ) -> socket.socket:
-    """A socket whose other end is the upstream.
+    """Open a tunnel; return its socket, whose other end is the upstream.
 
     Raises:
-        UpstreamUnreachable: the proxy cannot be reached, or refuses.
+        UpstreamUnreachable: the HTTP proxy cannot be reached, or refuses.
     """
     try:
         site = await _dialled(loop, http_proxy)
@@ -153,7 +154,7 @@ async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket) -> 
 
 
 async def _dialled(loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy) -> socket.socket:
-    """The first of its addresses that answers. Raises OSError: the last one's."""
+    """Connect to the first address of the HTTP proxy that answers, else raise the last one's OSError."""
     last = OSError()
     for family, kind, protocol, _, address in await loop.getaddrinfo(
         http_proxy.host, http_proxy.port, type=socket.SOCK_STREAM
@@ -174,7 +175,7 @@ async def _dialled(loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy) -> so
 
 
 def _plain(error: OSError) -> str:
-    """What the system says, without addresses."""
+    """Return the system's message, without addresses."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, socket.gaierror):

@@ -1,6 +1,7 @@
-"""Pure: header fields in and out. Strip first, stamp last; heads are written from parsed parts, never copied.
+"""Pure: rewrites the header fields of requests and answers.
 
-RFC 9110 section 7.6.1: what belongs to one connection stays there. The order of repeated fields is kept.
+It first strips fields and last injects the credential. Heads are written from parsed parts, never copied.
+Fields of one connection are not forwarded (RFC 9110 section 7.6.1). The order of repeated fields is kept.
 """
 
 from collections.abc import Collection
@@ -16,8 +17,8 @@ from proxy.gateway.request_head import RequestHead
 from proxy.terms import CSRF_NAMES
 
 _REASONS: Final = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
-# Of the notable fields of a request, these go on as they came; the caller's own credentials only where
-# we have none of ours to add.
+# These notable fields of a request are forwarded as they came. The caller's own credentials are forwarded
+# only if we inject none.
 _PASSED: Final = frozenset(
     b"expect via origin sec-fetch-site sec-purpose purpose access-control-request-method".split()
 )
@@ -26,10 +27,10 @@ _HARDENING: Final = {
     b"cross-origin-resource-policy": b"Cross-Origin-Resource-Policy: same-origin\r\n",
     b"x-content-type-options": b"X-Content-Type-Options: nosniff\r\n",
 }
-# A document that the API serves must not run as a page of our origin, whose requests the guard lets in. It is
-# a field of its own: browsers enforce every policy that they are given (CSP 3, section 4.2).
+# A document that the API serves must not run as a page of our origin, because the guard allows requests of
+# such a page. This is a separate field, and browsers enforce every policy that they get (CSP 3, section 4.2).
 _SANDBOX: Final = b"Content-Security-Policy: sandbox\r\n"
-# Behind servers that make variables of names they are one: CVE-2025-64484.
+# Servers that turn names into variables do not distinguish these: CVE-2025-64484.
 _CSRF_LOOKALIKES: Final = frozenset(
     b"".join(pair[0] + pair[1] for pair in zip(name.split(b"-"), (*marks, b""), strict=True))
     for name in CSRF_NAMES
@@ -39,13 +40,13 @@ _CSRF_LOOKALIKES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class HeadRewriter:
-    """Where requests go, as their heads say it.
+    """Rewrites the heads of requests and answers for one upstream.
 
     Attributes:
         origin: scheme and authority, as `https://bru-2.operate.camunda.io`.
-        authority: as it stands in Host.
+        authority: value of Host.
         prefix: path of the base URL without its last slash; may be empty.
-        via: our name in Via; random, so that only our own loops are seen as loops.
+        via: our name in Via; random, so that we take only our own loops for loops.
         injects: whether the caller's own Authorization and Cookie are replaced, and the upstream's cookies
             dropped.
     """
@@ -67,12 +68,13 @@ class HeadRewriter:
         object.__setattr__(self, "_answer_end", b"".join(_HARDENING.values()) + _SANDBOX + via_line)
 
     def request_head(self, head: RequestHead, credential: bytes, *, session: bool = False) -> bytes:
-        """The head to send upstream, the credential last.
+        """Make the head to send upstream, with the credential last.
 
         Args:
-            head: what the caller sent.
-            credential: its lines, already known to be free of other control bytes.
-            session: whether they are a session's: a CSRF token of the caller's belongs to another one.
+            head: as the caller sent it.
+            credential: its lines; they hold no other control bytes.
+            session: whether it is a session; then a CSRF token of the caller is dropped, because it belongs
+                to another session.
         """
         ready, maker, for_session = head.ready
         if maker is not self or for_session is not session:
@@ -100,13 +102,13 @@ class HeadRewriter:
             if name in _PASSED or (name in _OWN_CREDENTIALS and not self.injects):
                 out += (name, b": ", value, b"\r\n")
             elif name == b"max-forwards" and head.method == b"OPTIONS" and value.isdigit():
-                # RFC 9110 section 7.6.2; 0 has been answered before
+                # RFC 9110 section 7.6.2; a request with 0 does not come here
                 out.append(b"max-forwards: %d\r\n" % max(0, int(value[:9]) - 1))
             elif name == b"max-forwards":
                 out += (name, b": ", value, b"\r\n")
 
     def our_own(self, head: RequestHead) -> bool:
-        """Whether the request has passed us before (RFC 9110 section 7.6.3)."""
+        """Tell whether the request has passed this proxy before (RFC 9110 section 7.6.3)."""
         return any(name == b"via" and self.via in value for name, value in head.notable)
 
     def response_head(
@@ -120,7 +122,7 @@ class HeadRewriter:
         cors: bytes = b"",
         session: bool = False,
     ) -> bytes:
-        """The head to send to the caller.
+        """Make the head to send to the caller.
 
         Args:
             status: 200 to 999.
@@ -128,8 +130,8 @@ class HeadRewriter:
             end: how its body ends.
             minor: the caller's HTTP/1 minor version.
             keep_alive: whether the caller's connection takes another request.
-            cors: fields of ours that let a page read it, ready to be sent.
-            session: whether it was asked under a session of ours.
+            cors: our header lines that let a page read the answer, ready to send.
+            session: whether the request was sent with our session.
         """
         ready, how = fields.ready
         wanted = (self, end, minor, keep_alive, cors, session)
@@ -165,20 +167,20 @@ class HeadRewriter:
         return b"".join(out)
 
     def _for_caller(self, fields: AnswerFields, *, session: bool) -> list[bytes]:
-        """The plain lines without what is meant for the credential that we stamped."""
+        """Return the plain lines without the fields that are meant for our credential."""
         if session:
             return _without(fields.plain, OF_SESSION)
         return _without(fields.plain, COOKIES) if self.injects and fields.cookies else fields.plain
 
     def interim_head(self, status: int, fields: AnswerFields, *, session: bool = False) -> bytes:
-        """A 1xx head to send to the caller (RFC 9110 section 15.2); `session` as in `response_head`."""
+        """Make a 1xx head to send to the caller (RFC 9110 section 15.2); `session` as in `response_head`."""
         plain = self._for_caller(fields, session=session)
         return b"".join((_status_line(status), *_without(plain, fields.options), b"\r\n"))
 
     def local(self, location: bytes) -> bytes:
-        """A Location under the base URL as a path of ours; any other as it is.
+        """Turn a Location under the base URL into a path of ours; return any other as it is.
 
-        It is left as it is too where a client may take the rest for another host or another path.
+        It also stays as it is if a client may take the rest for another host or another path.
         """
         rest = location
         if rest[: len(self.origin)].lower() == self.origin.lower():
@@ -194,7 +196,7 @@ class HeadRewriter:
 
 
 def _status_line(status: int) -> bytes:
-    """The reason phrase is ours: the upstream's is for people, and may hold anything."""
+    """Make a status line with our own reason phrase, because the upstream's may hold anything."""
     return b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b""))
 
 
@@ -203,14 +205,14 @@ _ABOUT_CONNECTION: Final = frozenset((b"keep-alive", b"close", b""))
 
 
 def _without(plain: list[bytes], options: Collection[bytes]) -> list[bytes]:
-    """The plain lines without those of fields with these names, in lower case."""
+    """Return the plain lines without the fields of these names, which are in lower case."""
     if _ABOUT_CONNECTION.issuperset(options):
         return plain
     return [line for line in plain if line.split(b":", 1)[0].lower() not in options]
 
 
 def _body_fields(status: int, end: AnswerEnd, minor: int) -> bytes:
-    """What frames the body; to an HTTP/1.0 caller a chunked one ends with the connection."""
+    """Return the field that frames the body. To an HTTP/1.0 caller, chunks end with the connection."""
     if end.length is not None and status != 204:
         return b"Content-Length: %d\r\n" % end.length
     if end.kind == "chunked" and minor:

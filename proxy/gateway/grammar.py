@@ -1,8 +1,8 @@
-"""Pure: the productions of RFC 9110 and 9112 that more than one reader here needs, as parts of patterns.
+"""Pure: defines the productions of RFC 9110 and 9112 that several readers here need, as parts of patterns.
 
-Deviations have their reason beside them. No possessive quantifier stands on a group with alternatives: Python
-3.11.2 (Debian 12) matches such a group wrongly. The alternatives exclude each other, so that matching takes
-linear time without.
+Each deviation has its reason beside it. No group with alternatives has a possessive quantifier, because
+Python 3.11.2 (Debian 12) matches such a group wrongly. The alternatives exclude each other, so that matching
+takes linear time without it.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ TOKEN: Final = TCHAR + rb"++"
 
 TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]"
 """`field-vchar / SP / HTAB`, with `field-vchar = VCHAR / obs-text` (RFC 9110 section 5.5). White space at the
-ends belongs to no value; readers strip it."""
+ends is not part of the value; readers strip it."""
 
 FIELD_LINE: Final = TOKEN + rb":" + TEXT + rb"*+\r\n"
 """`field-line = field-name ":" OWS field-value OWS` (RFC 9112 section 5), with its CRLF. No `obs-fold`:
@@ -35,10 +35,10 @@ CHUNK_EXTENSION: Final = (
 
 
 def persistence(minor: int, *, keep_alive: bool) -> bytes:
-    """The Connection field of an answer (RFC 9112 section 9.3).
+    """Make the Connection field of an answer (RFC 9112 section 9.3).
 
     Args:
-        minor: the caller's HTTP/1 minor version: to 0, keeping the connection must be said.
+        minor: the caller's HTTP/1 minor version; with 0, a kept connection needs the field.
     """
     if keep_alive:
         return b"" if minor else b"Connection: keep-alive\r\n"

@@ -1,9 +1,9 @@
-"""Pure: may this caller, under this host name, from this page, talk to us.
+"""Pure: decides whether a request may pass, by its host name, the page it comes from and its caller token.
 
-Two rules together keep web pages out (the reasons stand in docs/design.md): the names we answer to stop
-DNS rebinding, Fetch Metadata and Origin stop requests across sites. They hold for every method. A document
-that the API itself serves passes both; `fields.py` sends it to the browser in a sandbox. A caller token keeps
-everybody out who does not show it.
+Two rules together keep web pages out (for the reasons see docs/design.md): the check of host names stops DNS
+rebinding, the check of Fetch Metadata and Origin stops cross-site requests. Both apply to every method. A
+document that the API itself serves passes both; `fields.py` sends it to the browser in a sandbox. If a caller
+token is set, requests without it are refused.
 """
 
 import re
@@ -25,8 +25,8 @@ NOT_PASSED: Final = frozenset(
     for method in (b"CONNECT", b"TRACE", b"TRACK")
     for letters in product(*zip(method, method.lower(), strict=True))
 )
-"""In every case: methods are case-sensitive (RFC 9110 section 9.1), and yet there are servers that fold it.
-TRACK is what IIS called TRACE."""
+"""Methods that are not forwarded, in every mix of cases: methods are case-sensitive (RFC 9110 section 9.1),
+but some servers ignore the case. TRACK is IIS's name for TRACE."""
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%-]{1,255})(?::[0-9]{0,5})?")
 _ORIGIN = re.compile(rb"(?i:\r\norigin):[ \t]*+([\x21-\x7e]++)[ \t]*+(?=\r\n)")
@@ -43,13 +43,13 @@ class Guard:
     """The rules of one listener.
 
     Attributes:
-        names: host names we answer to, in lower case, IPv6 literals in brackets; any port.
-        where: the setting that adds one, for the answer.
-        origins: of pages that may talk to us and read our answers.
-        vary: a field for every answer of a port that has such origins, ready to be sent; else empty.
-        browsers: whether any can reach the listener; where none can, every name and every page passes.
-        seen: values of Host that passed.
-        token: what callers must show, as it is now, empty: nobody passes; None: they need not.
+        names: accepted host names, in lower case, IPv6 literals in brackets; any port.
+        where: the setting that adds host names, for messages.
+        origins: of pages that may send requests and read the answers.
+        vary: header line for every answer of a port that has such origins, ready to send; else empty.
+        browsers: whether a browser can reach the listener; if not, every name and every page passes.
+        seen: values of Host that were accepted.
+        token: returns the present caller token; if it is empty, no request passes. None: none is needed.
     """
 
     names: frozenset[str] = LOOPBACK_NAMES
@@ -64,13 +64,13 @@ class Guard:
         object.__setattr__(self, "vary", VARY if self.origins and self.browsers else b"")
 
     def cors(self, head: RequestHead) -> bytes:
-        """Fields that let the page which asked read the answer, ready to be sent; mostly empty."""
+        """Return header lines that let the requesting page read the answer, ready to send; mostly empty."""
         if not self.vary or len(head.notable) < 2:
             return self.vary
         return self._readable_by([value for name, value in head.notable if name == b"origin"])
 
     def cors_of(self, raw: bytes) -> bytes:
-        """As `cors`, for the bytes of a head that could not be read."""
+        """Do as `cors`, for the bytes of a head that could not be read."""
         return self._readable_by(_ORIGIN.findall(raw)) if self.vary else b""
 
     def _readable_by(self, origins: list[bytes]) -> bytes:
@@ -79,19 +79,19 @@ class Guard:
         return self.vary
 
     def check(self, head: RequestHead) -> None:
-        """Refuse what must not reach the upstream; total, whatever bytes the head holds.
+        """Refuse requests that must not reach the upstream; works for all bytes in the head.
 
         Raises:
             RequestRefused: `bad_request`, `wrong_host`, `not_allowed`, `cross_site` or `unsupported`.
         """
         known = self.seen.get(head.host)
         if known is None:
-            # HTTP/1.0 asks for no Host (RFC 9112 section 3.2): health checks send none, browsers always do.
+            # HTTP/1.0 needs no Host (RFC 9112 section 3.2). Health checks send none, browsers always do.
             known = not (head.host or head.minor) or self._answers_to(head.host)
         if not known:
             raise RequestRefused(
                 "wrong_host",
-                f"This port does not answer to the host name that was asked for; {self.where} adds names.",
+                f"This port does not accept the host name of the request; {self.where} adds names.",
             )
         if len(head.notable) > 1 or head.method in NOT_PASSED:
             _check_method(head)
@@ -108,7 +108,7 @@ class Guard:
         return known
 
     def _check_page(self, head: RequestHead) -> None:
-        """Fetch Metadata and Origin. A missing field says nothing: tools send none of them."""
+        """Check Fetch Metadata and Origin. A missing field proves nothing, as tools send none."""
         sites: list[bytes] = []
         origins: list[bytes] = []
         prefetch = False
@@ -124,7 +124,7 @@ class Guard:
             return
         allowed = len(origins) == 1 and origins[0] in self.origins
         own = not origins or origins == [b"http://" + head.host.lower()]
-        # Any page's speculation rules make Chromium prefetch from localhost with `Sec-Fetch-Site: none`.
+        # Speculation rules of any page make Chromium prefetch from localhost, with `Sec-Fetch-Site: none`.
         hidden = prefetch and sites != [b"same-origin"]
         if allowed and not hidden and sites in _ALL_SITES:
             return
@@ -132,12 +132,12 @@ class Guard:
             return
         raise RequestRefused(
             "cross_site",
-            "A web page of another site asked; pages may not use this port. "
-            "guard.allowed_origins lets those of an origin in.",
+            "The request comes from a web page of another site, and these may not use this port. "
+            "guard.allowed_origins allows the pages of an origin.",
         )
 
     def admit(self, head: RequestHead) -> RequestHead:
-        """The request of a caller who is known, less the caller token; total as `check` is.
+        """Check the caller token, and return the request without it; works for all bytes, as `check` does.
 
         Raises:
             RequestRefused: `caller_unknown`.
@@ -153,16 +153,16 @@ class Guard:
         if not any(right for _, right in shown):
             raise RequestRefused(
                 "caller_unknown",
-                "This port wants a caller token (guard.caller_token): in X-Proxy-Token, or as Bearer token "
-                "or Basic password in Authorization.",
+                "This port needs the caller token (guard.caller_token). Send it in X-Proxy-Token, or in "
+                "Authorization as Bearer token or as password of Basic.",
             )
-        # Where nothing is injected, the caller's own Authorization goes on: not the one that was for us.
+        # If nothing is injected, the caller's own Authorization is forwarded, but not one with our token.
         ours = {place for place, right in shown if right}
         return replace(head, notable=[each for place, each in enumerate(head.notable) if place not in ours])
 
 
 def _shown(name: bytes, value: bytes) -> bytes:
-    """The token that a field shows."""
+    """Return the token in a field."""
     if name == b"x-proxy-token":
         return value
     scheme, _, rest = value.partition(b" ")
@@ -180,10 +180,11 @@ def _shown(name: bytes, value: bytes) -> bytes:
 
 def _check_method(head: RequestHead) -> None:
     if head.method in NOT_PASSED:
-        # TRACE would show the credential to the caller, RFC 9110 section 9.3.8
-        raise RequestRefused("not_allowed", "CONNECT, TRACE and TRACK do not pass here.", status=405)
-    # A server may ignore an offer to upgrade, and must ignore it in HTTP/1.0 (RFC 9110 section 7.8). A client
-    # that wants a WebSocket has no use for an ordinary answer: tell it.
+        # the answer to TRACE would show the credential to the caller (RFC 9110 section 9.3.8)
+        message = "This port does not forward CONNECT, TRACE and TRACK."
+        raise RequestRefused("not_allowed", message, status=405)
+    # A server may ignore an offer to upgrade, and must ignore it in HTTP/1.0 (RFC 9110 section 7.8). But a
+    # client that wants a WebSocket cannot use an ordinary answer, so it gets an error.
     if head.minor and b"upgrade" in head.connection and _offers_websocket(head):
         raise RequestRefused(
             "unsupported",

@@ -1,38 +1,38 @@
-"""How many callers and upstreams may be connected at once, and how much callers may leave unread."""
+"""Limits how many connections there are to callers and upstreams, and how many bytes wait to be read."""
 
 from itertools import islice
 from typing import Final, Protocol
 
 MAX_BUFFERED: Final = 16 * 1024 * 1024
-"""Bytes of all connections together that wait to be read: unfinished heads, requests sent ahead, bodies of
-requests that have no upstream connection yet."""
+"""Most bytes of all connections together that wait to be read: unfinished heads, requests sent ahead, bodies
+of requests that have no upstream connection yet."""
 
 SILENT: Final = 1.0
-"""Seconds after which a connection on which no request has come may be closed in favour of a new one."""
+"""Seconds after which a connection without any request so far may be closed in favour of a new one."""
 
 SILENT_KEPT: Final = 10.0
-"""The same for one that was used: its caller may be about to send its next request."""
+"""The same for a connection that was used, because its caller may be about to send its next request."""
 
 _SCAN: Final = 256
-"""Connections that are looked at to find such a one."""
+"""Most connections to look at to find a silent one."""
 
 
 MAX_KEPT: Final = 16 * 1024 * 1024
-"""Bytes of all bodies together that are kept to be sent again, beyond KEPT_FREELY of each."""
+"""Most bytes of all bodies together that are kept to be sent again, beyond KEPT_FREELY of each."""
 
 KEPT_FREELY: Final = 64 * 1024
-"""Bytes of each body that may be kept whatever others keep."""
+"""Bytes of each body that may be kept without regard to the others."""
 
 MANY_STALLED: Final = 8 * 1024 * 1024
-"""Bytes waiting for peers that do not read, from which on connections read little at once."""
+"""If so many bytes wait for peers that do not read, connections read little at once."""
 
 
 class Memory:
-    """Bytes that connections hold for peers that do not take them, over all connections of a process.
+    """Counts the bytes that all connections of a process hold for their peers.
 
     Attributes:
-        kept: of bodies that may have to be sent again, beyond KEPT_FREELY of each.
-        stalled: that wait for callers or upstreams which do not read.
+        kept: bytes of bodies that may have to be sent again, beyond KEPT_FREELY of each.
+        stalled: bytes that wait for callers or upstreams which do not read.
     """
 
     __slots__ = ("kept", "stalled")
@@ -42,7 +42,7 @@ class Memory:
         self.stalled = 0
 
     def keep(self, size: int) -> bool:
-        """Count so many more bytes of a body as kept, if there is room for them; returns whether."""
+        """Count so many more bytes of a body as kept, if there is room; return whether there was."""
         if self.kept + size > MAX_KEPT:
             return False
         self.kept += size
@@ -50,7 +50,7 @@ class Memory:
 
     @property
     def scarce(self) -> bool:
-        """Whether so much is stalled that connections should read little at once."""
+        """Whether so many bytes are stalled that connections should read little at once."""
         return self.stalled >= MANY_STALLED
 
 
@@ -58,19 +58,19 @@ class Connection(Protocol):
     """A caller's connection, as far as the limit needs it. Hashable by identity."""
 
     def gives_way(self) -> bool:
-        """Close the connection in favour of a new one, if nothing has happened on it for a while."""
+        """Close the connection in favour of a new one if it has been silent; return whether it was closed."""
         ...
 
 
 class ConnectionLimit:
-    """How many callers may be connected at once; shared by listeners.
+    """Limits how many callers are connected at once; shared by listeners.
 
-    At the limit the connection that has been open longest of those that are silent gives way to a new one.
+    At the limit the oldest of the silent connections is closed for a new one.
 
     Attributes:
-        places: for connections.
-        buffered: bytes that wait to be read, over all of them (see MAX_BUFFERED).
-        memory: that they share with the connections to upstreams.
+        places: most connections.
+        buffered: bytes that wait to be read, over all connections (see MAX_BUFFERED).
+        memory: shared with the connections to upstreams.
     """
 
     __slots__ = ("_connections", "buffered", "memory", "places")
@@ -83,11 +83,11 @@ class ConnectionLimit:
 
     @property
     def free(self) -> int:
-        """Places that are left; negative: as many callers are being told that there is none."""
+        """Places that are left; negative: so many callers get the answer that there is none."""
         return self.places - len(self._connections)
 
     def admit(self, connection: Connection) -> bool:
-        """Count a new connection; returns whether there is a place for it."""
+        """Count a new connection; return whether there is a place for it."""
         room = self.free > 0 or self._one_gives_way()
         self._connections[connection] = None
         return room
@@ -122,16 +122,16 @@ class Idle(Protocol):
 
 
 class UpstreamLimit:
-    """How many connections to all upstreams together the process has files for; shared by pools.
+    """Limits the connections to all upstreams together to the files that the process has; shared by pools.
 
-    There are as many places as for callers, and a caller uses one at most: what is over the limit is idle,
-    and the oldest idle connection is closed for a new one. Without this, idle connections of one upstream
-    would use up the files that callers of another one need.
+    There are as many places as for callers, and a caller uses at most one. So at the limit there are idle
+    connections, and the oldest one is closed for a new connection. Without this limit, idle connections of
+    one upstream would use up the files that callers of another one need.
 
     Attributes:
-        places: for connections.
-        pools: that share them.
-        memory: that their connections share with those of callers.
+        places: most connections.
+        pools: the pools that share them.
+        memory: shared with the connections of callers.
     """
 
     __slots__ = ("memory", "places", "pools")
@@ -142,7 +142,7 @@ class UpstreamLimit:
         self.pools: list[Idle] = []
 
     def make_room(self) -> None:
-        """Called before a connection is made."""
+        """Close an idle connection if all places are taken; call this before each new connection."""
         if sum(pool.taken for pool in self.pools) < self.places:
             return
         idle = [(until, pool) for pool in self.pools if (until := pool.idle_until) is not None]

@@ -1,4 +1,4 @@
-"""What was read before, and need not be read again."""
+"""Caches parsed values, so that the same bytes need not be parsed again."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -8,13 +8,13 @@ Value = TypeVar("Value")
 
 
 class Memo(dict[Key, Value], Generic[Key, Value]):
-    """A dict with a limit: it forgets everything when it is full.
+    """A dict with a limit. When it is full, it forgets everything.
 
-    Read it with `get`, which costs what a dict's does; write it with `put`.
+    Read it with `get`, which is as fast as a dict's; write it with `put`.
 
     Args:
-        entries: how many it holds.
-        longest: bytes of the longest key that it takes.
+        entries: most entries.
+        longest: bytes of the longest key that is stored.
     """
 
     __slots__ = ("_entries", "longest")
@@ -25,7 +25,7 @@ class Memo(dict[Key, Value], Generic[Key, Value]):
         self.longest = longest
 
     def put(self, key: Key, value: Value) -> None:
-        """Remember the value, unless its key is too long."""
+        """Store the value, unless its key is too long."""
         if isinstance(key, bytes) and len(key) > self.longest:
             return
         if len(self) >= self._entries:

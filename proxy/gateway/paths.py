@@ -1,10 +1,10 @@
-"""Pure: what a server may take a target's path for, however it is spelled.
+"""Pure: decides what a server may take a target's path for, in any spelling.
 
 Servers read a path differently. Tomcat and Jetty cut `;...` off before they decode, Spring afterwards. Jetty
-up to 11 decodes `%u006c`, old decoders take UTF-8 that is longer than it need be, Windows takes `\\` for a
-slash and drops dots and spaces at the end of a segment, and a proxy before the server may decode once more.
-So a path is decoded until nothing is left to decode, and judged by all that it could be: what one server may
-take for a login is one, and what one server may take for `..` is that. The target itself is sent as it came.
+up to 11 decodes `%u006c`, old decoders accept overlong UTF-8, Windows takes `\\` for a slash and drops dots
+and spaces at the end of a segment, and a proxy before the server may decode once more. So a path is decoded
+until nothing is left to decode. If any server may take it for a login, it counts as a login, and the same
+holds for `..`. The target itself is forwarded as it came.
 """
 
 import re
@@ -13,24 +13,25 @@ from unicodedata import normalize
 from urllib.parse import unquote_to_bytes
 
 MAX_DECODINGS: Final = 8
-"""A path that is encoded more often than that counts as whatever is asked of it."""
+"""Most levels of encoding. A path with more counts as a login, as one with dot segments, and so on."""
 
-# Where nothing of this occurs, a path is what it looks like: almost all are.
+# A path without any of these bytes has only one reading. Almost all paths are such.
 _ODD: Final = re.compile(rb"[^!-$&-:<-\[\]-~]")  # `%`, `;`, `\`, controls, space, beyond ASCII
 _UNICODE: Final = re.compile(rb"%[uU]([0-9A-Fa-f]{4})")
-# UTF-8 of ASCII in two, three or four bytes (RFC 3629 section 10): Java's decoder took it up to version 6.
+# ASCII as UTF-8 of two, three or four bytes (RFC 3629 section 10): Java's decoder accepted it up to version
+# 6.
 _OVERLONG: Final = re.compile(rb"(?:[\xc0\xc1]|\xe0[\x80\x81]|\xf0\x80[\x80\x81])[\x80-\xbf]")
 
 _SIGN_IN: Final = (  # a regular expression, of whole segments in lower case
     b"login|logout"  # Camunda's own, 8.2 to 8.10, also per tenant; below /login, Spring Security's callbacks
     b"|sso-callback|login-callback|logout-callback"  # callbacks of Camunda's applications
-    b"|oauth2/authorization|authentication/callback"  # Spring Security: a login begins; Optimize: it ends
+    b"|oauth2/authorization|authentication/callback"  # a login begins (Spring Security) or ends (Optimize)
 )
 _BLANK: Final = rb"[\x00-\x20]*"
 _DOOR: Final = re.compile(
     rb"(?:^|[/\\;])" + _BLANK + rb"(?:" + _SIGN_IN + rb")[.\x00-\x20]*(?=[/\\;?#\x00]|$)"
 )
-# The API's own resources, whose ids are free text: /v2/users/login is a user. /v2/login is not.
+# The API's own resources, whose ids are free text: /v2/users/login is a user, /v2/login is none.
 _RESOURCE: Final = re.compile(rb"(?:/physical-tenants/[^/]+)?/v[12]/(?!(?:" + _SIGN_IN + rb")(?:/|$))[^/]")
 _UNCLEAR: Final = re.compile(rb"[\\;?#\x00]|//|/\.{1,2}(?:/|$)")
 _PRINTABLE: Final = re.compile(rb"[!-\[\]-~\x80-\xff]+")  # no `\`, no space, no control character
@@ -40,14 +41,14 @@ _DOTS: Final = re.compile(rb"(?:^|[/\\])" + _BLANK + rb"\.{1,2}" + _BLANK + rb"(
 
 
 def read(path: bytes) -> bytes | None:
-    """A path as the most willing server reads it; total, idempotent, linear.
+    """Read a path as the most tolerant server does. Works for all bytes, is idempotent, takes linear time.
 
     Args:
         path: without its query; any bytes.
 
     Returns:
-        Decoded until nothing is left to decode, in lower case, with compatibility characters such as the
-        full-width letters folded to ASCII; None: it is encoded more than MAX_DECODINGS times.
+        The path, decoded until nothing is left to decode, in lower case, with compatibility characters such
+        as the full-width letters folded to ASCII; None: it is encoded more than MAX_DECODINGS times.
     """
     for _ in range(MAX_DECODINGS + 1):
         once = _decoded(path)
@@ -58,13 +59,13 @@ def read(path: bytes) -> bytes | None:
 
 
 def signs_in(target: bytes) -> bool:
-    """Whether a request for this logs in or out, or comes back from an identity provider that did.
+    """Tell whether a request for this target logs in or out, or is the callback of an identity provider.
 
-    Under a session of ours such a request would change who every caller is. What the API's resources are
-    called is no reason: `/v2/users/login` passes. Whatever is unclear and holds a login somewhere is one.
+    With a session of ours such a request would change the user of every caller. Names of the API's resources
+    do not count, so `/v2/users/login` passes. A path that is not clear counts as a login if it contains one.
 
     Args:
-        target: origin-form, or `*`; its query is not looked at.
+        target: origin-form, or `*`; its query is ignored.
     """
     path = target.partition(b"?")[0]
     text = read(path) if _ODD.search(path) else path.lower()
@@ -79,10 +80,10 @@ def signs_in(target: bytes) -> bool:
 
 
 def has_dot_segments(target: bytes) -> bool:
-    """Whether a target has a segment that a server may take for `.` or `..` (RFC 3986 section 3.3).
+    """Tell whether a target has a segment that a server may take for `.` or `..` (RFC 3986 section 3.3).
 
     Args:
-        target: of visible ASCII, as a request's is; its query is not looked at.
+        target: of a request, visible ASCII; its query is ignored.
     """
     if b"/." not in target and b"%" not in target and b"\\" not in target:  # all but a few
         return False
@@ -91,7 +92,7 @@ def has_dot_segments(target: bytes) -> bool:
 
 
 def stays_here(reference: bytes) -> bool:
-    """Whether every client takes a relative reference for a path of the host that sent it, and for that path.
+    """Tell whether every client reads a relative reference as this path, of the host that sent it.
 
     Browsers drop tabs, read `\\` as `/`, and go to another host with `//`; others decode or resolve first.
 
@@ -105,19 +106,19 @@ def stays_here(reference: bytes) -> bool:
 
 
 def is_plain(path: bytes) -> bool:
-    """Whether all servers read this path alike: it holds no `%`, no `;` and no `\\`."""
+    """Tell whether all servers read this path in the same way: it holds no `%`, no `;` and no `\\`."""
     return not _ODD.search(path)
 
 
 def _decoded(path: bytes) -> bytes:
-    """Decoded once."""
+    """Decode a path once."""
     if b"%" in path:
         path = unquote_to_bytes(_UNICODE.sub(_character, path))
     if path.isascii():
         return path.lower()
     path = _OVERLONG.sub(_shortest, path)
     text = path.decode("utf-8", "surrogateescape")
-    # By character, so that it is linear. Java compares without case by way of upper case.
+    # Character by character, to take linear time. upper() first, because Java ignores case by upper case.
     text = "".join([normalize("NFKC", each) for each in text]).upper().lower().replace("\u0307", "")
     return text.encode("utf-8", "surrogateescape")
 

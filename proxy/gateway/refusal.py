@@ -1,4 +1,4 @@
-"""Pure: does an answer say that the credential was refused.
+"""Pure: decides whether an answer means that the credential was refused.
 
 | answer | verdict |
 |---|---|
@@ -6,7 +6,7 @@
 | 403, challenge `WWW-Authenticate: Bearer` without `insufficient_scope` | refused |
 | under a session, on an API path: a redirect to a login page or to another host | refused |
 | under a session, on an API path: 200 or 403 with an HTML page, which is the login's | refused |
-| under a session: 403 whose body speaks of CSRF | refused |
+| under a session: 403 whose body contains "csrf" | refused |
 | under a session, to POST, PUT, PATCH, DELETE: 403 that sets another CSRF cookie than was sent | refused |
 | under a session, to POST, PUT, PATCH, DELETE: any other 403 without a challenge | suspected |
 | any other | passes |
@@ -20,7 +20,7 @@ from proxy.gateway.grammar import Field
 from proxy.gateway.paths import is_plain
 
 PEEK: Final = 4096
-"""Bytes of a body in which a word of CSRF is looked for."""
+"""Bytes at the beginning of a body that are searched for "csrf"."""
 
 _CHANGING: Final = frozenset((b"POST", b"PUT", b"PATCH", b"DELETE"))
 _REDIRECTS: Final = frozenset((301, 302, 303, 307))
@@ -31,10 +31,10 @@ _USUAL_PORT: Final = re.compile(rb":(?:80|443)?$")
 
 
 class Verdict(Enum):
-    """What an answer says of the credential.
+    """What an answer says about the credential.
 
     Attributes:
-        SUSPECTED: a CSRF token that is no longer good, or a missing permission: 8.6's 403 names neither.
+        SUSPECTED: the CSRF token is no longer good, or a permission is missing; 8.6's 403 does not say which.
     """
 
     PASSES = auto()
@@ -43,11 +43,11 @@ class Verdict(Enum):
 
 
 class Asked(NamedTuple):
-    """A request under a session, as far as its answer is judged by it.
+    """The parts of a request under a session that are needed to judge its answer.
 
     Attributes:
         method: as sent.
-        path: as the caller wrote it: without the base URL's, without a query.
+        path: as the caller wrote it, without the path of the base URL and without a query.
         authority: of the upstream, as in Host.
         cookies: as sent in Cookie.
     """
@@ -62,17 +62,17 @@ class Asked(NamedTuple):
 
 
 def judge(status: int, fields: list[Field], asked: Asked | None = None, body: bytes = b"") -> Verdict:
-    """What an answer says of the credential, by the table above.
+    """Judge what an answer says about the credential, by the table above.
 
-    A real Operate 8.6.0 answers expired tokens with 403, an empty body and `WWW-Authenticate: Bearer`; any
-    other 403 to a token is about permission, and a new one would not help (RFC 6750 section 3.1).
+    A real Operate 8.6.0 answers expired tokens with 403, an empty body and `WWW-Authenticate: Bearer`. Any
+    other 403 to a token is about a permission, so that a new token would not help (RFC 6750 section 3.1).
 
     Args:
         status: of the answer.
         fields: of the answer, names in lower case: WWW-Authenticate; under a session also Location,
             Content-Type and Set-Cookie.
-        asked: what it answers; None where no session was stamped.
-        body: the beginning of its body; read of a 403 under a session alone.
+        asked: the request; None if no session was injected.
+        body: the beginning of its body; used only for a 403 under a session.
     """
     challenges = [value.lower() for name, value in fields if name == b"www-authenticate"]
     if status == 401 or (status == 403 and any(_speaks_of_the_token(each) for each in challenges)):
@@ -102,7 +102,8 @@ def _is_login(status: int, fields: list[Field], authority: bytes) -> bool:
 
 
 def _leads_to_login(location: bytes, authority: bytes) -> bool:
-    """Camunda's own login pages, and an identity provider's, which is another host."""
+    """Tell whether a Location is one of Camunda's own login pages, or on another host, as an identity
+    provider's is."""
     match = _LOCATION.match(location)
     host, path = match.groups() if match is not None else (None, location)
     if host is not None and _USUAL_PORT.sub(b"", host.lower()) != _USUAL_PORT.sub(b"", authority.lower()):
@@ -111,7 +112,10 @@ def _leads_to_login(location: bytes, authority: bytes) -> bool:
 
 
 def _sets_csrf_cookie(fields: list[Field], sent: bytes) -> bool:
-    """A header with a CSRF token shows nothing: it is masked, another one each time, all of them good."""
+    """Tell whether an answer sets another CSRF cookie than was sent.
+
+    A header with a CSRF token would not show a change: its value is masked anew each time, and all are good.
+    """
     for name, value in fields:
         if name == b"set-cookie":
             cookie, _, token = value.split(b";", 1)[0].partition(b"=")
@@ -121,9 +125,9 @@ def _sets_csrf_cookie(fields: list[Field], sent: bytes) -> bool:
 
 
 def belongs_to_session(status: int, asked: Asked) -> bool:
-    """Whether the cookies of an answer that passes are the session's.
+    """Tell whether the cookies of an answer that is no refusal belong to our session.
 
-    Those of a redirect may be an anonymous visitor's, who is sent to a login. Those of an answer to a path
-    that servers read differently may be another user's: behind it may be a login that we did not recognise.
+    A redirect to a login may set the cookies of an anonymous visitor. An answer to a path that servers read
+    differently may set another user's cookies, because the path may be a login that we did not recognise.
     """
     return status not in _REDIRECTS and is_plain(asked.path)

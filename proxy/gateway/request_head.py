@@ -1,7 +1,7 @@
 """Pure: reads a request's head strictly.
 
-What is ambiguous is refused, never repaired: a server behind us might read it differently (request smuggling,
-RFC 9112 section 11.2). Every check works on bytes.
+An ambiguous head is refused, never repaired, because the upstream might read it differently (request
+smuggling, RFC 9112 section 11.2). Every check works on bytes.
 """
 
 import re
@@ -29,11 +29,11 @@ _NOT_IN_TARGET = re.compile(rb"[^\x21\x22\x24-\x7e]")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*+)(.*+)")
 
 HOP_BY_HOP: Final = frozenset(
-    # RFC 9110 section 7.6.1, and what older software treats alike
+    # RFC 9110 section 7.6.1, and fields that older software treats in the same way
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization"
     b" te trailer transfer-encoding upgrade http2-settings".split()
 )
-# What means something to us, or must not pass as it is. Everything else is passed on unread.
+# Fields that mean something to us, or must not be forwarded as they are. All others are forwarded unread.
 _NOTABLE: Final = HOP_BY_HOP | {
     *b"host content-length expect max-forwards via authorization cookie x-proxy-token".split(),
     *b"origin sec-fetch-site sec-purpose purpose access-control-request-method".split(),
@@ -41,12 +41,12 @@ _NOTABLE: Final = HOP_BY_HOP | {
 _FRAMING_LOOKALIKES: Final = frozenset((b"content_length", b"transfer_encoding"))
 _LOOKALIKES: Final = frozenset(name.replace(b"-", b"_") for name in _NOTABLE if b"-" in name)
 
-# By spelling: b"" for a field that is passed on unread, else its name in lower case.
+# By spelling: b"" for a field that is forwarded unread, else its name in lower case.
 names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
 
 
 def notable(name: bytes) -> bytes:
-    """The name in lower case if it means something to an intermediary, else `b""`."""
+    """Return the name in lower case if it means something to an intermediary, else `b""`."""
     lower = name.lower()
     verdict = lower if lower in _NOTABLE or lower in _LOOKALIKES else b""
     names.put(name, verdict)
@@ -55,29 +55,29 @@ def notable(name: bytes) -> bytes:
 
 @lru_cache(maxsize=64)
 def connection_options(value: bytes) -> tuple[bytes, ...]:
-    """Options of a Connection field, in lower case."""
+    """Return the options of a Connection field, in lower case."""
     return tuple([option.strip(b" \t").lower() for option in value.split(b",")])
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """A request line and its fields, all bytes as they came. Never changed: requests may share it.
+    """A request line and its fields, all bytes as they came. Never changed, because requests may share it.
 
     Attributes:
         method: as sent; methods are case-sensitive.
         target: origin-form, or `*`. An absolute-form target has become origin-form.
         minor: 0 or 1, of HTTP/1.
         fields: every field in order, values without surrounding white space.
-        plain: those that mean nothing to an intermediary, in lines ready to be sent on.
+        plain: those that mean nothing to an intermediary, as lines ready to send.
         notable: the others, names in lower case.
         host: value of Host, or the authority of an absolute-form target.
-        length: Content-Length; None where there was none.
+        length: Content-Length; None: there is none.
         chunked: whether the body is sent in chunks.
         connection: options of Connection, in lower case.
         keep_alive: whether the caller wants another request on this connection.
-        has_body: whether bytes of a body are to come; a Content-Length of 0 brings none.
-        ready: what was last made of it to be sent on, by whom, and whether under a session: for requests
-            that share it.
+        has_body: whether bytes of a body follow; with a Content-Length of 0 none do.
+        ready: memo for requests that share it: the outgoing head last built from it, the HeadRewriter that
+            built it, and whether for a session.
     """
 
     method: bytes
@@ -145,9 +145,10 @@ _SECRET: Final = frozenset(b"authorization cookie x-proxy-token proxy-authorizat
 
 
 def read_head(data: bytes) -> RequestHead:
-    """As `parse_head`; the same bytes need not be read twice.
+    """Read as `parse_head` does, or return the cached head of the same bytes.
 
-    A head with a secret of the caller's is not remembered: the process would hold it long after the request.
+    A head with a secret of the caller is not cached, because the process would hold it long after the
+    request.
     """
     head = heads.get(data)
     if head is None:
@@ -191,7 +192,7 @@ def _judge(
         _check_codings(codings, minor, length)
     if target[0] != 47:  # "/"
         target, host = _other_form(method, target, host)
-    # What follows CONNECT was meant for a tunnel (RFC 9110 section 9.3.6): it is no request.
+    # The bytes after CONNECT were meant for a tunnel (RFC 9110 section 9.3.6), so they are no request.
     wanted = b"close" not in connection and (minor == 1 or b"keep-alive" in connection)
     keep_alive = wanted and method != b"CONNECT" and not padded
     return RequestHead(
@@ -200,15 +201,17 @@ def _judge(
 
 
 def _length(value: bytes) -> int:
-    """RFC 9110 section 8.6: 1*DIGIT. int() alone would take signs and underscores; of bytes, isdigit()
-    takes ASCII digits only."""
+    """Read a Content-Length, which is `1*DIGIT` (RFC 9110 section 8.6).
+
+    int() alone would accept signs and underscores; isdigit() of bytes accepts only ASCII digits.
+    """
     if not value.isdigit() or len(value) > MAX_DIGITS or (length := int(value)) > MAX_LENGTH:
-        raise bad_request("The Content-Length field is not a number that can be.")
+        raise bad_request("The Content-Length field is not a valid length.")
     return length
 
 
 def is_padded(number: bytes) -> bool:
-    """Whether it has leading zeros: right, and yet nobody sends it; such a caller is served once."""
+    """Tell whether a number has leading zeros. Valid but unusual, so the connection ends after it."""
     return number[0] == 48 and len(number) > 1
 
 
@@ -222,7 +225,7 @@ def _check_codings(codings: list[bytes], minor: int, length: int | None) -> None
 
 
 def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
-    """A target that is not origin-form (RFC 9112 section 3.2) as the target to send on and the host meant."""
+    """Turn another form of target (RFC 9112 section 3.2) into the target to forward and its host."""
     if method == b"CONNECT":
         return target, host
     if target == b"*" and method == b"OPTIONS":
@@ -232,27 +235,28 @@ def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes
         raise bad_request("The request's target is neither a path nor an http URL.")
     path = absolute[2]
     if not path and method == b"OPTIONS":
-        return b"*", absolute[1]  # RFC 9112 section 3.2.4: what an empty path means there
+        return b"*", absolute[1]  # the meaning of an empty path here (RFC 9112 section 3.2.4)
     return path if path[:1] == b"/" else b"/" + path, absolute[1]
 
 
 def _diagnosis(data: bytes) -> RequestRefused:
-    """Why a head that is not one is refused."""
+    """Find out why a head is not valid."""
     if _OTHER_VERSION.match(data) and not has_broken_line(data):
-        return RequestRefused("unsupported", "Only HTTP/1.1 and HTTP/1.0 are spoken here.", status=505)
+        return RequestRefused("unsupported", "This port supports only HTTP/1.1 and HTTP/1.0.", status=505)
     line = _FIRST_LINE.match(data)
     if line is not None and _NOT_IN_TARGET.search(line[1]):
         return bad_request(
-            "The request's target has a character that may not stand in a URL as it is: a blank, `#`, or a "
-            "letter outside ASCII. Percent-encode it (UTF-8, %XX)."
+            "The request's target has a character that must be encoded in a URL: a blank, `#`, or a letter "
+            "outside ASCII. Percent-encode it (UTF-8, %XX)."
         )
     return bad_request("The request's head is not valid HTTP/1.1.")
 
 
 def has_broken_line(data: bytes, start: int = 0) -> bool:
-    """Whether a line ends in anything but CRLF: a CR or LF stands alone. A CR at the end may get its LF yet.
+    """Tell whether a CR or LF stands alone, so that a line does not end in CRLF.
 
-    Counting is some fifty times faster than a pattern, and a caller decides how much there is to look at.
+    A CR at the end of the data is allowed, because its LF may follow. Counting is about fifty times faster
+    than a pattern, and that matters because the caller decides how many bytes there are.
     """
     if start and data[start - 1 : start + 1] == b"\r\n":
         start -= 1

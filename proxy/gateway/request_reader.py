@@ -1,6 +1,6 @@
-"""Pure: a strict, incremental reader of the bytes that a caller sends.
+"""Pure: reads the bytes that a caller sends, strictly and incrementally.
 
-Limits hold across reads, and reading takes linear time, however the bytes are cut into pieces.
+Limits hold across reads, and reading takes linear time, for pieces of any size.
 """
 
 import re
@@ -24,9 +24,9 @@ MAX_FIELD: Final = 32 * 1024
 MAX_HEAD: Final = 64 * 1024
 MAX_EMPTY_LINES: Final = 4
 MAX_CHUNK_LINE: Final = 4 * 1024
-MAX_EXTENSIONS: Final = 16 * 1024  # bytes of them in a whole body: they are dropped, so no caller needs more
+MAX_EXTENSIONS: Final = 16 * 1024  # bytes of them in a whole body; we drop them, so no caller needs more
 MAX_TRAILERS: Final = 8 * 1024
-MAX_STEPS: Final = 1536  # size, data and end of 512 chunks: what is read in one turn of the event loop
+MAX_STEPS: Final = 1536  # size, data and end of 512 chunks, the most in one turn of the event loop
 
 _TRAILERS = re.compile(rb"(?:" + FIELD_LINE + rb")*+\r\n")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,32}+)((?:" + CHUNK_EXTENSION + rb")*)\r\n")
@@ -46,7 +46,7 @@ class _Body(Protocol):
     padded: bool
 
     def read(self, buffer: bytes) -> tuple[bytes, bytes]:
-        """What has come of the body, decoded, and what is left of the buffer."""
+        """Return the part of the body that has come, decoded, and the rest of the buffer."""
         ...
 
 
@@ -73,8 +73,8 @@ class Counted:
 class Chunked:
     """A body in chunks (RFC 9112 section 7.1).
 
-    Extensions and trailers are read and dropped: RFC 9110 section 6.5.1 allows it for trailers, and what
-    never arrives cannot be merged into the head.
+    Extensions and trailers are read and dropped. RFC 9110 section 6.5.1 allows it for trailers, and so the
+    upstream cannot merge them into the head.
     """
 
     __slots__ = (
@@ -92,8 +92,8 @@ class Chunked:
     def __init__(self) -> None:
         self._buffer = b""
         self._at = 0  # how far the buffer is read
-        self._scanned = 0  # how far the trailers are known to have no end
-        self._left = 0  # of the present chunk
+        self._scanned = 0  # bytes of the trailers that are known to hold no end
+        self._left = 0  # bytes left of the present chunk
         self._extensions = 0
         self._step: Callable[[Chunked], bytes | None] = Chunked._size  # unbound: no reference cycle
         self.ended = False
@@ -118,7 +118,7 @@ class Chunked:
         self._buffer = b""
         return b"".join(pieces), buffer[self._at :]  # cut once a read, not once a chunk
 
-    # Each step returns data of a chunk, `b""` for anything else that it has read, None where more must come.
+    # Each step returns data of a chunk, `b""` if it has read something else, None if it needs more bytes.
 
     def _size(self) -> bytes | None:
         buffer, at = self._buffer, self._at
@@ -178,14 +178,15 @@ class Chunked:
 
 
 class RequestReader:
-    """Bytes in; heads and pieces of bodies out, a message at a time.
+    """Turns bytes into heads and pieces of bodies, one message at a time.
 
-    Call `head()` until it returns one; then `body()` until it says that the body has ended; and again.
-    After a RequestRefused the reader is of no more use: what follows cannot be told apart.
+    Call `head()` until it returns one, then `body()` until it says that the body has ended, and so on. After
+    a RequestRefused the reader cannot be used any more, because it is not known where the next message
+    begins.
 
     Attributes:
-        padded: whether the size of a chunk had leading zeros: the connection ends with this message.
-        interrupted: whether `body` stopped at its limit, so that there is more to read in the buffer.
+        padded: whether the size of a chunk had leading zeros, so that the connection ends after this message.
+        interrupted: whether `body` stopped at its limit, so that the buffer holds more of the body.
     """
 
     __slots__ = ("_body", "_buffer", "_empty_lines", "_scanned", "interrupted", "padded")
@@ -193,7 +194,7 @@ class RequestReader:
     def __init__(self) -> None:
         self._buffer = b""
         self._body: _Body | None = None  # None: a head is next
-        self._scanned = 0  # how far the buffer is known to hold no end of a head
+        self._scanned = 0  # bytes of the buffer that are known to hold no end of a head
         self._empty_lines = 0  # since the last message
         self.padded = False
         self.interrupted = False
@@ -208,19 +209,19 @@ class RequestReader:
 
     @property
     def between_messages(self) -> bool:
-        """Whether nothing of a next message has come yet."""
+        """Whether no byte of a next message has come yet."""
         return self._body is None and not self._buffer
 
     @property
     def unread(self) -> bytes:
-        """What has come and has not been read."""
+        """Bytes that have come and have not been read."""
         return self._buffer
 
     def head(self) -> RequestHead | None:
-        """The next head; None while it is not whole.
+        """Return the next head; None: it is not complete yet.
 
         Raises:
-            RequestRefused: the bytes so far can never become a good head.
+            RequestRefused: the bytes so far can never become a valid head.
         """
         buffer = self._buffer
         if len(buffer) <= heads.longest and (known := heads.get(buffer)) is not None:
@@ -250,12 +251,13 @@ class RequestReader:
         return head
 
     def body(self) -> tuple[bytes, bool]:
-        """What has come of the body, decoded, and whether that was its end.
+        """Return the part of the body that has come, decoded, and whether that was its end.
 
-        At most MAX_STEPS at once: chunks of one byte are dear, and others have to get their turn.
+        Take at most MAX_STEPS at once, because chunks of one byte are expensive and other callers must not
+        wait.
 
         Raises:
-            RequestRefused: the chunks are not what RFC 9112 section 7.1 asks for.
+            RequestRefused: the chunks are not valid by RFC 9112 section 7.1.
         """
         body = self._body
         if body is None:
@@ -268,7 +270,7 @@ class RequestReader:
         return data, body.ended
 
     def _skip_empty_lines(self, buffer: bytes) -> bytes:
-        """RFC 9112 section 2.2: ignore an empty line before a request; only so many of them."""
+        """Skip empty lines before a request (RFC 9112 section 2.2), but only so many of them."""
         rest = buffer
         while rest[:2] == b"\r\n" and self._empty_lines < MAX_EMPTY_LINES:
             rest = rest[2:]

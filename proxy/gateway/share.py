@@ -1,4 +1,4 @@
-"""How much of one turn of the event loop may be spent on very small chunks, over all connections."""
+"""Limits how many very small chunks all connections together read in one turn of the event loop."""
 
 import asyncio
 from collections import deque
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Final
 
 PIECES_A_TURN: Final = 2048
-"""Chunks; about 5 ms. After that the other chunks that have come wait for the next turn."""
+"""Most chunks in a turn; they take about 5 ms. Further chunks wait for the next turn."""
 
 
 class Share:
-    """One for all connections of an event loop.
+    """The limit, shared by all connections of an event loop.
 
     Attributes:
         left: chunks that may still be read in this turn.
@@ -25,12 +25,12 @@ class Share:
         self.left = PIECES_A_TURN
 
     def spend(self, pieces: int) -> None:
-        """So many chunks have been read."""
+        """Record that so many chunks have been read."""
         self.left -= pieces
         self._schedule()
 
     def later(self, read: Callable[[], None]) -> None:
-        """Call `read` in a later turn, after those that wait already."""
+        """Call `read` in a later turn, after the calls that already wait."""
         self._waiting.append(read)
         self._schedule()
 

@@ -1,4 +1,4 @@
-"""What the request path counts: plain integers, turned into samples when somebody scrapes."""
+"""Holds the counts of the request path: plain integers, which become samples only at a scrape."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,10 +15,10 @@ class Tally:
     Attributes:
         requests: by (method of METHODS or `other`, first digit of the status).
         received, sent: bytes from and to callers.
-        in_flight: requests being answered now.
+        in_flight: requests that are being answered now.
         problems, repairs: own answers by code, repairs by outcome.
-        pools: asked when scraped: how many upstream connections of each are in which state, and how many
-            requests wait for one. The counts above go on when a pool is exchanged.
+        pools: functions that are called at a scrape; each returns the upstream connections of a pool by
+            state, and how many requests wait for one. The counts above continue when a pool is replaced.
     """
 
     __slots__ = (
@@ -47,7 +47,7 @@ class Tally:
         self.pools: list[Callable[[], dict[str, int]]] = []
 
     def connections(self) -> dict[str, int]:
-        """Connections to the upstream by state, and `waiting`: requests that wait for one."""
+        """Count connections to the upstream by state, and as `waiting` the requests that wait for one."""
         total = Counter[str](waiting=0)
         for counts in self.pools:
             total.update(counts())

@@ -190,7 +190,7 @@ async def test_env_says_how_clients_show_the_callers_token(tmp_path: Path) -> No
     (tmp_path / "camunda-auth-proxy.yaml").write_text(text, encoding="utf-8")
     code, out, err = await command("env", folder=tmp_path)
     assert (code, "CAMUNDA_REST_ADDRESS=http://localhost:19080\n" in out) == (0, True)
-    assert "guard.caller_token is set, and clients must show it" in err
+    assert "guard.caller_token is set, so clients must send it" in err
     assert "CAMUNDA_OAUTH_DISABLED" not in out
     assert SECRET not in out + err
 
@@ -226,13 +226,16 @@ async def test_env_asks_the_running_proxy_for_its_free_ports(tmp_path: Path) -> 
         assert (found["CAMUNDA_OPTIMIZE_BASE_URL"], found["CAMUNDA_OAUTH_DISABLED"]) == (url, "true")
         (tmp_path / "other.yaml").write_text(text.replace("optimize: {", "mine: {api: optimize, "))
         code, _, err = await command("env", "--config", "other.yaml", folder=tmp_path)
-        assert (code, "upstreams.mine.listen has port 0, and the running proxy does not serve it" in err) == (
+        assert (
+            code,
+            "upstreams.mine.listen has port 0, and the running proxy does not serve this upstream" in err,
+        ) == (
             2,
             True,
         )
     code, out, err = await command("env", folder=tmp_path)
     assert (code, out) == (2, "")
-    assert f"no proxy answers at http://{admin} to say which port it took" in err
+    assert f"no proxy answers at http://{admin}. Start the proxy first" in err
     assert "Traceback" not in err
 
 

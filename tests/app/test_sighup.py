@@ -145,7 +145,7 @@ async def test_the_log_and_the_environment_file_are_read_again_too(tmp_path: Pat
             assert (await sidecar.message("request"))["upstream"] == "zeebe"
             document["upstreams"]["zeebe"]["url"] = f"http://{LAN}:1"
             await reloaded(sidecar, tmp_path, document)
-            assert "crosses" in (await sidecar.message(LAN))["message"]
+            assert "unencrypted" in (await sidecar.message(LAN))["message"]
         assert "canary-one" not in sidecar.said
         assert "canary-two" not in sidecar.said
 

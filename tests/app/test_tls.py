@@ -91,7 +91,10 @@ def test_every_file_that_makes_no_sense_is_told_by_its_setting(
         (Tls(cert_file=cert, key_file=none), f"x.tls.key_file: {none} cannot be read"),
         (Tls(cert_file=key, key_file=key), f"x.tls.cert_file: {key} holds no certificate in PEM form"),
         (Tls(cert_file=cert, key_file=cert), f"x.tls.key_file: {cert} holds no private key in PEM form"),
-        (Tls(cert_file=cert, key_file=other), f"x.tls.key_file: {other} is not the key of the certificate"),
+        (
+            Tls(cert_file=cert, key_file=other),
+            f"x.tls.key_file: {other} is not the key of the first certificate",
+        ),
         (Tls(cert_file=cert, key_file=locked), f"x.tls.key_file: {locked} is encrypted"),
         (Tls(cert_file=damaged, key_file=key), f"x.tls: {damaged} or {key} is damaged"),
     ):
@@ -116,7 +119,7 @@ def test_what_has_changed_is_used_and_what_is_half_written_is_not(
     assert context() is context()
     ours[0].write_bytes(new[0].read_bytes())  # its key is still the old one
     assert shown(context(), *theirs) == old_der
-    assert "those before stay: x.tls.key_file" in caplog.records[-1].getMessage()
+    assert "so the earlier ones stay: x.tls.key_file" in caplog.records[-1].getMessage()
     ours[1].write_bytes(new[1].read_bytes())
     assert shown(context(), *theirs) == new_der
     assert context() is context()

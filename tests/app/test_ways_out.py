@@ -142,7 +142,7 @@ async def test_a_proxy_that_refuses_is_told_and_its_password_is_not(
         async with proxy(tmp_path, config) as sidecar:
             status, body, _ = await sidecar.get("zeebe", "/v2/topology")
             assert status == 502
-            assert "the http_proxy wants another user and password (407)" in body
+            assert "the http_proxy refused us (407)" in body
             assert CANARY not in body + sidecar.said
         assert not site.accepted
 
@@ -205,4 +205,4 @@ async def test_a_key_of_another_certificate_is_told_before_the_start(
     code, _, err = await command("run", "--config", str(tmp_path / "config.json"))
     assert code == 2, err
     assert "upstreams.zeebe.tls.key_file" in err
-    assert "is not the key of the certificate" in err
+    assert "is not the key of the first certificate" in err

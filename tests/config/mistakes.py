@@ -13,14 +13,14 @@ MISTAKES = [
     ("upstream: {}\n" + ZEEBE + BEARER, "upstream (line 1)", "did you mean upstreams?"),
     (UP % "tls: {ca: x}", "upstreams.zeebe.tls.ca", "did you mean ca_file?"),
     (UP % "api: optimise", "upstreams.zeebe.api", "did you mean optimize?"),
-    (UP % "credential: share", "upstreams.zeebe.credential", "there are: shared; did you mean shared?"),
+    (UP % "credential: share", "upstreams.zeebe.credential", "there are shared; did you mean shared?"),
     (UP % "listen: example.com:80", "upstreams.zeebe.listen", "localhost or an IP address"),
     (UP % "listen: 'unix:run/x'", "upstreams.zeebe.listen", "absolute path"),
     (UP % f"listen: 'unix:/{'x' * 107}'", "upstreams.zeebe.listen", "bytes at most"),
     (
         UP.replace("zeebe:", "zeebe: {url: 'http://x', listen: 'unix:/x'}, operate:") % "listen: 'unix:/x'",
         "upstreams.operate.listen",
-        "unix:/x is taken by upstreams.zeebe.listen already",
+        "unix:/x is already taken by upstreams.zeebe.listen",
     ),
     (ZEEBE + BEARER + "admin: {listen: 'unix:/x'}", "admin.listen", "only an upstream's listen"),
     (ZEEBE + BEARER + "guard: {allowed_origins: ['*']}", "guard.allowed_origins[0]", "one origin"),
@@ -51,7 +51,7 @@ MISTAKES = [
         "upstreams.zeebe.url",
         "leads back to this proxy: upstreams.zeebe.listen is that port",
     ),
-    (UP % "listen: 19090", "admin.listen", "port 19090 is taken by upstreams.zeebe.listen already"),
+    (UP % "listen: 19090", "admin.listen", "port 19090 is already taken by upstreams.zeebe.listen"),
     (UP % "connect_timeout: soon", "upstreams.zeebe.connect_timeout", "write 30s, 5m, 1h"),
     (UP % "replay_buffer: big", "upstreams.zeebe.replay_buffer", "write 64KiB"),
     (UP % "max_connections: []", "upstreams.zeebe.max_connections", "whole number"),
@@ -64,16 +64,16 @@ MISTAKES = [
         "upstreams.zeebe.url",
         "user or a password",
     ),
-    (BEARER + "upstreams: {gateway: {listen: 1}}", "upstreams.gateway.url", "must say url and listen"),
+    (BEARER + "upstreams: {gateway: {listen: 1}}", "upstreams.gateway.url", "needs url and listen"),
     (BEARER + "upstreams: {gateway: {url: 'http://x'}}", "upstreams.gateway.listen", "write the port"),
     (BEARER + "upstreams: {'a b': {url: 'http://x', listen: 1}}", "upstreams.***", "letters, digits"),
     (BEARER + "upstreams: {}", "upstreams", "at least one API"),
     (BEARER, "upstreams", "at least one API"),
-    (ZEEBE, "credentials", "say how to get a credential"),
+    (ZEEBE, "credentials", "write at least one credential"),
     (
         ZEEBE + BEARER + "  b: {type: none}",
         "upstreams.zeebe.credential",
-        "several credentials: shared, b",
+        "choose one of the credentials: shared, b",
     ),
     (
         CRED % "token: canary",
@@ -89,7 +89,7 @@ MISTAKES = [
     (
         CRED % f"{SESSION}, login_url: 'http://x/api/login'",
         "credentials.c.login_url",
-        "leave /login or /api/login off",
+        "leave off /login or /api/login",
     ),
     (
         CRED % f"{SESSION}, login_url: 'http://u:canary@x'",
@@ -99,7 +99,7 @@ MISTAKES = [
     (
         CRED % f"{SESSION}, login_url: 'https://r.operate.camunda.io/ID'",
         "credentials.c.login_url",
-        "Camunda SaaS has no login with a password; take a credential of type oauth2",
+        "Camunda SaaS has no login with a password; use a credential of type oauth2",
     ),
     (
         f"{CLUSTER}upstreams: {{operate: {{}}}}\ncredentials: {{c: {{{SESSION}}}}}",
@@ -135,7 +135,7 @@ MISTAKES = [
     (
         CRED % f"{CLIENT}, client_secret: canary, auth_method: private_key_jwt",
         "credentials.c.client_secret",
-        "counts for nothing with auth_method private_key_jwt; leave it out",
+        "has no effect with auth_method private_key_jwt; leave it out",
     ),
     (
         CRED % f"{CLIENT}, auth_method: private_key_jwt",
@@ -150,12 +150,12 @@ MISTAKES = [
     (
         CRED % f"{CLIENT}, client_secret: canary, key_id: k",
         "credentials.c.key_id",
-        "counts for nothing with auth_method client_secret_post",
+        "has no effect with auth_method client_secret_post",
     ),
     (
         CRED % f"{CLIENT}, auth_method: tls_client_auth",
         "credentials.c.tls.cert_file",
-        "is missing: tls_client_auth shows that certificate; write it and key_file",
+        "is missing: tls_client_auth presents that certificate; write it and key_file",
     ),
     (
         CRED % f"{CLIENT}, auth_method: tls_client_auth, tls: {{key_file: x}}",
@@ -165,7 +165,7 @@ MISTAKES = [
     (
         CRED % f"{CLIENT}, auth_method: tls_client_auth, client_secret_file: x",
         "credentials.c.client_secret_file",
-        "counts for nothing with auth_method tls_client_auth",
+        "has no effect with auth_method tls_client_auth",
     ),
     (
         CRED % f"{CLIENT}, client_secret: canary, issuer_url: 'https://x'",
@@ -175,7 +175,7 @@ MISTAKES = [
     (
         CRED % f"{ISSUED}, issuer_url: 'https://x/.well-known/openid-configuration'",
         "credentials.c.issuer_url",
-        "is the issuer alone: leave /.well-known/openid-configuration off",
+        "must be the issuer alone: leave off /.well-known/openid-configuration",
     ),
     (CRED % f"{ISSUED}, issuer_url: 'https://x?canary'", "credentials.c.issuer_url", "no ? or #"),
     (UP % "http_proxy: 'https://canary@x:1'", "upstreams.zeebe.http_proxy", "must be env, or begin with"),

@@ -189,8 +189,8 @@ def test_a_cookie_is_got_by_a_login_with_demo_where_nothing_else_is_said(
     assert (credential.username, credential.password) == ("demo", SecretRef(text="demo"))
     assert (str(credential.login_url) if credential.login_url else None) == base
     assert config.notices[:2] == (
-        "CAMUNDA_COOKIE_AUTH_USERNAME is not set: `demo` is used, as by Camunda's JavaScript client",
-        "CAMUNDA_COOKIE_AUTH_PASSWORD is not set: `demo` is used, as by Camunda's JavaScript client",
+        "CAMUNDA_COOKIE_AUTH_USERNAME is not set, so `demo` is used, as in Camunda's JavaScript client",
+        "CAMUNDA_COOKIE_AUTH_PASSWORD is not set, so `demo` is used, as in Camunda's JavaScript client",
     )
 
 
@@ -237,7 +237,7 @@ def test_certificates_are_for_apis_and_token_endpoint_alike(tmp_path: Path) -> N
     tls = Tls(Path(files["roots"]), None, Path(files["cert"]), Path(files["key"]))
     assert (config.upstreams[0].tls, oauth2(config).tls) == (tls, tls)
     (notice,) = config.notices
-    assert notice.startswith("CAMUNDA_CUSTOM_ROOT_CERT_PATH: what it holds is trusted instead of")
+    assert notice.startswith("CAMUNDA_CUSTOM_ROOT_CERT_PATH: its certificates are trusted instead of")
     java = read({**REST, **OAUTH, **mtls, "CAMUNDA_CA_CERTIFICATE_PATH": files["ca"]})
     assert (java.upstreams[0].tls.ca_file, oauth2(java).tls.ca_file) == (
         Path(files["ca"]),
@@ -260,7 +260,7 @@ def test_what_is_set_and_not_understood_is_named_with_what_to_use_instead(name: 
         (REST, "no credentials among the variables"),
         ({**REST, "CAMUNDA_CLIENT_ID": ""}, "no credentials among the variables"),
         (OAUTH, "no address among the variables"),
-        ({**REST, **OAUTH, "CAMUNDA_AUTH_STRATEGY": "NONE"}, "`type: none` is only ever written by hand"),
+        ({**REST, **OAUTH, "CAMUNDA_AUTH_STRATEGY": "NONE"}, "`type: none` is possible only in a YAML file"),
         (
             {**REST, "CAMUNDA_COOKIE_AUTH_USERNAME": "demo"},
             "CAMUNDA_COOKIE_AUTH_PASSWORD: is missing or empty",

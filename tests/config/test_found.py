@@ -44,7 +44,7 @@ def test_a_file_of_our_own_is_taken(tmp_path: Path, mode: int) -> None:
     assert said(tmp_path) == ""
 
 
-@pytest.mark.parametrize(("mode", "who"), [(0o666, "everybody"), (0o602, "everybody")])
+@pytest.mark.parametrize(("mode", "who"), [(0o666, "every user"), (0o602, "every user")])
 def test_a_file_that_others_can_write_is_not_taken(tmp_path: Path, mode: int, who: str) -> None:
     written(tmp_path, mode)
     assert said(tmp_path) == (
@@ -56,7 +56,7 @@ def test_a_file_that_others_can_write_is_not_taken(tmp_path: Path, mode: int, wh
 def test_a_file_in_a_folder_where_others_can_replace_it_is_not_taken(tmp_path: Path, mode: int) -> None:
     written(tmp_path)
     tmp_path.chmod(mode)
-    assert f"can be replaced by everybody, who may write in {tmp_path}" in said(tmp_path)
+    assert f"can be replaced by every user, who may write in {tmp_path}" in said(tmp_path)
 
 
 def test_a_file_of_our_own_in_a_sticky_folder_is_taken(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_other_places_are_looked_at_as_well(tmp_path: Path) -> None:
     folder.mkdir(mode=0o755)
     (folder / "config.yaml").write_text(ZEEBE + BEARER)
     (folder / "config.yaml").chmod(0o666)
-    with pytest.raises(ConfigError, match="can be written by everybody"):
+    with pytest.raises(ConfigError, match="can be written by every user"):
         load(config=None, env_file=None, environ={"XDG_CONFIG_HOME": str(tmp_path)}, directory=tmp_path)
 
 
@@ -191,4 +191,4 @@ def test_what_was_opened_is_judged_and_not_what_lies_there_by_now(tmp_path: Path
     path = written(tmp_path)
     state = path.stat()
     opened = os.stat_result((state.st_mode | stat.S_IWOTH, *state[1:]))
-    assert "can be written by everybody" in (distrust(path, opened, beside_us=True) or "")
+    assert "can be written by every user" in (distrust(path, opened, beside_us=True) or "")

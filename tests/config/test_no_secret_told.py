@@ -161,13 +161,13 @@ def test_a_secret_in_place_of_any_key_is_not_told(section: str, tmp_path: Path) 
     [
         (
             "client_secret:hunter2",
-            "a space is missing after the colon from its value; write client_secret: VALUE",
+            "a space is missing after the colon; write client_secret: VALUE",
         ),
         (
             "client_secret=hunter2",
-            "a colon and a space, not =, part it from its value; write client_secret: VALUE",
+            "a key ends with a colon and a space; write client_secret: VALUE",
         ),
-        ("hunter:2", "a space is missing after the colon from its value; write KEY: VALUE"),
+        ("hunter:2", "a space is missing after the colon; write KEY: VALUE"),
     ],
 )
 def test_a_key_that_swallowed_its_value_is_told_what_is_missing(
@@ -223,7 +223,7 @@ def test_a_secret_in_the_place_of_its_file_is_not_told(tmp_path: Path, written: 
     )
     assert f"names {shown.replace('{folder}', str(tmp_path))}, which " in problem
     assert "c4n4ry" not in problem
-    assert problem.endswith("if that is the secret itself, write password instead of password_file") or (
+    assert problem.endswith("if the value is the secret itself, write password instead of password_file") or (
         "cannot be read" in problem
     )
 

@@ -253,14 +253,14 @@ def test_a_session_is_a_user_who_logs_in_at_the_upstream_or_elsewhere(tmp_path: 
     config = read(tmp_path, CRED % f"{SESSION}, {more}")
     place = BaseUrl("http", "identity.example", 80, "/base")
     assert config.credentials["c"] == Session("c", place, "a", SecretRef(text="canary"), "login", 300.0, 1.0)
-    assert config.notices == ("credential `c` crosses the network in clear: http://identity.example",)
+    assert config.notices == ("credential `c` is sent unencrypted to http://identity.example; use https://",)
     assert "canary" not in repr(config)
 
 
 def test_an_audience_counts_for_nothing_under_a_session(tmp_path: Path) -> None:
     config = read(tmp_path, UP.replace(BEARER, CRED.removeprefix(ZEEBE) % SESSION) % "audience: x")
     (notice,) = config.notices
-    assert notice == "upstream `zeebe`: its audience counts for nothing, credential `c` is not oauth2"
+    assert notice == "upstream `zeebe`: its audience has no effect: credential `c` is not oauth2"
 
 
 def test_basic_may_log_in_once(tmp_path: Path) -> None:
@@ -348,8 +348,8 @@ def test_a_credential_that_crosses_in_clear_is_named_once(tmp_path: Path) -> Non
     text = f"upstreams: {json.dumps({name: {'url': url} for name, url in urls.items()})}\n"
     config = read(tmp_path, text + f"credentials: {{sm: {OAUTH2.replace('https', 'http')}}}")
     assert config.notices == (
-        "credential `sm` crosses the network in clear: http://camunda:8080",
-        "credential `sm` crosses the network in clear: http://login.example",
+        "credential `sm` is sent unencrypted to http://camunda:8080; use https://",
+        "credential `sm` is sent unencrypted to http://login.example; use https://",
     )
 
 
@@ -391,7 +391,7 @@ def test_a_caller_token_in_a_file_is_hard_to_guess_too(tmp_path: Path, content: 
         return
     (problem,) = refused(tmp_path, text)
     assert problem.startswith("guard.caller_token_file (line 5): names ")
-    assert "does not hold 16 or more visible ASCII characters alone" in problem
+    assert "must hold 16 or more visible ASCII characters and nothing else" in problem
     assert "canary" not in problem
 
 

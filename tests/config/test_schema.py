@@ -23,10 +23,10 @@ SCHEMA = schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 ONLY_CHECK_FINDS = (
-    "there are: shared",
-    "several credentials",
+    "there are shared",
+    "choose one of the credentials",
     "bytes at most",
-    "is taken by",
+    "is already taken by",
     "taken by admin.listen",
     "does not exist",
     "refusing to listen",
@@ -34,11 +34,11 @@ ONLY_CHECK_FINDS = (
     "use admin.probe_listen",
     "localhost or an IP address",
     "`cluster` with region and id",
-    "must say url and listen",
+    "needs url and listen",
     "write the port",
     "credentials.c.password: control character",
-    "leave /login or /api/login off",
-    "leave /.well-known/openid-configuration off",
+    "leave off /login or /api/login",
+    "leave off /.well-known/openid-configuration",
     "Camunda SaaS has no login",
     "which is not set",
 )

@@ -123,9 +123,9 @@ def test_whatever_the_client_is_called_it_is_said(client: str, url: str, wall: f
         (pem(RSA, BestAvailableEncryption(b"c4n4ry")), "private_key_file is encrypted"),
         (pem(rsa.generate_private_key(65537, 1024)), "an RSA key of less than 2048 bits"),
         (pem(ec.generate_private_key(ec.SECP256K1())), "is not on P-256, P-384 or P-521"),
-        (pem(x25519.X25519PrivateKey.generate()), "a key that does not sign: RSA, EC and Ed25519 do"),
-        (pem(ed448.Ed448PrivateKey.generate()), "a key that does not sign: RSA, EC and Ed25519 do"),
-        (pem(dsa.generate_private_key(1024)), "a key that does not sign: RSA, EC and Ed25519 do"),
+        (pem(x25519.X25519PrivateKey.generate()), "a key of another kind; use RSA, EC or Ed25519"),
+        (pem(ed448.Ed448PrivateKey.generate()), "a key of another kind; use RSA, EC or Ed25519"),
+        (pem(dsa.generate_private_key(1024)), "a key of another kind; use RSA, EC or Ed25519"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_told_without_it(text: str, says: str) -> None:

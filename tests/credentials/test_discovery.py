@@ -62,11 +62,11 @@ def test_what_is_asked_in_clear_may_answer_so() -> None:
 @pytest.mark.parametrize(
     ("given", "outcome", "says"),
     [
-        (answer(issuer="https://login.test/realms/R"), "invalid", "another name than issuer_url"),
-        (answer(issuer=f"{ISSUER}//"), "invalid", "another name than issuer_url"),
-        (answer(issuer="http://login.test/realms/r"), "invalid", "another name than issuer_url"),
-        (answer(issuer=...), "invalid", "another name than issuer_url"),
-        (answer(issuer=[ISSUER]), "invalid", "another name than issuer_url"),
+        (answer(issuer="https://login.test/realms/R"), "invalid", "own name is not issuer_url"),
+        (answer(issuer=f"{ISSUER}//"), "invalid", "own name is not issuer_url"),
+        (answer(issuer="http://login.test/realms/r"), "invalid", "own name is not issuer_url"),
+        (answer(issuer=...), "invalid", "own name is not issuer_url"),
+        (answer(issuer=[ISSUER]), "invalid", "own name is not issuer_url"),
         (answer(token_endpoint="http://login.test/t"), "invalid", "is plain http"),
         (answer(token_endpoint=...), "invalid", "names no token_endpoint"),
         (answer(token_endpoint=None), "invalid", "names no token_endpoint"),
@@ -88,9 +88,9 @@ def test_what_is_asked_in_clear_may_answer_so() -> None:
         (answer(body=b"[]"), "invalid", "is not a JSON object"),
         (answer(body=b" " * ((1 << 20) + 1)), "invalid", "is larger than 1 MiB"),
         (Reply(200, b"{}", (("content-type", "text/html"),)), "invalid", "by its Content-Type"),
-        (answer(301), "invalid", "redirect (301), which is not followed"),
-        (answer(404), "invalid", "is not there: 404"),
-        (answer(401), "invalid", "is not there: 401"),
+        (answer(301), "invalid", "redirect (301), which the proxy does not follow"),
+        (answer(404), "invalid", "(404); check issuer_url"),
+        (answer(401), "invalid", "(401); check issuer_url"),
         (answer(429), "limited", "limits us (429)"),
         (answer(503), "unavailable", "failed: 503"),
     ],
@@ -247,7 +247,7 @@ async def test_an_issuer_that_makes_no_sense_gets_no_secret_and_is_asked_again(
         issuer.document = document
         error = await failure(source)
         assert error.outcome == "invalid"
-        assert str(error).startswith("the issuer ")
+        assert str(error).startswith("the issuer")
         assert not issuer.bodies
         issuer.document = {}
         await source.fetch()
@@ -256,7 +256,7 @@ async def test_an_issuer_that_makes_no_sense_gets_no_secret_and_is_asked_again(
 async def test_an_issuer_that_is_not_there_is_named(issuer: IssuerServer) -> None:
     issuer.url = issuer.url.replace("/realms", "/other")
     async with asking(issuer) as source:
-        assert str(await failure(source)).startswith("the issuer's /.well-known/openid-configuration is not")
+        assert str(await failure(source)).startswith("the issuer has no /.well-known/openid-configuration")
     issuer.url = "http://127.0.0.1:1/r"
     async with asking(issuer) as source:
         assert str(await failure(source)) == "the issuer refused the connection"

@@ -116,8 +116,8 @@ def test_a_form_is_utf_8() -> None:
 def test_no_login_says_what_was_answered_and_what_to_do() -> None:
     plain = NoLogin({"login": Reply(405, b""), "api-login": Reply(404, b"")})
     assert str(plain) == (
-        "there is no login that we know (POST /login answered 405, POST /api/login answered 404);"
-        " look at login_url and dialect"
+        "the server has no login that we know (POST /login answered 405, POST /api/login answered 404);"
+        " check login_url and dialect"
     )
     assert "type: basic" in str(NoLogin({"login": Reply(401, b"", (BASIC,))}))
 

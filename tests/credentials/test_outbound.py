@@ -225,7 +225,8 @@ async def test_a_proxy_that_wants_another_user_is_named(
         says = await failure(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, f"me:{CANARY}"))
         assert not server.asked
     assert says == (
-        "the http_proxy did not let us through to the token endpoint: 407, it wants another user and password"
+        "the http_proxy refused to connect to the token endpoint: 407;"
+        " check the user and password in http_proxy"
     )
 
 
@@ -234,9 +235,9 @@ async def test_a_proxy_that_wants_another_user_is_named(
     [
         (
             b"HTTP/1.1 403 Forbidden\r\n\r\n",
-            "the http_proxy did not let us through to the token endpoint: 403",
+            "the http_proxy refused to connect to the token endpoint: 403",
         ),
-        (b"HTTP/1.1 503 Busy\r\n\r\n", "the http_proxy did not let us through to the token endpoint: 503"),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "the http_proxy refused to connect to the token endpoint: 503"),
         (b"", "the connection to the token endpoint broke"),
         (b"nonsense\r\n\r\n", "the token endpoint's answer is not HTTP"),
     ],

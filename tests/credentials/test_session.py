@@ -270,7 +270,7 @@ async def test_a_look_for_a_token_cannot_lose_the_session(server: TokenServer, o
         (LoginFault.DOWN, "the login server failed: 503"),
         (LoginFault.ERROR_500, "the login server failed: 500"),
         (LoginFault.RESET, "the connection to the login server broke"),
-        (LoginFault.HTML, "there is no login that we know"),
+        (LoginFault.HTML, "the server has no login that we know"),
         (LoginFault.REDIRECT, "POST /api/login answered 302"),
         (LoginFault.MOVED, "POST /api/login answered 404"),
         (LoginFault.NO_COOKIE, "POST /api/login answered 204"),
@@ -356,7 +356,7 @@ async def test_without_a_login_basic_goes_with_every_request_and_the_log_says_so
     assert not first.session
     assert first.fields[0][1].startswith(b"Basic ")
     (record,) = caplog.records
-    assert "Basic goes with every request" in record.getMessage()
+    assert "user and password are sent with every request" in record.getMessage()
     assert camunda.password not in record.getMessage()
 
 

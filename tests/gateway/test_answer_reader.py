@@ -67,7 +67,7 @@ ANSWERS: dict[str, tuple[bytes, list[str | bytes], str]] = {
     "no chunk": (
         CHUNKED + b"zz\r\n",
         ["200 chunked"],
-        "what it answered is not valid HTTP/1.1.",
+        "its answer is not valid HTTP/1.1.",
     ),
     "to the end": (OK + b"\r\nhello", ["200 close", b"hello"], "open"),
     "early hints": (EARLY + OK + b"Content-Length: 1\r\n\r\nx", ["interim 103", "200 length", b"x"], "kept"),
@@ -78,11 +78,11 @@ ANSWERS: dict[str, tuple[bytes, list[str | bytes], str]] = {
     ),
     "closes": (OK + b"Connection: close\r\nContent-Length: 1\r\n\r\nx", ["200 length", b"x"], "closed"),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", ["200 length", b"x"], "closed"),
-    "RTSP": (b"RTSP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", [], "what it answered is not HTTP/1.1."),
+    "RTSP": (b"RTSP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", [], "its answer is not HTTP/1.1."),
     "unclear": (
         OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
         [],
-        "what it answered is not valid HTTP/1.1.",
+        "its answer is not valid HTTP/1.1.",
     ),
 }
 

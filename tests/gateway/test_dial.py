@@ -23,6 +23,7 @@ from tests.gateway.rig import gateway, get
 from tests.gateway.wire import OK, Answer, answering, origin
 
 CANARY = "p:a s+s%20&=é"
+REFUSED = "the http_proxy refused to connect to the upstream (%d)."
 
 
 def problem(answer: Answer) -> tuple[int, str, str]:
@@ -63,18 +64,21 @@ def test_a_way_is_asked_for_by_name_and_port(host: str, authority: bytes) -> Non
         (b"HTTP/1.1 103 Early Hints\r\n\r\n", False),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", True),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 500, False),
-        (b"HTTP/1.1 407 Who\r\n\r\n", "the http_proxy wants another user and password (407)."),
-        (b"HTTP/1.1 403 No\r\n\r\nno", "the http_proxy did not let us through (403)."),
-        (b"HTTP/1.1 502 Bad\r\nContent-Length: 9999\r\n\r\n", "the http_proxy did not let us through (502)."),
-        (b"HTTP/1.1 302 Login\r\nLocation: /\r\n\r\n", "the http_proxy did not let us through (302)."),
-        (b"HTTP/1.1 101 Switching\r\n\r\n", "the http_proxy did not let us through (101)."),
+        (
+            b"HTTP/1.1 407 Who\r\n\r\n",
+            "the http_proxy refused us (407); check the user and password in http_proxy.",
+        ),
+        (b"HTTP/1.1 403 No\r\n\r\nno", REFUSED % 403),
+        (b"HTTP/1.1 502 Bad\r\nContent-Length: 9999\r\n\r\n", REFUSED % 502),
+        (b"HTTP/1.1 302 Login\r\nLocation: /\r\n\r\n", REFUSED % 302),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", REFUSED % 101),
         (b"HTTP/1.1 200 OK\r\n\r\n\x15\x03", "the http_proxy sent more than its answer."),
-        (b"HTTP/2 200 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
-        (b" HTTP/1.1 200 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
-        (b"HTTP/1.1 099 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
-        (b"HTTP/1.1 \xb2\xb200 OK\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", "what the http_proxy answered is not HTTP/1.1."),
+        (b"HTTP/2 200 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
+        (b" HTTP/1.1 200 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
+        (b"HTTP/1.1 099 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
+        (b"HTTP/1.1 \xb2\xb200 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
         (b"x" * 20_000, "the http_proxy's answer is too large."),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "the http_proxy's answer is too large."),
     ],
@@ -140,9 +144,9 @@ async def test_tls_goes_through_a_proxy_that_sees_the_name_alone(
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (b"HTTP/1.1 407 Who\r\n\r\n", "wants another user and password (407)"),
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "did not let us through (403)"),
-        (b"HTTP/1.1 504 Slow\r\n\r\n", "did not let us through (504)"),
+        (b"HTTP/1.1 407 Who\r\n\r\n", "the http_proxy refused us (407)"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "refused to connect to the upstream (403)"),
+        (b"HTTP/1.1 504 Slow\r\n\r\n", "refused to connect to the upstream (504)"),
         (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "sent more"),
         (b"", "closed the connection"),
         (b"HTTP/1.1 200 O", "closed the connection"),

@@ -43,7 +43,7 @@ async def test_without_a_login_basic_goes_with_every_request_and_the_log_says_so
         for _ in range(3):
             assert kind_of(await proxy.call()) == GOOD
         assert await searches(proxy)
-        assert len([line for line in proxy.said if "no session can be had" in line]) == 1
+        assert len([line for line in proxy.said if "the server offers no session" in line]) == 1
 
 
 async def searches(proxy: Sidecar) -> bool:

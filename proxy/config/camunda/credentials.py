@@ -1,4 +1,4 @@
-"""What the variables of Camunda's own clients say about credentials and TLS.
+"""Reads credentials and TLS files from the variables of Camunda's own clients.
 
 Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clients and c8ctl (8.2 to 8.10).
 """
@@ -48,9 +48,9 @@ STRATEGIES = ("OAUTH", "OIDC", "BASIC", "BEARER", "COOKIE")
 NO_CREDENTIALS = (
     "no credentials among the variables: set CAMUNDA_CLIENT_ID and CAMUNDA_CLIENT_SECRET, "
     "or CAMUNDA_BASIC_AUTH_USERNAME and CAMUNDA_BASIC_AUTH_PASSWORD, or CAMUNDA_OAUTH_TOKEN; "
-    "`type: none` is only ever written by hand, in a YAML file"
+    "`type: none` is possible only in a YAML file"
 )
-_PATH_INSTEAD = "put it into a file and name that with {}_PATH"
+_PATH_INSTEAD = "write it into a file and set {}_PATH to the file's name"
 UNREAD = {
     **dict.fromkeys(
         ASSERTION,
@@ -71,11 +71,11 @@ UNREAD = {
     "CAMUNDA_CUSTOM_ROOT_CERT_STRING": _PATH_INSTEAD.format("CAMUNDA_CUSTOM_ROOT_CERT"),
     "CAMUNDA_OVERRIDE_AUTHORITY": "in a YAML file write the upstream's tls.server_name",
 }
-"""What is set for Camunda's clients and not understood here, and what to use instead."""
+"""Variables of Camunda's clients that the proxy does not read, each with what to use instead."""
 
 
 def strategy(draft: Draft) -> str | None:
-    """How the main credential is got: OAUTH, BASIC, BEARER, COOKIE; None: there is nothing to get it with."""
+    """Return how to get the main credential: OAUTH, BASIC, BEARER or COOKIE; None: no variable says it."""
     written = draft.find(STRATEGY, str.upper)
     if written is None:
         kinds = (
@@ -97,7 +97,7 @@ def strategy(draft: Draft) -> str | None:
 
 
 def credential(draft: Draft, api: Api, kind: str | None) -> None:
-    """Write what an upstream takes, by its `strategy`."""
+    """Write the credential of an upstream, by its `strategy`."""
     place = ("upstreams", api)
     console = draft.find(CONSOLE_ID)
     if api in CONSOLE_APIS and console is not None:
@@ -132,32 +132,33 @@ def tls(draft: Draft, place: tuple[str, str], ca_file: SetVariable | None) -> No
         if one is not None and other is None:
             draft.problems.append(Problem(one.name, f"is set without {names[0]}; set both or none"))
     if ca_file is not None and ca_file.name == ROOTS:
-        draft.notice(f"{ROOTS}: what it holds is trusted instead of the system's CAs, not in addition")
+        draft.notice(f"{ROOTS}: its certificates are trusted instead of the system's CAs, not in addition")
     draft.put((*place, "tls", "ca_file"), ca_file)
     draft.put((*place, "tls", "cert_file"), cert)
     draft.put((*place, "tls", "key_file"), key)
 
 
 def api_ca_file(draft: Draft) -> SetVariable | None:
-    """Java's is for the API alone, so it is no alias of the others."""
+    """Return the CA file of the API. Camunda's Java client has a variable for this alone; it comes first, and
+    is no alias of the others."""
     return draft.find(API_CA_FILE) or draft.find(CA_FILE)
 
 
 def notice_unread(draft: Draft) -> None:
-    """One notice for each variable of `UNREAD` that is set."""
+    """Add a notice for each variable of `UNREAD` that is set."""
     for name, remedy in UNREAD.items():
         if draft.find([name]) is not None:
             draft.notices.append(f"{name} is not read: {remedy}")
 
 
 def _audience(draft: Draft, api: Api) -> SetVariable | None:
-    """The variables of one API are no aliases: an API's own comes before Zeebe's old ones."""
+    """Return the audience of an API: its own variable first, then Zeebe's old ones, which are no aliases."""
     own, *others = PRESETS[api].audiences
     return draft.find([own]) or draft.find(others)
 
 
 def _session(draft: Draft, api: Api) -> None:
-    """As Camunda's JavaScript client: demo/demo, where the strategy is named and they are not."""
+    """Write a session. If the strategy is set but no user, use demo/demo, as Camunda's JavaScript client."""
     place = ("credentials", "camunda")
     said = draft.find(STRATEGY)
     named = draft.find(COOKIE_USERNAME) or said
@@ -167,7 +168,7 @@ def _session(draft: Draft, api: Api) -> None:
             draft.require((*place, key), names)
         else:
             draft.put((*place, key), said, "demo")
-            draft.notice(f"{names[0]} is not set: `demo` is used, as by Camunda's JavaScript client")
+            draft.notice(f"{names[0]} is not set, so `demo` is used, as in Camunda's JavaScript client")
     draft.put((*place, "type"), named, "session")
     if (url := draft.find(COOKIE_URL)) is not None:
         base = url.value.rstrip("/").removesuffix("/login").removesuffix("/api")

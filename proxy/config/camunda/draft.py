@@ -1,4 +1,4 @@
-"""Variables on their way into a configuration."""
+"""Builds a configuration out of variables."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class SetVariable:
 
 
 class Draft:
-    """A configuration as it grows out of variables, with the variable behind each part.
+    """A configuration built out of variables, with the variable that each part came from.
 
     Attributes:
         tree, origins: see `Written`.
@@ -32,10 +32,10 @@ class Draft:
         self.problems: list[Problem] = []
 
     def find(self, names: Sequence[str], same: Callable[[str], str] = str) -> SetVariable | None:
-        """The first of `names` that is set and not empty, the environment before the file.
+        """Return the first of `names` that is set and not empty, the environment before the file.
 
         Args:
-            same: what to compare aliases by; those that differ are worth a notice.
+            same: maps a value to what is compared; aliases that differ cause a notice.
         """
         found = [
             SetVariable(name, source[name]) for source in self._sources for name in names if source.get(name)
@@ -49,12 +49,12 @@ class Draft:
         return first
 
     def notice(self, sentence: str) -> None:
-        """Worth saying once."""
+        """Add a sentence to log once."""
         if sentence not in self.notices:
             self.notices.append(sentence)
 
     def put(self, path: tuple[str, ...], found: SetVariable | None, value: object = None) -> None:
-        """Write `value`, else the variable's own, if the variable is there."""
+        """If the variable is set, write `value`, or without one the variable's own value."""
         if found is None:
             return
         place = self.tree
@@ -65,7 +65,7 @@ class Draft:
         self.origins[path] = found.name
 
     def require(self, path: tuple[str, ...], names: Sequence[str]) -> None:
-        """Write a variable that must be there."""
+        """Write the value of a variable that must be set."""
         if (found := self.find(names)) is None:
             self.problems.append(Problem(names[0], "is missing or empty; set it"))
         self.put(path, found)

@@ -1,4 +1,4 @@
-"""The variables of Camunda's own clients, and so Console's credentials file, as if they were our YAML.
+"""Reads the variables of Camunda's own clients, and so Console's credentials file, as if they were our YAML.
 
 Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clients and c8ctl (8.2 to 8.10).
 """
@@ -34,11 +34,11 @@ BEGIN = (
 
 
 def from_variables(environ: Mapping[str, str], file: Mapping[str, str]) -> tuple[Written, tuple[str, ...]]:
-    """What the variables say, and what is worth saying about them.
+    """Return the configuration that the variables describe, and notices about them.
 
     Args:
-        environ: the environment; it wins.
-        file: what `--env-file` holds.
+        environ: the environment; it wins over the file.
+        file: variables of `--env-file`.
 
     Raises:
         ConfigError: nothing found, no address, or no credentials.
@@ -60,7 +60,7 @@ def from_variables(environ: Mapping[str, str], file: Mapping[str, str]) -> tuple
 
 
 def _addresses(draft: Draft) -> dict[Api, SetVariable | None]:
-    """APIs that have a base URL; None stands for the cluster's."""
+    """Return the APIs that have a base URL; None stands for the URL that the cluster gives."""
     found = {api: draft.find(preset.addresses, _without_version) for api, preset in PRESETS.items()}
     addresses: dict[Api, SetVariable | None] = {api: address for api, address in found.items() if address}
     region, cluster = draft.find(REGION), draft.find(CLUSTER_ID)
@@ -72,7 +72,7 @@ def _addresses(draft: Draft) -> dict[Api, SetVariable | None]:
 
 
 def _in_scope(draft: Draft, addresses: Mapping[Api, SetVariable | None]) -> list[Api]:
-    """The APIs the client may use, as Console wrote it down: `Zeebe,Tasklist,Operate,Optimize,Secrets`."""
+    """Return the APIs that the client may use; Console writes `Zeebe,Tasklist,Operate,Optimize,Secrets`."""
     scopes = draft.find(SCOPES)
     if scopes is None:
         return list(addresses)
@@ -99,5 +99,5 @@ def _upstream(draft: Draft, api: Api, address: SetVariable | None, kind: str | N
 
 
 def _without_version(url: str) -> str:
-    """Camunda's clients add `/v2` to the base where it is missing; our callers write it in every path."""
+    """Remove `/v2`. Camunda's clients add it to the base URL; our callers send it in every path."""
     return url.rstrip("/").removesuffix("/v2")

@@ -1,6 +1,6 @@
-"""Where to listen and where to connect, read strictly.
+"""Reads addresses to listen on and to connect to, strictly.
 
-Errors never repeat the value: a URL may hold a secret.
+Errors never repeat the value, because a URL may hold a secret.
 """
 
 import os
@@ -15,7 +15,7 @@ from proxy.net import authority, bracketed
 from proxy.terms import DISCOVERY
 
 LONGEST_PATH: Final = 107 if sys.platform == "linux" else 103
-"""Bytes that the operating system takes as the path of a Unix socket: `sun_path` less its end."""
+"""Most bytes of the path of a Unix socket: the operating system's `sun_path` less its final NUL."""
 
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -26,7 +26,7 @@ _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*", re.A
 
 
 def listen_at(value: object) -> Listen:
-    """As `listen`, or `unix:` and an absolute path.
+    """Read as `listen` does, or `unix:` and an absolute path.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -36,7 +36,7 @@ def listen_at(value: object) -> Listen:
         return listen(value)
     path = text.removeprefix("unix:")
     if not path.startswith("/") or path.endswith("/") or not path.isprintable():
-        raise ValueError("a Unix socket is written with its absolute path: unix:/run/user/1000/zeebe.sock")
+        raise ValueError("a Unix socket needs its absolute path: write unix:/run/user/1000/zeebe.sock")
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(
             f"the path of a Unix socket may have {LONGEST_PATH} bytes at most; choose a shorter one"
@@ -45,7 +45,7 @@ def listen_at(value: object) -> Listen:
 
 
 def listen(value: object) -> Listen:
-    """`HOST:PORT` or `PORT`; the host is `localhost`, an IPv4 address, or an IPv6 address in brackets.
+    """Read `HOST:PORT` or `PORT`; the host is `localhost`, an IPv4 address, or an IPv6 address in brackets.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -66,7 +66,7 @@ def listen(value: object) -> Listen:
 
 
 def listen_host(value: object) -> str:
-    """The host part of a listener: `localhost` or an IP address, without brackets.
+    """Read the host of a listener, `localhost` or an IP address, and return it without brackets.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -83,7 +83,7 @@ def listen_host(value: object) -> str:
 
 
 def base_url(value: object) -> BaseUrl:
-    """`http` or `https`, a host, perhaps a port and a path; nothing else.
+    """Read a URL of `http` or `https`, a host, and perhaps a port and a path; nothing else.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -100,7 +100,7 @@ def base_url(value: object) -> BaseUrl:
 
 
 def token_url(value: object) -> str:
-    """As `base_url`, with a query if need be (RFC 6749 section 3.2); given back as written.
+    """Check as `base_url` does, but allow a query (RFC 6749 section 3.2), and return the URL as written.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -112,30 +112,32 @@ def token_url(value: object) -> str:
 
 
 def login_url(value: object) -> BaseUrl:
-    """As `base_url`: a login's own path is not part of it.
+    """Read as `base_url` does, but refuse a URL that ends with the path of a login.
 
     Raises:
         ValueError: anything else, in a sentence.
     """
     url = base_url(value)
     if url.path.endswith("/login"):
-        raise ValueError("is the base URL alone: leave /login or /api/login off")
+        raise ValueError("must be the base URL alone: leave off /login or /api/login")
     return url
 
 
 def issuer_url(value: object) -> str:
-    """As `base_url`, as written but without a trailing slash (OpenID Connect Discovery 1.0 section 4).
+    """Check as `base_url` does; return the URL as written but without a trailing slash.
+
+    Source: OpenID Connect Discovery 1.0 section 4.
 
     Raises:
         ValueError: anything else, in a sentence.
     """
     if base_url(value).path.endswith(DISCOVERY):
-        raise ValueError(f"is the issuer alone: leave {DISCOVERY} off")
+        raise ValueError(f"must be the issuer alone: leave off {DISCOVERY}")
     return str(value).rstrip("/")
 
 
 def token_host(url: str) -> BaseUrl:
-    """Where a checked token URL leads, without its path."""
+    """Return the host of a checked token URL as a base URL without a path."""
     parts, host, port = _split(url)
     return BaseUrl(_scheme(parts), host, port)
 
@@ -145,7 +147,11 @@ def _scheme(parts: SplitResult) -> Literal["http", "https"]:
 
 
 def _split(text: str) -> tuple[SplitResult, str, int]:
-    """Parts, host and port of a URL that is right so far."""
+    """Split a URL into its parts, host and port, and check all but its query.
+
+    Raises:
+        ValueError: it is not valid, in a sentence.
+    """
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         raise ValueError("holds a space, a backslash or a character that is not ASCII; encode it")
     try:
@@ -174,21 +180,21 @@ def _host(parts: SplitResult) -> str:
         try:
             return str(ip_address(host))
         except ValueError:
-            raise ValueError("its IPv6 address is not one") from None
+            raise ValueError("its IPv6 address is not valid") from None
     if not _NAME.fullmatch(host) or len(host) > 253:
         raise ValueError("has no host name or address, or one that is not valid")
     return host
 
 
 def origin(value: object) -> str:
-    """The origin of a web page as browsers write it in Origin (RFC 6454 section 6.2), without a default port.
+    """Read the origin of a web page as browsers send it (RFC 6454 section 6.2); drop a default port.
 
     Raises:
         ValueError: anything else, in a sentence.
     """
     text = str(value).lower()
     if text in {"*", "null"}:
-        raise ValueError("must be one origin; * and null stand for pages of everybody")
+        raise ValueError("must be one origin, as in http://localhost:3000; * and null would allow every page")
     match = _ORIGIN.fullmatch(text)
     if match is None:
         raise ValueError("must be scheme://host or scheme://host:port, without a path")
@@ -205,7 +211,7 @@ def origin(value: object) -> str:
 
 
 def host_name(value: object) -> str:
-    """A name or an address without port; lower case, an IPv6 address without brackets.
+    """Read a name or an address without port; return it in lower case, an IPv6 address without brackets.
 
     Raises:
         ValueError: anything else, in a sentence.

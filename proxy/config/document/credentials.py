@@ -1,4 +1,4 @@
-"""Credentials as people write them: one model for each type."""
+"""Models of credentials as people write them, one for each type."""
 
 from typing import Annotated, Literal, Self, get_args
 
@@ -32,14 +32,14 @@ SIGNING = ("private_key_file", "key_id", "certificate_file")
 
 
 class TlsDocument(Model):
-    """How the server's certificate is verified (it always is), and which one is shown to it."""
+    """How the server's certificate is verified (it always is), and which one is presented to it."""
 
     ca_file: Text | None = None
     """PEM file with the CAs to trust instead of the system's."""
     server_name: HostName | None = None
-    """Name in the certificate, where it is not the URL's host."""
+    """Name in the certificate, if it is not the URL's host."""
     cert_file: Text | None = None
-    """PEM file with the certificate that we show (mTLS), and those between it and its CA."""
+    """PEM file with the certificate that the proxy presents (mTLS), and those between it and its CA."""
     key_file: Text | None = None
     """PEM file with the key of `cert_file`, not encrypted."""
 
@@ -55,7 +55,7 @@ class OAuth2Document(WithSecret):
 
     type: Literal["oauth2"]
     token_url: TokenUrl | None = Field(default=None, repr=False)
-    """The token endpoint. Camunda SaaS's is the default only where every upstream is on SaaS."""
+    """The token endpoint. Camunda SaaS's is the default only if every upstream is on SaaS."""
     issuer_url: IssuerUrl | None = None
     """Instead of `token_url`: the issuer, whose OpenID Connect discovery document names the endpoint."""
     client_id: Text
@@ -65,23 +65,23 @@ class OAuth2Document(WithSecret):
     client_secret_file: Text | None = None
     """File with the client's secret, read again whenever it changes."""
     auth_method: Annotated[AuthMethod, choice(get_args(AuthMethod))] = "client_secret_post"
-    """How the client shows who it is."""
+    """How the client authenticates to the token endpoint."""
     private_key_file: Text | None = None
     """For `private_key_jwt`: PEM file with the key that signs assertions, not encrypted."""
     key_id: Text | None = None
-    """For `private_key_jwt`: the key's id (`kid`), where the identity provider wants one."""
+    """For `private_key_jwt`: the key's id (`kid`), if the identity provider wants one."""
     certificate_file: Text | None = None
-    """For `private_key_jwt`: PEM file with the key's certificate, where its thumbprint is wanted (`x5t`)."""
+    """For `private_key_jwt`: PEM file with the key's certificate, if its thumbprint is wanted (`x5t`)."""
     audience: OptionalText = None
-    """Sent as it is; an upstream's own comes first."""
+    """Audience of the token, sent as it is; an upstream's own `audience` wins."""
     scope: OptionalText = None
-    """Sent as it is."""
+    """Scope of the token, sent as it is."""
     resource: OptionalText = None
-    """Sent as it is (RFC 8707)."""
+    """Resource of the token (RFC 8707), sent as it is."""
     parameters: dict[Text, AnyText] = Field(default={}, repr=False)
     """Further parameters of the token request, sent as they are."""
     wait: Seconds = 10.0
-    """How long a request waits where no usable token is there yet."""
+    """How long a request waits if there is no usable token yet."""
     request_format: Annotated[RequestFormat, choice(get_args(RequestFormat))] = "form"
     """Body of the token request."""
     tls: TlsDocument = TlsDocument()
@@ -89,7 +89,7 @@ class OAuth2Document(WithSecret):
     http_proxy: WayOut | None = None
     """CONNECT proxy towards the token endpoint: `http://HOST:PORT`, or `env` for HTTPS_PROXY and NO_PROXY."""
     timeout: Timeout = 45.0
-    """Of a token request."""
+    """How long a token request may take."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -103,26 +103,26 @@ class OAuth2Document(WithSecret):
             case "tls_client_auth":
                 self._without(SECRET + SIGNING)
                 if self.tls.cert_file is None:
-                    message = "is missing: tls_client_auth shows that certificate; write it and key_file"
+                    message = "is missing: tls_client_auth presents that certificate; write it and key_file"
                     raise KeyProblem("tls.cert_file", message)
             case _:
                 self._without(SIGNING)
                 self.exactly_one("client_secret")
         if own := SENT_BY_US & self.parameters.keys():
             raise KeyProblem(
-                "parameters", f"must not hold what the proxy sends itself: {', '.join(sorted(own))}"
+                "parameters", f"must not hold those that the proxy sends itself: {', '.join(sorted(own))}"
             )
         return self
 
     def _without(self, keys: tuple[str, ...]) -> None:
-        """Raises KeyProblem where a key is there that the method has no use for."""
+        """Raise KeyProblem for a key that the method does not use."""
         for key in keys:
             if getattr(self, key) is not None:
-                raise KeyProblem(key, f"counts for nothing with auth_method {self.auth_method}; leave it out")
+                raise KeyProblem(key, f"has no effect with auth_method {self.auth_method}; leave it out")
 
 
 class SessionDocument(WithSecret):
-    """A user who is logged in: a cookie and a CSRF token on every request."""
+    """The session of a user: a cookie and a CSRF token on every request."""
 
     type: Literal["session"]
     login_url: LoginUrl | None = None
@@ -134,9 +134,9 @@ class SessionDocument(WithSecret):
     password_file: Text | None = None
     """File with the password, read again whenever it changes."""
     dialect: Annotated[DialectChoice, choice(get_args(DialectChoice))] = "auto"
-    """How to log in: POST /login (8.8 and later), POST /api/login (8.2 to 8.7), or whichever answers."""
+    """How to log in: POST /login (8.8 and later), POST /api/login (8.2 to 8.7), or the one that answers."""
     max_idle: Timeout = 1500.0
-    """A session idle for longer is not trusted: the next request logs in."""
+    """A session that is idle for longer counts as expired, so the next request logs in."""
     wait: Seconds = 10.0
     """How long a request waits for the login."""
 
@@ -147,7 +147,7 @@ class SessionDocument(WithSecret):
 
 
 class BearerDocument(WithSecret):
-    """A token that somebody handed you, sent with every request."""
+    """A token that was issued elsewhere, sent with every request."""
 
     type: Literal["bearer"]
     token: Token | None = Field(default=None, repr=False)
@@ -155,7 +155,7 @@ class BearerDocument(WithSecret):
     token_file: Text | None = None
     """File with the token, read again whenever it changes."""
     wait: Seconds = 10.0
-    """How long a request waits where no usable token is there."""
+    """How long a request waits if there is no usable token."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -174,9 +174,9 @@ class BasicDocument(WithSecret):
     password_file: Text | None = None
     """File with the password, read again whenever it changes."""
     as_session: Flag = False
-    """Log in once with them instead of having the password hashed for every request."""
+    """Log in once with them, so that Camunda does not hash the password for every request."""
     wait: Seconds = 10.0
-    """How long a request waits where no usable password is there."""
+    """How long a request waits if there is no usable password."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -185,11 +185,11 @@ class BasicDocument(WithSecret):
 
 
 class NoneDocument(Model):
-    """Nothing is injected; the caller's own Authorization and Cookie pass."""
+    """Nothing is injected; the caller's own Authorization and Cookie are forwarded."""
 
     type: Literal["none"]
     wait: Seconds = 10.0
-    """Counts for nothing here."""
+    """Has no effect here."""
 
 
 CredentialDocument = OAuth2Document | SessionDocument | BearerDocument | BasicDocument | NoneDocument

@@ -1,6 +1,6 @@
-"""The way out: the proxy to CONNECT through, as it is written or as the environment names it.
+"""Reads the HTTP proxy to CONNECT through, from the file or from the environment.
 
-Errors never repeat the value: it may hold a password.
+Errors never repeat the value, because it may hold a password.
 """
 
 import re
@@ -19,7 +19,7 @@ _NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 def way_out(value: object) -> HttpProxy | Literal["env"]:
-    """`env`, or as `http_proxy`.
+    """Read `env`, or as `http_proxy` does.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -28,7 +28,7 @@ def way_out(value: object) -> HttpProxy | Literal["env"]:
 
 
 def http_proxy(value: object) -> HttpProxy:
-    """`http://HOST:PORT`, with `USER:PASSWORD@` before the host if need be.
+    """Read `http://HOST:PORT`, perhaps with `USER:PASSWORD@` before the host.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -53,7 +53,7 @@ def http_proxy(value: object) -> HttpProxy:
 
 
 def _user(name: str, password: str) -> str:
-    """`NAME:PASSWORD` as HTTP Basic takes it (RFC 7617): the first colon ends the name."""
+    """Return `NAME:PASSWORD` for HTTP Basic (RFC 7617), in which the first colon ends the name."""
     name, password = unquote(name, errors="strict"), unquote(password, errors="strict")
     if not name or ":" in name or any(ord(char) < 0x20 or ord(char) == 0x7F for char in name + password):
         raise ValueError
@@ -61,7 +61,7 @@ def _user(name: str, password: str) -> str:
 
 
 def _host(host: str) -> str:
-    """A name, or an address without brackets."""
+    """Read a name or an address; return it without brackets."""
     try:
         if "%" not in host:
             return addresses.host_name(host)
@@ -71,13 +71,13 @@ def _host(host: str) -> str:
 
 
 def from_environment(url: BaseUrl, environ: Mapping[str, str]) -> HttpProxy | None:
-    """The proxy that the environment names for `url`; None: go there directly.
+    """Return the proxy that the environment names for `url`; None: connect directly.
 
-    As others read these variables: HTTPS_PROXY is for https alone, this machine is always reached directly,
-    and a proxy without a scheme is an http:// one.
+    Other programs read these variables in the same way: HTTPS_PROXY is for https only, this machine is always
+    reached directly, and a proxy without a scheme is an http:// one.
 
     Raises:
-        ValueError: the variable is not a proxy's URL, in a sentence that names it.
+        ValueError: the variable is not a proxy's URL; the message names the variable.
     """
     name = next((name for name in _PROXY if environ.get(name)), None)
     if name is None or url.scheme != "https" or url.loopback or spared(url, _spared_hosts(environ)):
@@ -94,11 +94,11 @@ def _spared_hosts(environ: Mapping[str, str]) -> str:
 
 
 def spared(url: BaseUrl, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host of `url`.
+    """Tell whether NO_PROXY names the host of `url`.
 
     Args:
-        no_proxy: parted by commas or blanks: `*`, names (those below them are meant too), addresses, networks
-            as 10.0.0.0/8; a name or address may have a port.
+        no_proxy: entries separated by commas or blanks: `*`, names (they include their subdomains),
+            addresses, networks such as 10.0.0.0/8. A name or address may have a port.
     """
     return any(_names(entry.lower(), url) for entry in re.split(r"[\s,]+", no_proxy) if entry)
 

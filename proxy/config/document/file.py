@@ -1,4 +1,4 @@
-"""The YAML as people write it: pydantic models, strict; an unknown key is an error."""
+"""Strict pydantic models of the YAML file as people write it; an unknown key is an error."""
 
 from typing import Annotated, Self, get_args
 
@@ -32,7 +32,7 @@ from proxy.config.model import LogFormat, LogLevel
 
 
 class ClusterDocument(Model):
-    """A cluster of Camunda SaaS; gives each upstream its URL."""
+    """A cluster of Camunda SaaS; each upstream without a `url` gets its URL from it."""
 
     region: Label
     """Its region, as in bru-2."""
@@ -44,44 +44,44 @@ class UpstreamDocument(Model):
     """One Camunda API and its local port."""
 
     api: ApiName | None = None
-    """What it is; default: the entry's name, if it is a preset, else `other`."""
+    """Which API it is; default: the entry's name, if it is a preset, else `other`."""
     url: Url | None = None
-    """Base URL, its path is put before every request's path; default: from `cluster`."""
+    """Base URL; its path is put before every request's path; default: from `cluster`."""
     listen: ListenAt | None = None
     """HOST:PORT, PORT or unix:/path; port 0 takes a free one; default: localhost and the preset's port."""
     credential: Text | None = None
     """Name under `credentials`; default: the only one, if there is one."""
     audience: AnyText | None = None
-    """What to ask a token for; default: the credential's own, else the preset's on SaaS, else none."""
+    """Audience of its tokens; default: the credential's own, else the preset's on SaaS, else none."""
     tls: TlsDocument = TlsDocument()
     """TLS towards this upstream."""
     http_proxy: WayOut | None = None
     """CONNECT proxy towards this upstream: `http://HOST:PORT`, or `env` for HTTPS_PROXY and NO_PROXY."""
     connect_timeout: Timeout = 5.0
-    """For TCP and TLS."""
+    """How long connecting may take, TCP and TLS."""
     response_timeout: Timeout = 600.0
-    """Until the response head; long polls take their time."""
+    """How long the upstream may take until the response head; long polls need minutes."""
     idle_timeout: Timeout = 600.0
-    """Between two bytes of a body."""
+    """How long may pass between two bytes of a body."""
     caller_timeout: Timeout = 60.0
     """How long a caller may be silent: before its first request, in a body, and while it does not read."""
     max_connections: Count = 256
-    """To this upstream; further requests wait 10 s, then they are answered 503."""
+    """Most connections to this upstream; further requests wait 10 s, then they are answered 503."""
     replay_buffer: Octets = 4 * 1024 * 1024
     """A body up to this size can be sent again for a repair."""
 
 
 class GuardDocument(Model):
-    """Who may talk to the proxy."""
+    """Which callers may use the proxy."""
 
     allow_non_loopback: Flag = False
-    """Needed as well, where a listener is not on loopback."""
+    """Must be true if a listener is not on loopback."""
     allowed_hosts: list[HostName] = Field(default=[])
-    """Host names a listener answers to, beyond localhost's own."""
+    """Host names that requests may use, beyond localhost's own."""
     allowed_origins: list[Origin] = Field(default=[])
     """Web pages that may use the listeners: scheme://host or scheme://host:port."""
     caller_token: CallerToken | None = Field(default=None, repr=False)
-    """What callers must show in X-Proxy-Token; better `caller_token_file`."""
+    """Token that callers must send in X-Proxy-Token; better `caller_token_file`."""
     caller_token_file: Text | None = None
     """File with the caller token, read again whenever it changes."""
 
@@ -98,27 +98,27 @@ class AdminDocument(Model):
     listen: Port | None = None
     """Status, health and metrics: HOST:PORT or PORT; default: localhost:19090."""
     probe_listen: Port | None = None
-    """Health and metrics only, for a kubelet: 0.0.0.0:19091; default: not there."""
+    """Health and metrics only, for a kubelet: 0.0.0.0:19091; default: no such port."""
 
 
 class LogDocument(Model):
     """What is logged, and how."""
 
     level: Annotated[LogLevel, choice(get_args(LogLevel))] = "info"
-    """The least that is logged."""
+    """The lowest level that is logged."""
     format: Annotated[LogFormat, choice(get_args(LogFormat))] = "auto"
     """`auto` is console on a terminal, else json."""
     requests: Flag = False
-    """A line for each request."""
+    """Whether to log a line for each request."""
 
 
 class ShutdownDocument(Model):
     """How the proxy stops."""
 
     delay: Seconds = 0.0
-    """Keep accepting first."""
+    """How long to go on accepting after the signal to stop."""
     grace: Seconds = 30.0
-    """Then let what runs end."""
+    """How long running requests then have to end."""
 
 
 _Upstream = Annotated[UpstreamDocument, Nothing]
@@ -129,13 +129,13 @@ class Document(Model):
     """The whole file."""
 
     cluster: ClusterDocument | None = None
-    """A cluster of Camunda SaaS; gives each upstream without a `url` its own."""
+    """A cluster of Camunda SaaS; each upstream without a `url` gets its URL from it."""
     upstreams: Annotated[dict[Name, _Upstream], Nothing] = Field(default={})
     """An entry for each Camunda API; zeebe, operate, tasklist, optimize, console and modeler are presets."""
     credentials: Annotated[dict[Name, _Credential], Nothing] = Field(default={})
     """Ways of getting a credential, by name."""
     guard: Annotated[GuardDocument, Nothing] = GuardDocument()
-    """Who may talk to the proxy."""
+    """Which callers may use the proxy."""
     admin: Annotated[AdminDocument, Nothing] = AdminDocument()
     """Status, health and metrics."""
     log: Annotated[LogDocument, Nothing] = LogDocument()

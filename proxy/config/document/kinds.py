@@ -1,6 +1,6 @@
-"""Kinds of values that keys may have, and what every model of the YAML has in common.
+"""Types of the values that keys may have, and the base class of every model of the YAML.
 
-Every value arrives as the text that was written (see `written/yaml_reader.py`), or as what the text means.
+A validator gets either the text that was written (see `written/yaml_reader.py`) or the value read from it.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from proxy.net import HttpProxy
 
 
 class KeyProblem(ValueError):
-    """A model's own rule is broken; `key` is where to say so, `tls.cert_file` that of a model within."""
+    """A rule of a model is broken. `key` is the key to name; `tls.cert_file` is a key of a nested model."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class KeyProblem(ValueError):
 
 
 def _printable(text: str) -> str:
-    """No control characters, and no halves of surrogate pairs: they cannot be encoded."""
+    """Refuse control characters, and halves of surrogate pairs, because those cannot be encoded."""
     if any(ord(char) < 0x20 or ord(char) == 0x7F or 0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise ValueError("holds a line end or another control character; look at its quotes")
     return text
@@ -71,26 +71,26 @@ def _api_name(text: str) -> str:
 
 
 VARIABLE = r"\$\{"
-"""Any scalar may hold `${NAME}` instead of what its kind asks for; what that is, only the start shows."""
+"""Pattern of a scalar with a variable. Any scalar may hold one, and its value is known only at the start."""
 
 
 def _schema(*types: str, text: str | None = None, **more: object) -> WithJsonSchema:
-    """What an editor is told.
+    """Make the JSON Schema of a type, for editors.
 
     Args:
-        text: pattern of the value where it is a text.
+        text: pattern of the value if it is a text.
     """
     pattern = {} if text is None else {"pattern": f"{text}|{VARIABLE}"}
     return WithJsonSchema({"type": [*types], **pattern, **more})
 
 
 def choice(known: Iterable[str]) -> WithJsonSchema:
-    """One of `known`, as an editor is told."""
+    """Make the JSON Schema of one of `known`, as pydantic takes it."""
     return WithJsonSchema(one_of(known))
 
 
 def one_of(known: Iterable[str]) -> dict[str, object]:
-    """The schema of one of `known`."""
+    """Make the JSON Schema of one of `known`."""
     return {"anyOf": [{"enum": [*known]}, {"type": "string", "pattern": VARIABLE}]}
 
 
@@ -200,10 +200,10 @@ class Model(BaseModel):
 
 
 class WithSecret(Model):
-    """A mapping with secrets, each as `x` or as `x_file`."""
+    """A mapping with secrets; each is written as `x` or as `x_file`."""
 
     def exactly_one(self, key: str) -> None:
-        """Raises KeyProblem where `key` and its twin are both there, or both are not."""
+        """Raise KeyProblem unless exactly one of `key` and `key_file` is there."""
         text, file = getattr(self, key), getattr(self, f"{key}_file")
         if text is None and file is None:
             raise KeyProblem(key, f"is missing: write {key} or {key}_file")

@@ -1,4 +1,4 @@
-"""Pydantic's errors in our own words, with a remedy, and without the value: it may be a secret."""
+"""Turns pydantic's errors into our own words, with a remedy but without the value, which may be a secret."""
 
 import re
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from proxy.config.document.kinds import KeyProblem
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
 NOT_YET = frozenset({"allow", "deny", "read_only"})
-"""Keys of docs/reference.md that a later version brings."""
+"""Keys that docs/reference.md announces for a later version."""
 NOT_YET_MESSAGE = "is not known yet in this version"
 
 _SENTENCES = {
@@ -45,14 +45,14 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def understand(written: Written, findings: Findings) -> Document:
-    """The document, less everything that is wrong with it, so that one run finds mistakes of every kind.
+    """Validate the document without its wrong parts, so that one run finds mistakes of every kind.
 
-    What is wrong is added to `findings`; the result is then good only for finding more.
+    Problems go to `findings`; if there are any, use the result only to look for further ones.
     """
     tree = deepcopy(written.tree)
     before: dict[str, Any] | None = None
     while True:
-        if tree == before:  # nothing could be taken away: without this, the loop would never end
+        if tree == before:  # nothing could be removed; the loop would never end
             tree = {}
         before = deepcopy(tree)
         try:
@@ -67,8 +67,11 @@ def understand(written: Written, findings: Findings) -> Document:
 
 
 def _path(error: dict[str, Any]) -> KeyPath:
-    """Where in the file: pydantic also says which model it tried, and puts `[key]` behind a key that is
-    wrong. A key may be written so, too."""
+    """Return the error's place in the file.
+
+    Pydantic also names the model that it tried, and puts `[key]` after a wrong key. The operator may have
+    written `[key]` as well.
+    """
     loc: KeyPath = error["loc"]
     if len(loc) > 2 and loc[0] == "credentials" and loc[2] in CREDENTIALS:
         loc = (*loc[:2], *loc[3:])
@@ -77,7 +80,7 @@ def _path(error: dict[str, Any]) -> KeyPath:
 
 
 def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[KeyPath, str]:
-    """Where to say it, and what."""
+    """Return the path to name and the message."""
     kind, value = error["type"], error["input"]
     match kind:
         case "value_error":
@@ -106,17 +109,17 @@ def _unknown(path: KeyPath, written: Written) -> str:
 
 
 def _parted(name: str, path: KeyPath, written: Written) -> str:
-    """What to say of `client_secret:hunter2` and `client_secret=hunter2`; empty: it is neither."""
+    """Say what is wrong with `client_secret:hunter2` or `client_secret=hunter2`; empty: it is neither."""
     found = re.match(r"([^:=]*)([:=])", name)
     if found is None:
         return ""
-    what = "a space is missing after the colon" if found[2] == ":" else "a colon and a space, not =, part it"
+    what = "a space is missing after the colon" if found[2] == ":" else "a key ends with a colon and a space"
     key = f" {found[1]}" if found[1] in _keys_at(path[:-1], written) else ""
-    return f": {what} from its value; write{key or ' KEY'}: VALUE"
+    return f": {what}; write{key or ' KEY'}: VALUE"
 
 
 def _may_be_a_secret(error: dict[str, Any], path: KeyPath, written: Written) -> bool:
-    """Whether an unknown key without a value is not even near a known one: `{type: basic, sesame}`."""
+    """Tell whether an unknown key has no value and resembles no known key, as in `{type: basic, sesame}`."""
     if error["type"] != "extra_forbidden" or error["input"] is not None or str(path[-1]) in NOT_YET:
         return False
     return not nearest(str(path[-1]), _keys_at(path[:-1], written))
@@ -128,7 +131,7 @@ def _keys_at(path: KeyPath, written: Written) -> Iterable[str]:
 
 
 def _model_at(path: KeyPath, written: Written) -> type[BaseModel] | None:
-    """Whose keys are written at `path`."""
+    """Return the model whose keys are written at `path`."""
     match path:
         case ():
             return Document
@@ -147,7 +150,7 @@ def _choice(value: object, known: Iterable[str]) -> str:
 
 
 def _prune(tree: dict[str, Any], path: KeyPath) -> None:
-    """Take away what is at `path`; of a list all, so that the places of its other mistakes stay true."""
+    """Remove the part at `path`; in a list the whole list, so that later errors name the right index."""
     place = tree
     for part in path[:-1]:
         below = place.get(cast("str", part))

@@ -1,7 +1,7 @@
-"""The JSON Schema of the YAML (draft 2020-12), for editors.
+"""Makes the JSON Schema of the YAML (draft 2020-12), for editors.
 
-It is as strict as a schema can be: what one value alone cannot show (a missing file, a name that nobody
-defined, two listeners on one port) only `check` finds.
+It is as strict as a schema can be. Only `check` finds mistakes that one value alone does not show: a missing
+file, a name that is not defined, two listeners on one port.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ ID = "urn:camunda-auth-proxy:configuration"
 
 
 def schema() -> Schema:
-    """The schema, as JSON values."""
+    """Return the schema, as JSON values."""
     tree = Document.model_json_schema()
     for name, model in tree["$defs"].items():
         _tidy(model)
@@ -32,7 +32,7 @@ def schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ID,
         "title": "camunda-auth-proxy",
-        "description": "Configuration of camunda-auth-proxy; docs/reference.md tells more.",
+        "description": "Configuration of camunda-auth-proxy; docs/reference.md has the details.",
         "type": "object",
         "required": ["upstreams", "credentials"],
         **{key: tree[key] for key in ("properties", "additionalProperties", "$defs")},
@@ -40,7 +40,7 @@ def schema() -> Schema:
 
 
 def _tidy(model: Schema) -> None:
-    """Keep of pydantic's what says something: no titles made of names, no defaults that are not values."""
+    """Remove what pydantic adds without use: titles made of names, and defaults that are no single values."""
     model.pop("title", None)
     for key, value in model["properties"].items():
         value.pop("title", None)
@@ -57,16 +57,16 @@ def _tidy(model: Schema) -> None:
 
 
 def _or_nothing(value: Schema) -> Schema:
-    """A section may be there with nothing in it, all its settings being comments."""
+    """Allow a section to be empty, because all its settings may be commented out."""
     return {"anyOf": [value, {"type": "null"}]}
 
 
 def _by_type() -> Schema:
-    """A credential: its type says which keys there are."""
+    """Make the schema of a credential, whose type decides its keys."""
     return {
         "type": "object",
         "required": ["type"],
-        "properties": {"type": {"description": "How the credential is got.", **one_of(CREDENTIALS)}},
+        "properties": {"type": {"description": "How to get the credential.", **one_of(CREDENTIALS)}},
         "allOf": [
             {"if": _is("type", name), "then": {"$ref": f"#/$defs/{model.__name__}"}}
             for name, model in CREDENTIALS.items()
@@ -114,4 +114,4 @@ _RULES: dict[str, Schema] = {
         ]
     },
 }
-"""What the models check in functions, by their names."""
+"""Rules that the models check in functions, by the model's name."""

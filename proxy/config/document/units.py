@@ -1,15 +1,15 @@
-"""Single values as people write them, `30s` or `64KiB` or `true`; errors never repeat the value."""
+"""Reads single values as people write them: `30s`, `64KiB`, `true`. Errors never repeat the value."""
 
 import re
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_OCTETS = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_BYTES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _LONGEST = 30 * 24 * 3600
 _LARGEST = 1024**3
 
 
 def seconds(value: object) -> float:
-    """`30s`, `5m`, `1h` or a number of seconds; at most 30 days.
+    """Read `30s`, `5m`, `1h` or a number of seconds; at most 30 days.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -24,7 +24,7 @@ def seconds(value: object) -> float:
 
 
 def positive_seconds(value: object) -> float:
-    """As `seconds`, but not zero.
+    """Read as `seconds` does, but refuse zero.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -36,7 +36,7 @@ def positive_seconds(value: object) -> float:
 
 
 def byte_count(value: object) -> int:
-    """`64KiB`, `8MiB` or a number of bytes; at most 1 GiB.
+    """Read `64KiB`, `8MiB` or a number of bytes; at most 1 GiB.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -44,14 +44,14 @@ def byte_count(value: object) -> int:
     match = re.fullmatch(r"([0-9]{1,10})\s?(B|KiB|MiB|GiB)?", str(value), re.ASCII)
     if match is None:
         raise ValueError("is not a size: write 64KiB, 8MiB or a number of bytes")
-    result = int(match[1]) * _OCTETS[match[2] or ""]
+    result = int(match[1]) * _BYTES[match[2] or ""]
     if result > _LARGEST:
         raise ValueError("is larger than 1GiB")
     return result
 
 
 def count(value: object) -> int:
-    """A whole number from 1 to 65536.
+    """Read a whole number from 1 to 65536.
 
     Raises:
         ValueError: anything else, in a sentence.
@@ -63,7 +63,7 @@ def count(value: object) -> int:
 
 
 def flag(value: object) -> bool:
-    """`true` or `false` as YAML 1.2 spells them; `yes` and `on` mean different things to different readers.
+    """Read `true` or `false` as YAML 1.2 spells them; YAML parsers disagree about `yes` and `on`.
 
     Raises:
         ValueError: anything else, in a sentence.

@@ -1,1 +1,1 @@
-"""From what was written to what it means: presets, defaults, references, and rules between the parts."""
+"""Completes what the operator wrote: presets, defaults, references, and rules between the parts."""

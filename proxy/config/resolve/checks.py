@@ -1,4 +1,4 @@
-"""Rules between the parts: who listens where, and which credential crosses a network in clear."""
+"""Checks rules between the parts: which listener has which port, which credential is sent unencrypted."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
@@ -26,7 +26,7 @@ def check_listeners(
     guard: GuardConfig,
     findings: Findings,
 ) -> None:
-    """Each port once, loopback unless allowed, and none of them our own upstream."""
+    """Check that each port is used once, is on loopback unless allowed, and is not an upstream of ours."""
     places: dict[KeyPath, Listen] = {
         ("upstreams", name, "listen"): listen for name, listen in listens.items() if listen is not None
     }
@@ -43,7 +43,7 @@ def check_listeners(
     for (first, one), (second, other) in combinations(places.items(), 2):
         if overlap(one, other):
             what = str(other) if other.path else f"port {other.port}"
-            findings.add(second, f"{what} is taken by {dotted(first)} already; choose another")
+            findings.add(second, f"{what} is already taken by {dotted(first)}; choose another")
     for upstream in upstreams:
         for place, listen in places.items():
             if upstream.url.loopback and overlap(_as_listener(upstream.url), listen):
@@ -66,22 +66,22 @@ def _refuse_networks(
             findings.add(
                 place,
                 f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
-                "set guard.allow_non_loopback: true if that is meant",
+                "set guard.allow_non_loopback: true if you want that",
             )
         elif guard.caller_token is None:
             findings.notice(
                 f"listening on {listen}: anyone who can reach it acts with {credential}; "
-                "set guard.caller_token, and only those who show it do"
+                "set guard.caller_token, so that callers must send that token"
             )
 
 
 def _as_listener(url: BaseUrl) -> Listen:
-    """Who listens where a URL on this machine leads."""
+    """Return the listener that a URL on this machine leads to."""
     return Listen("localhost" if "localhost" in url.host else url.host, url.port)
 
 
 def overlap(one: Listen, other: Listen) -> bool:
-    """Whether both cannot be bound; port 0 takes a free port each time."""
+    """Tell whether the two cannot both be bound. Port 0 never overlaps, as it means any free port."""
     if one.path or other.path:
         return one.path == other.path
     if one.port != other.port or one.port == 0:
@@ -90,7 +90,7 @@ def overlap(one: Listen, other: Listen) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
-    """Equal, or one is every address of its family; asyncio binds `::` to IPv6 alone."""
+    """Tell whether both are equal, or one means all of its family; asyncio binds `::` to IPv6 only."""
     a, b = ip_address(one), ip_address(other)
     return a.version == b.version and (a == b or a.is_unspecified or b.is_unspecified)
 
@@ -98,10 +98,12 @@ def _same(one: str, other: str) -> bool:
 def notice_clear_text(
     upstreams: Sequence[Upstream], credentials: Mapping[str, CredentialConfig], findings: Findings
 ) -> None:
-    """One notice for each credential and host it reaches without TLS, this machine apart."""
+    """Add a notice for each credential and each host that it is sent to without TLS, except this machine."""
     for name, url in _destinations(upstreams, credentials):
         if url.scheme == "http" and not url.loopback:
-            findings.notice(f"credential `{name}` crosses the network in clear: http://{url.authority}")
+            findings.notice(
+                f"credential `{name}` is sent unencrypted to http://{url.authority}; use https://"
+            )
 
 
 def _destinations(

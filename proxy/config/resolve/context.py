@@ -1,4 +1,4 @@
-"""What every step of resolving looks at, and the files and proxies that several parts may name."""
+"""Holds what every step of resolving needs, and reads the files and proxies that several parts may name."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -25,12 +25,12 @@ SECRET_FILES = {
     "private_key_file": "",
     "key_file": "",
 }
-"""Keys of files with secrets, and the key that takes the secret itself; empty: none does."""
+"""Keys of files with secrets, each with the key that takes the secret itself; empty: there is no such key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenHost:
-    """Replaces the host of every upstream's listener; `origin` is the variable that says so."""
+    """The host that replaces that of every upstream's listener; `origin` is the variable that sets it."""
 
     host: str
     origin: str
@@ -38,11 +38,11 @@ class ListenHost:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What was written, and where to say what is wrong with it.
+    """What the operator wrote, and the place for its problems.
 
     Attributes:
-        folder: where relative files are.
-        environ: what `http_proxy: env` means.
+        folder: relative file names start here.
+        environ: environment that `http_proxy: env` reads.
     """
 
     document: Document
@@ -60,7 +60,7 @@ def secret(
     context: Context,
     problem_of: Callable[[Path], str | None] = secret_file_problem,
 ) -> SecretRef:
-    """The secret, or where it is.
+    """Return the secret, or the file that holds it.
 
     Args:
         place: of the key that names the file.
@@ -71,14 +71,14 @@ def secret(
 
 
 def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable[[Path], str | None]) -> Path:
-    """The file that is written at `place`, absolute."""
+    """Return the absolute path of the file that is named at `place`; report what is wrong with the file."""
     path = context.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
         shown, key = str(path), str(place[-1])
         if key in SECRET_FILES:
             shown = _shown(name, place, context)
             if problem == MISSING and (twin := SECRET_FILES[key]):
-                problem += f"; if that is the secret itself, write {twin} instead of {key}"
+                problem += f"; if the value is the secret itself, write {twin} instead of {key}"
         context.findings.add(place, f"names {shown}, which {problem}")
     elif str(place[-1]) in SECRET_FILES and all_can_read(path):
         shown = _shown(name, place, context)
@@ -87,10 +87,10 @@ def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable
 
 
 def _shown(name: str, place: KeyPath, context: Context) -> str:
-    """A secret's file as messages name it; the secret itself may stand there by mistake.
+    """Return the name that messages use for a secret's file. By mistake, the name may be the secret itself.
 
-    What came out of a variable is never shown. What is written is shown if it is there, or begins with a
-    folder that is.
+    The value of a variable is never shown. Another name is shown only if the file exists, or if the name
+    begins with a folder that exists.
     """
     variable = context.written.variable(place)
     if variable is not None:
@@ -104,7 +104,7 @@ def _shown(name: str, place: KeyPath, context: Context) -> str:
 
 
 def tls(document: TlsDocument, owner: KeyPath, context: Context) -> Tls:
-    """Whom to trust, and as whom to come."""
+    """Read the trusted CAs, the server's name and our client certificate."""
 
     def file(key: str, problem_of: Callable[[Path], str | None]) -> Path | None:
         name: str | None = getattr(document, key)
@@ -121,7 +121,7 @@ def tls(document: TlsDocument, owner: KeyPath, context: Context) -> Tls:
 def http_proxy(
     written: HttpProxy | Literal["env"] | None, url: BaseUrl, owner: KeyPath, context: Context
 ) -> HttpProxy | None:
-    """The proxy to go through towards `url`; None: go there directly."""
+    """Return the proxy to connect through to `url`; None: connect directly."""
     if written != "env":
         return written
     try:

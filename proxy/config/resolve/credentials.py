@@ -1,4 +1,4 @@
-"""What is written about one credential, and what it means."""
+"""Resolves the section of one credential into its configuration."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from proxy.config.written.findings import KeyPath
 
 
 def credential(name: str, upstreams: Sequence[Upstream], context: Context) -> CredentialConfig:
-    """The credential of that name; what is wrong with it is in the findings."""
+    """Resolve the credential of that name; add its problems to the findings."""
     document = context.document.credentials[name]
     place: KeyPath = ("credentials", name)
     used = [upstream for upstream in upstreams if upstream.credential == name]
@@ -92,7 +92,7 @@ def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], conte
 
 
 def _refuse_default(name: str, used: Sequence[Upstream], context: Context) -> None:
-    """Of upstreams elsewhere, the secret would go astray at Camunda SaaS's token endpoint."""
+    """Refuse the default token endpoint for upstreams elsewhere: Camunda SaaS must not get their secret."""
     for upstream in used:
         if not upstream.url.saas:
             context.findings.add(
@@ -105,10 +105,10 @@ def _refuse_default(name: str, used: Sequence[Upstream], context: Context) -> No
 
 
 def _refuse_saas(name: str, document: SessionDocument, used: Sequence[Upstream], context: Context) -> None:
-    """Camunda SaaS has no login with a password (Camunda 8.2 to 8.10)."""
-    remedy = "Camunda SaaS has no login with a password; take a credential of type oauth2"
+    """Refuse a session on Camunda SaaS, which has no login with a password (Camunda 8.2 to 8.10)."""
+    remedy = "Camunda SaaS has no login with a password; use a credential of type oauth2"
     if document.login_url is not None and document.login_url.saas:
-        context.findings.add(("credentials", name, "login_url"), f"does not help: {remedy}")
+        context.findings.add(("credentials", name, "login_url"), f"is on Camunda SaaS: {remedy}")
     for upstream in used:
         if upstream.url.saas:
             place = ("upstreams", upstream.name, "credential")

@@ -1,4 +1,4 @@
-"""From the written document to the `Config`, an upstream at a time: presets, defaults, references."""
+"""Resolves the written document into the `Config`, one upstream at a time: presets, defaults, references."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,12 +37,12 @@ def resolve(
     environ: Mapping[str, str],
     listen_host: ListenHost | None,
 ) -> Config:
-    """The configuration; only good if `findings` has no problems afterwards.
+    """Make the configuration; use it only if `findings` has no problems afterwards.
 
     Args:
         source: where it came from, for people.
-        folder: where relative files are.
-        environ: what `http_proxy: env` means.
+        folder: relative file names start here.
+        environ: environment that `http_proxy: env` reads.
     """
     context = Context(document, written, findings, folder, environ, listen_host)
     if not written.tree.get("upstreams"):
@@ -74,7 +74,7 @@ def resolve(
 
 
 def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> Upstream | None:
-    """None: something it cannot do without is missing, and `findings` says so."""
+    """Resolve one upstream. None: something necessary is missing, which `findings` names."""
     document = context.document.upstreams[name]
     place: KeyPath = ("upstreams", name)
     described = context.written.described
@@ -143,12 +143,12 @@ def _url(name: str, api: Api, context: Context) -> BaseUrl | None:
     if url is not None:
         if api == "zeebe" and url.path.endswith("/v2"):
             context.findings.notice(
-                f"upstream `{name}`: its url ends in /v2; callers write /v2 themselves, so leave it out"
+                f"upstream `{name}`: its url ends in /v2; leave that out, because callers send /v2 themselves"
             )
         return url
     if api == "other":
         near = nearest(name, PRESETS)
-        context.findings.add(place, f"is missing: an API that no preset knows must say url and listen{near}")
+        context.findings.add(place, f"is missing: an API without a preset needs url and listen{near}")
     elif context.written.tree.get("cluster") is None:
         context.findings.add(place, "is missing: write it, or `cluster` with region and id for Camunda SaaS")
     elif document.cluster is not None:
@@ -179,26 +179,26 @@ def _credential_name(name: str, context: Context) -> str | None:
     if chosen is None and len(every) == 1:
         return str(every[0])
     if not every:
-        context.findings.add(("credentials",), "is missing: say how to get a credential, with its type")
+        context.findings.add(("credentials",), "is missing: write at least one credential, with its type")
     elif chosen is None:
-        context.findings.add(place, f"is missing: there are several credentials: {', '.join(names)}")
+        context.findings.add(place, f"is missing: choose one of the credentials: {', '.join(names)}")
     elif chosen not in every:
         known = ", ".join(names)
-        context.findings.add(place, f"names no credential; there are: {known}{nearest(chosen, names)}")
+        context.findings.add(place, f"names no credential; there are {known}{nearest(chosen, names)}")
     else:
         return chosen
     return None
 
 
 def _audience(name: str, api: Api, url: BaseUrl, credential: str, context: Context) -> tuple[str | None, str]:
-    """What to ask a token for, and where that comes from; an empty text asks for none."""
+    """Return the audience to request a token for, and its origin; an empty text in the file means none."""
     own = context.document.upstreams[name].audience
     document = context.document.credentials.get(credential)
     described = context.written.described
     if not isinstance(document, OAuth2Document):
         if own is not None and document is not None:
             context.findings.notice(
-                f"upstream `{name}`: its audience counts for nothing, credential `{credential}` is not oauth2"
+                f"upstream `{name}`: its audience has no effect: credential `{credential}` is not oauth2"
             )
         return None, "none"
     if own is not None:

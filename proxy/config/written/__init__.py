@@ -1,1 +1,1 @@
-"""The text that the operator wrote: reading it, where each part of it stands, and the files that it names."""
+"""Reads the text that the operator wrote, with the line of each part, and checks the files that it names."""

@@ -1,4 +1,4 @@
-"""Files the configuration names: is each there, and is it what it should be?"""
+"""Checks the files that the configuration names: whether each exists and holds what it should."""
 
 import os
 from collections.abc import Callable
@@ -16,14 +16,14 @@ MISSING = "does not exist"
 def read_utf8(
     path: Path, name: str, distrusted: Callable[[os.stat_result], str | None] = lambda _: None
 ) -> str:
-    """A configuration or a file of variables, without a byte order mark.
+    """Read a configuration or a file of variables; drop a byte order mark.
 
     Args:
-        name: what to call the file in errors.
-        distrusted: why the file that was read is not to be taken; None: it is.
+        name: of the file in errors.
+        distrusted: gets the state of the file that was read; returns why it must not be used, or None.
 
     Raises:
-        ConfigError: not there, not readable, too large, not UTF-8.
+        ConfigError: not there, not readable, not to be used, too large, not UTF-8.
     """
     try:
         content, state = read_any(path, MAX_OCTETS)
@@ -41,28 +41,31 @@ def read_utf8(
 
 
 def secret_file_problem(path: Path) -> str | None:
-    """Why no secret can be read from the file, behind its name; None: one can."""
+    """Say why no secret can be read from the file, as text that follows its name; None: one can."""
     return _read(path, b"", "is empty")[1]
 
 
 def caller_token_file_problem(path: Path) -> str | None:
-    """Why the file holds no caller token; None: it does, a hard one to guess, less one trailing line end."""
+    """Say why the file holds no caller token that is hard to guess; None: it does.
+
+    One line end after it is allowed.
+    """
     content, problem = _read(path, b"", "is empty")
     if problem is not None:
         return problem
     token = content.removesuffix(b"\n").removesuffix(b"\r")
     if len(token) >= SHORTEST_TOKEN and all(0x21 <= byte <= 0x7E for byte in token):
         return None
-    return f"does not hold {SHORTEST_TOKEN} or more visible ASCII characters alone"
+    return f"must hold {SHORTEST_TOKEN} or more visible ASCII characters and nothing else"
 
 
 def certificate_file_problem(path: Path) -> str | None:
-    """Why the file holds no certificates; None: it looks as if it does."""
+    """Say why the file holds no certificates; None: it looks as if it does."""
     return _read(path, b"-----BEGIN ", "holds no certificate in PEM form")[1]
 
 
 def key_file_problem(path: Path) -> str | None:
-    """Why the file holds no private key that can be used; None: it looks as if it does."""
+    """Say why the file holds no private key that can be used; None: it looks as if it does."""
     content, problem = _read(path, b"PRIVATE KEY-----", "holds no private key in PEM form")
     if problem is None and b"ENCRYPTED" in content:
         return "is encrypted; name one without a passphrase"
@@ -70,7 +73,7 @@ def key_file_problem(path: Path) -> str | None:
 
 
 def _read(path: Path, marker: bytes, otherwise: str) -> tuple[bytes, str | None]:
-    """What the file holds, and what is wrong with it."""
+    """Return what the file holds, and what is wrong with it."""
     limit = MAX_OCTETS if marker else MAX_SECRET_OCTETS
     try:
         content, _ = read_regular(path, limit)
@@ -92,5 +95,5 @@ def _why(error: OSError | ValueError) -> str:
         case NotRegular():
             return "is not a regular file"
         case TimeoutError():
-            return f"gave nothing for {PATIENCE:.0f} s"
+            return f"could not be read within {PATIENCE:.0f} s"
     return "cannot be read"

@@ -1,4 +1,4 @@
-"""What was written, where each part of it stands, and what is wrong with it."""
+"""What the operator wrote, the line of each part, and what is wrong with it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,20 +11,21 @@ KeyPath = tuple[str | int, ...]
 
 MASK = "***"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Of an upstream or a credential."""
+"""Name of an upstream or a credential."""
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}")
-"""What looks like a key: no known one has digits. Without its space, `client_secret:hunter2` is a key."""
+"""Text that looks like a key; no known key has digits. YAML takes `client_secret:hunter2`, which lacks the
+space, for a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A configuration before anything is understood.
+    """A configuration before its values are interpreted.
 
     Attributes:
-        tree: mappings, lists, texts and None; every scalar is still its own text.
-        origins: by path: the line in the file, from 1, or the name of the variable it came from.
-        unexpanded: by path, where a variable was put in: the text with `${NAME}` in it.
+        tree: mappings, lists, texts and None; every scalar is still the text that was written.
+        origins: by path: the line in the file, from 1, or the name of the variable the value came from.
+        unexpanded: by path, for values with a variable: the text as written, with `${NAME}` in it.
     """
 
     tree: dict[str, object] = field(repr=False)
@@ -32,25 +33,25 @@ class Written:
     unexpanded: dict[KeyPath, str] = field(default_factory=dict, repr=False)
 
     def origin(self, path: KeyPath) -> int | str | None:
-        """Of the path itself, else of the nearest part above it that has one."""
+        """Return the origin of the path, else of the nearest part above it that has one."""
         for end in range(len(path), 0, -1):
             if (found := self.origins.get(path[:end])) is not None:
                 return found
         return None
 
     def described(self, path: KeyPath) -> str | None:
-        """For people: `line 4`, `CAMUNDA_REST_ADDRESS`; None where nothing was written."""
+        """Return the origin for people: `line 4`, `CAMUNDA_REST_ADDRESS`; None if nothing was written."""
         origin = self.origins.get(path)
         return f"line {origin}" if isinstance(origin, int) else origin
 
     def variable(self, path: KeyPath) -> str | None:
-        """How to show a value that came out of a variable: `${NAME}`; None: it did not."""
+        """Return what to show instead of a variable's value, `${NAME}`; None if it came from no variable."""
         origin = self.origins.get(path)
         return f"${{{origin}}}" if isinstance(origin, str) else self.unexpanded.get(path)
 
 
 class Findings:
-    """Collects problems and notices; the first problem of a path stands, the later ones follow from it."""
+    """Collects problems and notices. Of each path it keeps the first problem; later ones follow from it."""
 
     def __init__(self, written: Written, problems: Mapping[KeyPath, Problem]) -> None:
         self._written = written
@@ -58,7 +59,7 @@ class Findings:
         self.notices: list[str] = []
 
     def add(self, path: KeyPath, message: str, *, masked: bool = False) -> None:
-        """Something is wrong at `path`, whose last part is not to be shown if it is masked."""
+        """Add a problem at `path`. If it is masked, the last part of the path is not shown."""
         origin = self._written.origin(path)
         if isinstance(origin, str):
             problem = Problem(origin, message)
@@ -67,18 +68,21 @@ class Findings:
         self._problems.setdefault(path, problem)
 
     def notice(self, sentence: str) -> None:
-        """Worth saying once, without a secret in it."""
+        """Add a sentence to log once; it holds no secret."""
         if sentence not in self.notices:
             self.notices.append(sentence)
 
     @property
     def problems(self) -> list[Problem]:
-        """In the order of the file."""
+        """The problems in the order of the file."""
         return sorted(dict.fromkeys(self._problems.values()), key=lambda problem: problem.line or 0)
 
 
 def dotted(path: KeyPath) -> str:
-    """`credentials.saas.client_id`; a place in a list as `[0]`; `***` for what does not look like a key."""
+    """Write a path for people: `credentials.saas.client_id`, `[0]` for an entry of a list.
+
+    A part that does not look like a key is shown as `***`.
+    """
     text = ""
     for depth, part in enumerate(path):
         if isinstance(part, int):
@@ -91,16 +95,16 @@ def dotted(path: KeyPath) -> str:
 
 
 def looks_like_a_key(text: str, *, name: bool = False) -> bool:
-    """Whether a key can be shown, or may be a secret that stands where a key belongs.
+    """Tell whether a key can be shown. If not, it may be a secret that was written in place of a key.
 
     Args:
-        name: it is the name of an upstream or a credential.
+        name: whether it is the name of an upstream or a credential.
     """
     return (NAME if name else _KEY).fullmatch(text) is not None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?`, or nothing where nothing is near."""
+    """Return `; did you mean ...?`, or an empty text if no known word is similar."""
     word, words = name.lower(), list(known)
     close = get_close_matches(word, words, n=1, cutoff=0.6)
     close = close or [other for other in words if len(word) > 1 and other.startswith(word)]

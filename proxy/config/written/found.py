@@ -1,7 +1,8 @@
-"""Whether to take a configuration that was found and not named: it says where secrets are sent.
+"""Decides whether to use a configuration that the proxy found by itself, without `--config`.
 
-Whoever can write it, or can put another one in its place, decides that. So it has to belong to the user who
-runs the proxy, or to root, and nobody else may write it or replace it. Not checked on Windows.
+The file says where secrets are sent. A user who can write or replace it decides that. So it has to belong to
+the user who runs the proxy, or to root, and no other user may be able to write or replace it. Not checked on
+Windows.
 """
 
 import os
@@ -14,18 +15,18 @@ REMEDY = "name it with --config if you trust it"
 
 
 def distrust(path: Path, state: os.stat_result, *, beside_us: bool) -> str | None:
-    """Why the file is not taken, behind its name; None: it is.
+    """Say why the file must not be used, as text that follows its name; None: use it.
 
     Args:
         path: absolute.
         state: of the file that was opened and read.
-        beside_us: in the working directory, which anybody may have prepared; the other places are the
-            user's and root's own.
+        beside_us: whether it is in the working directory, which any user may have prepared; the other places
+            are the user's and root's own.
     """
     if not hasattr(os, "geteuid"):
         return None
     if not beside_us and os.statvfs(path).f_flag & os.ST_RDONLY:
-        return None  # a volume of a container, whose files belong to whatever user there is outside
+        return None  # a container's volume: its files belong to a user outside, whose uid may be any
     link = path.lstat()
     folders = {path.parent: path.parent.stat(), (real := path.resolve().parent): real.stat()}
     if S_ISLNK(link.st_mode) and not is_ours(link):

@@ -1,4 +1,4 @@
-"""Variables: `${NAME}` in a text, and files of them as Camunda's Console lets people download."""
+"""Reads variables: `${NAME}` in a text, and files of variables, such as Camunda's Console offers."""
 
 import re
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ _VALUE = re.compile(r"""'([^']*)'\s*(?:#.*)?|"([^"]*)"\s*(?:#.*)?|([^'"].*)?""")
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
-    """`text` with `${NAME}` and `${NAME:-default}` replaced; `$${` is a plain `${`.
+    """Replace `${NAME}` and `${NAME:-default}` in `text`; `$${` is a plain `${`.
 
-    The default counts where the variable is unset or empty, as in a shell; what is put in is not read again.
+    The default is used if the variable is unset or empty, as in a shell. A `${` in a variable's value stays.
 
     Raises:
-        ValueError: an unset variable, by name, or a `${` that is neither; never the text itself.
+        ValueError: an unset variable, by name, or another `${`; the message never holds the text itself.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -40,19 +40,21 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
 
 
 def without_defaults(text: str) -> str:
-    """`text` with `${NAME}` for `${NAME:-default}`, since a default may be a secret."""
+    """Replace `${NAME:-default}` in `text` by `${NAME}`, because a default may be a secret."""
     return _REFERENCE.sub(lambda match: f"${{{match[1]}}}" if match[1] else match[0], text)
 
 
 def parse_env_file(text: str, name: str) -> dict[str, str]:
-    """Lines `NAME=value`, also with `export`, one pair of quotes, comments, blank lines; the last one wins.
+    """Parse lines of `NAME=value`; of several lines for one name the last wins.
+
+    `export`, one pair of quotes, comments and blank lines are allowed.
 
     Args:
-        text: the file; CRLF will do.
+        text: the file; lines may end with CRLF.
         name: of the file, for the errors.
 
     Raises:
-        ConfigError: every line that is none of these, by its number; never its content.
+        ConfigError: every other line, by its number; the message never holds its content.
     """
     found: dict[str, str] = {}
     problems: list[Problem] = []
@@ -64,7 +66,7 @@ def parse_env_file(text: str, name: str) -> dict[str, str]:
             problems.append(Problem(name, "is not NAME=value, a comment or a blank line", number))
         elif (value := _VALUE.fullmatch(assignment[2])) is None:
             problems.append(
-                Problem(name, "has a quote without its partner, or text behind the second", number)
+                Problem(name, "has a quote that is not closed, or text after the closing quote", number)
             )
         else:
             bare = re.sub(r"(?:^|\s)#.*", "", value[3] or "").rstrip()

@@ -1,8 +1,9 @@
-"""YAML read strictly: every scalar stays the text that was written, and every value knows its line.
+"""Reads YAML strictly: every scalar stays the text that was written, and the line of every value is kept.
 
 YAML 1.1 takes `on` for true, `19080:80` for a number in base 60 and `0123` for 83. A secret must not change
-that way, so nothing is guessed here: the models turn texts into numbers. PyYAML parses; composing is ours,
-because its own follows aliases and nesting without a limit and lets a repeated key win silently.
+that way, so this module guesses no types; the models turn texts into numbers. PyYAML parses. We compose the
+tree ourselves, because PyYAML follows aliases and nesting without a limit and silently lets a repeated key
+win.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ MAX_DEPTH = 16
 MAX_NODES = 10_000  # after aliases are expanded: a few lines can stand for billions
 
 MAX_TEXT = 4 * MAX_OCTETS
-"""Characters of all values together, once aliases and variables are expanded."""
+"""Most characters of all values together, after aliases and variables are expanded."""
 
 _TOO_MANY = f"stands for more than {MAX_NODES} values"
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -40,15 +41,15 @@ class _Node:
 def read_yaml(
     text: str, name: str, substitute: Callable[[str], str]
 ) -> tuple[Written, dict[KeyPath, Problem]]:
-    """What `text` holds, and what is wrong with single values in it; those are left out.
+    """Read `text`. Return its values, and the problems of single values, which are left out.
 
     Args:
         text: one YAML document, a mapping.
-        name: of the file, for errors about the whole.
-        substitute: puts variables into a scalar; its ValueError is a sentence about it.
+        name: of the file, for errors about all of it.
+        substitute: replaces variables in a scalar; its ValueError is a sentence about the scalar.
 
     Raises:
-        ConfigError: it cannot be read at all.
+        ConfigError: the text cannot be read at all.
     """
     reader = _Reader(name, _events(text))
     try:
@@ -62,7 +63,7 @@ def read_yaml(
         # PyYAML's scanner: chr() of an escape beyond U+10FFFF, int() of a version with thousands of digits.
         raise ConfigError(Problem(name, _SYNTAX, reader.line)) from None
     if root is None or root.value is None:
-        raise ConfigError(Problem(name, "is empty; config.example.yaml shows what it may say"))
+        raise ConfigError(Problem(name, "is empty; config.example.yaml shows what it can hold"))
     if not isinstance(root.value, dict):
         raise ConfigError(Problem(name, "must be a mapping with upstreams and credentials", root.line))
     writer = _Writer(name, substitute)
@@ -75,7 +76,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 class _Reader:
-    """Events to nodes."""
+    """Turns events into nodes."""
 
     def __init__(self, name: str, events: Iterator[yaml.Event]) -> None:
         self._name = name
@@ -86,7 +87,7 @@ class _Reader:
         self.problems: dict[KeyPath, Problem] = {}
 
     def document(self) -> _Node | None:
-        """The only document there is; None: there is none."""
+        """Return the only document; None if there is none."""
         root = None
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -98,7 +99,7 @@ class _Reader:
     def _node(self, event: yaml.Event, path: KeyPath, depth: int) -> _Node:
         self.line = line = _line(event)
         self._nodes += 1
-        if self._nodes > MAX_NODES:  # here too: PyYAML takes 10 s for a file of 1 MiB full of commas
+        if self._nodes > MAX_NODES:  # here too, because PyYAML takes 10 s for 1 MiB of commas
             raise ConfigError(Problem(self._name, _TOO_MANY, line))
         if depth > MAX_DEPTH:
             raise ConfigError(Problem(self._name, f"is nested deeper than {MAX_DEPTH} levels", line))
@@ -108,7 +109,7 @@ class _Reader:
                 raise ConfigError(Problem(dotted(path), message, line))
             return self._anchors[event.anchor]
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-            raise TypeError(event)  # PyYAML's parser promises that this cannot be
+            raise TypeError(event)  # PyYAML's parser never yields another event here
         if event.tag not in {None, "!"}:
             self._refuse(path, "has a YAML tag; quote a value that begins with !", line)
         if isinstance(event, yaml.ScalarEvent):
@@ -144,7 +145,7 @@ class _Reader:
 
 
 class _Writer:
-    """Nodes to plain values, with their lines kept by path."""
+    """Turns nodes into plain values, and keeps their lines by path."""
 
     def __init__(self, name: str, substitute: Callable[[str], str]) -> None:
         self._name = name
@@ -162,7 +163,7 @@ class _Writer:
     def _plain(
         self, items: Iterable[tuple[str | int, int, _Node]], path: KeyPath
     ) -> Iterator[tuple[str | int, object]]:
-        """Keys and values; a value in which a variable is missing is a problem and left out."""
+        """Yield keys and values. A value whose variable is missing becomes a problem and is left out."""
         for key, line, node in items:
             self._nodes += 1
             if self._nodes > MAX_NODES:

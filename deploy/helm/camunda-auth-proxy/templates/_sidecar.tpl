@@ -1,19 +1,19 @@
 {{/* An entry of initContainers. The same container as deploy/kubernetes/component/sidecar.yaml. */}}
 {{- define "camunda-auth-proxy.sidecar" -}}
 {{- if semverCompare "<1.29.0-0" .Capabilities.KubeVersion.Version -}}
-{{- fail "camunda-auth-proxy: native sidecars need Kubernetes 1.29; before, see deploy/kubernetes/classic.yaml" -}}
+{{- fail "camunda-auth-proxy: native sidecars need Kubernetes 1.29 or later; for older versions use deploy/kubernetes/classic.yaml" -}}
 {{- end -}}
 - name: camunda-auth-proxy
   image: {{ include "camunda-auth-proxy.image" . }}
-  restartPolicy: Always # native sidecar: starts before the app, ends after it, keeps no Job from ending
+  restartPolicy: Always # native sidecar: starts before the app, ends after it, and lets Jobs end
   ports:
     - {name: authproxy-probe, containerPort: 19091}
-  startupProbe: # met when the first fetch has ended, well or not: a slow token endpoint fails nobody
+  startupProbe: # succeeds when the first fetch has ended, even without success, so a slow token endpoint fails no pod
     httpGet: {path: /health/startup, port: authproxy-probe}
     periodSeconds: 1
     timeoutSeconds: 3
     failureThreshold: 120
-  livenessProbe: # asks neither identity provider nor Camunda
+  livenessProbe: # depends on neither identity provider nor Camunda
     httpGet: {path: /health/live, port: authproxy-probe}
     periodSeconds: 10
     timeoutSeconds: 3
@@ -26,7 +26,7 @@
     allowPrivilegeEscalation: false
     capabilities: {drop: [ALL]}
     seccompProfile: {type: RuntimeDefault}
-  volumeMounts: # whole directories: a file mounted by subPath would never see a new secret
+  volumeMounts: # whole directories, because a file mounted by subPath never changes
     - {name: camunda-auth-proxy-config, mountPath: /etc/camunda-auth-proxy, readOnly: true}
     - {name: camunda-auth-proxy-secret, mountPath: /run/secrets/camunda, readOnly: true}
 {{- end }}
@@ -47,7 +47,7 @@
 camunda-auth-proxy: sidecar
 {{- end }}
 
-{{/* Annotations of the pod: a changed configuration rolls it. */}}
+{{/* Annotations of the pod, so that a changed configuration replaces it. */}}
 {{- define "camunda-auth-proxy.podAnnotations" -}}
 camunda-auth-proxy/config: {{ toYaml (index .Values "camunda-auth-proxy").config | sha256sum | trunc 16 | quote }}
 {{- end }}
@@ -56,7 +56,7 @@ camunda-auth-proxy/config: {{ toYaml (index .Values "camunda-auth-proxy").config
 {{- define "camunda-auth-proxy.configMap" -}}
 {{- $config := (index .Values "camunda-auth-proxy").config -}}
 {{- if not (and $config.upstreams $config.credentials) -}}
-{{- fail "camunda-auth-proxy.config: say in upstreams where Camunda is, and in credentials who we are" -}}
+{{- fail "camunda-auth-proxy.config is empty: write Camunda's URLs under upstreams and your client under credentials" -}}
 {{- end -}}
 apiVersion: v1
 kind: ConfigMap
