@@ -45,6 +45,7 @@ def authority(host: str, port: int) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether `host` is always this machine: `localhost` and below (RFC 6761), or a loopback address."""
+    host = host.removesuffix(".")
     try:
         return ip_address(host).is_loopback
     except ValueError:
