@@ -45,6 +45,7 @@ def authority(host: str, port: int) -> str:
 
 def is_loopback(host: str) -> bool:
     """Tell whether `host` is always this machine: `localhost` and names below it (RFC 6761), or loopback."""
+    host = host.removesuffix(".")
     try:
         return ip_address(host).is_loopback
     except ValueError:

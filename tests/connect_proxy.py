@@ -18,6 +18,7 @@ class ConnectProxy:
         user: `NAME:PASSWORD` that has to be shown; None: anybody may come.
         answer: sent instead of anything else, and then it hangs up; None: as usual.
         silent: whether it leaves requests without an answer.
+        site: host and port to connect to, whatever it is asked for; None: as asked.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class ConnectProxy:
         self.user: str | None = None
         self.answer: bytes | None = None
         self.silent = False
+        self.site: tuple[str, int] | None = None
 
     @property
     def lines(self) -> list[bytes]:
@@ -46,7 +48,8 @@ class ConnectProxy:
             return
         method, target, _ = head.partition(b"\r\n")[0].decode().split(" ")
         url = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        site_reader, site_writer = await asyncio.open_connection(url.hostname, url.port)
+        host, port = self.site or (url.hostname, url.port)
+        site_reader, site_writer = await asyncio.open_connection(host, port)
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:

@@ -31,11 +31,12 @@ MAY_IMPORT = {
     "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.load": ("config.model", "config.written", "config.document", "config.resolve", "config.camunda"),
-    "credentials": (),
-    "gateway": ("credentials.credential", "credentials.keeper"),
+    "outgoing": (),
+    "credentials": ("outgoing",),
+    "gateway": ("credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
     "demo": (),
-    "app": ("config.model", "credentials", "gateway", "admin"),
+    "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),
     "commands": ("config.load", "config.model", "config.presets", "app", "demo"),
     "cli": ("config.load", "config.model", "config.document", "commands"),
     "__main__": ("commands", "cli"),
@@ -53,6 +54,7 @@ PURE = {
         "request_head",
         "request_reader",
     ),
+    "outgoing": ("addresses", "alerts"),
     "admin": ("status",),
 }
 HEAVY = {"asyncio", "aiohttp", "time", "socket"}

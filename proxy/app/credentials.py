@@ -37,6 +37,7 @@ from proxy.credentials.store import TokenSlot, TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
 from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
+from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
 
@@ -48,10 +49,11 @@ class KeeperFactory:
         secrets: of the configuration in use.
     """
 
-    def __init__(self, clock: Clock, contexts: TlsContexts, keepers: Keepers) -> None:
+    def __init__(self, clock: Clock, contexts: TlsContexts, keepers: Keepers, connector: Connector) -> None:
         self.keepers = keepers
         self._clock = clock
         self._tls_contexts = contexts
+        self._connector = connector
         self._store: TokenStore = token_store(clock)
         self._throttles: dict[str, HostThrottle] = {}
         self.secrets: tuple[Secret, ...] = ()
@@ -159,7 +161,9 @@ class KeeperFactory:
             StartError: a file of `tls` cannot be used.
         """
         context = self._tls_contexts.context(tls, setting)
-        outbound = Outbound(tls=context, server_name=tls.server_name, http_proxy=http_proxy)
+        outbound = Outbound(
+            tls=context, server_name=tls.server_name, http_proxy=http_proxy, connector=self._connector
+        )
         stack.push_async_callback(outbound.close)
         return outbound
 
@@ -190,7 +194,7 @@ class KeeperFactory:
         return self.keepers.obtain(key, (replace(config, wait=0.0), audience), make)
 
     def _throttle(self, url: str) -> HostThrottle:
-        host = urlsplit(url).hostname or ""
+        host = (urlsplit(url).hostname or "").removesuffix(".")
         if host not in self._throttles:
             self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
         return self._throttles[host]

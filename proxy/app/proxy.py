@@ -27,6 +27,7 @@ from proxy.errors import CredentialError, StartError
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, Memory, UpstreamLimit
 from proxy.gateway.share import Share
+from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
 
@@ -70,8 +71,9 @@ class Proxy:
         self._clock = clock
         self._tasks = tasks
         self._tls_contexts = TlsContexts()
+        self._connector = Connector(clock.now)
         self._keepers = Keepers(tasks)
-        self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers)
+        self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers, self._connector)
         self._admin = Admin(self.state, clock, __version__)
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
@@ -202,7 +204,7 @@ class Proxy:
                 return served
         tally = self._names[plan.upstream.name].tally
         port = bound[_setting(plan.upstream)]
-        return serve(plan, port, tally, self._clock, self._share, self._upstream_limit)
+        return serve(plan, port, tally, self._clock, self._share, self._upstream_limit, self._connector)
 
     def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
         task = self._tasks.create_task(_seen_off(leaving))

@@ -22,6 +22,7 @@ from proxy.gateway.pool import Pool
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 from proxy.net import bracketed
+from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
 
@@ -138,7 +139,13 @@ def plan(
 
 
 def serve(
-    plan: UpstreamPlan, bound: Bound, tally: Tally, clock: Clock, share: Share, limit: UpstreamLimit
+    plan: UpstreamPlan,
+    bound: Bound,
+    tally: Tally,
+    clock: Clock,
+    share: Share,
+    limit: UpstreamLimit,
+    connector: Connector,
 ) -> RunningUpstream:
     """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
@@ -148,7 +155,7 @@ def serve(
         upstream.idle_timeout,
         min(upstream.caller_timeout, upstream.idle_timeout),
     )
-    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally, share, limit)
+    pool = Pool(plan.endpoint, timeouts, upstream.max_connections, clock, tally, share, limit, connector)
     forwarder = Forwarder(
         plan.rules,
         plan.address,

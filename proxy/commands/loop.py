@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -55,6 +56,18 @@ else:
 
         On other loops the socket object remains the owner of its file, so nothing changes there.
         """
+
+        def call_exception_handler(self, context: dict[str, Any]) -> None:
+            """Report a fault, unless it is the failed handshake of a connection that is not wanted any more.
+
+            If the task that makes a connection is cancelled before its TLS handshake fails, uvloop leaves a
+            future behind, which holds the error and which no code can reach.
+            """
+            if "never retrieved" in context.get("message", "") and isinstance(
+                context.get("exception"), (ssl.SSLError, ConnectionError)
+            ):
+                return
+            super().call_exception_handler(context)
 
         async def create_connection(
             self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **options: Any

@@ -64,7 +64,7 @@ class BaseUrl:
     @property
     def saas(self) -> bool:
         """Whether Camunda itself runs it. Only then are its token endpoint and audiences the default."""
-        return self.host.endswith(".camunda.io")
+        return self.host.removesuffix(".").endswith(".camunda.io")
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}{self.path}"

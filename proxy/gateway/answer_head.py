@@ -33,6 +33,7 @@ _OPENING: Final = (b"access-control-", b"timing-allow-origin", b"strict-transpor
 _TELLING: Final = OF_SESSION | {b"content-type"}
 # `status-line = HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 section 4), of final answers.
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + TEXT + rb"*+")
+_TIMEOUT = re.compile(rb'[ \t]*timeout[ \t]*=[ \t]*"?([0-9]{1,9})"?[ \t]*', re.IGNORECASE)
 _LINE = re.compile(rb"(" + TOKEN + rb"):[ \t]*+(" + TEXT + rb"*+)")
 
 names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
@@ -101,17 +102,20 @@ class AnswerFields:
         notable: the others, names in lower case.
         options: of Connection, in lower case.
         cookies: whether a plain field may set a cookie; False: none does.
+        idle_life: seconds for which the server keeps an unused connection, by its Keep-Alive; None: it does
+            not say.
         undated: whether there is no Date.
         ready: memo: the head last built from them for a caller, and with what; answers may share them.
     """
 
-    __slots__ = ("cookies", "notable", "options", "plain", "ready", "undated")
+    __slots__ = ("cookies", "idle_life", "notable", "options", "plain", "ready", "undated")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
         self.notable: list[Field] = []
         self.options: tuple[bytes, ...] = ()
         self.cookies = False
+        self.idle_life: int | None = None
         self.undated = True
         self.ready: tuple[bytes, object] = (b"", None)
 
@@ -128,9 +132,15 @@ class AnswerFields:
             self.cookies = self.cookies or lower in COOKIES
             self.undated = self.undated and lower != b"date"
             return
-        self.notable.append((lower, value))
-        if lower == b"connection":
+        self.note(lower, value)
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Take a notable field, its name in lower case."""
+        self.notable.append((name, value))
+        if name == b"connection":
             self.options += connection_options(value)
+        elif name == b"keep-alive":
+            self.idle_life = idle_life(value)
 
     def noted(self) -> list[Field]:
         """Return the fields by which to judge an answer under a session, names in lower case."""
@@ -140,8 +150,20 @@ class AnswerFields:
 
     def clear(self) -> None:
         """Forget the fields of an interim answer."""
-        self.plain, self.notable, self.options, self.cookies = [], [], (), False
+        self.plain, self.notable, self.options = [], [], ()
+        self.cookies, self.idle_life = False, None
         self.undated = True
+
+
+def idle_life(keep_alive: bytes) -> int | None:
+    """Seconds for which the server keeps an unused connection: `timeout` of a Keep-Alive field (RFC 2068
+    section 19.7.1, as servers use it today). None: it says none that can be read.
+    """
+    for parameter in keep_alive.split(b","):
+        match = _TIMEOUT.fullmatch(parameter)
+        if match is not None:
+            return int(match[1])
+    return None
 
 
 def _judge(name: bytes) -> bytes:
@@ -193,9 +215,7 @@ def _read(data: bytes) -> UsualHead | None:
         if not name:
             plain.append(value)
             continue
-        notable.append(field)
-        if name == b"connection":
-            fields.options += connection_options(value)
+        fields.note(name, value)
     end = answer_end(status, notable, to_head=False)
     if not status or end is None or end.kind == "close":
         return None

@@ -14,12 +14,15 @@ from typing import TypeVar
 
 from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
 from proxy.net import ContextMaker, HttpProxy, authority
+from proxy.outgoing.alerts import explain
+from proxy.outgoing.connect import Connector
 
 LARGEST_CONNECT_ANSWER = 16 * 1024
 """Most bytes of an HTTP proxy's answer to CONNECT, interim answers included."""
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
+_ERRNO = pattern(r"\[Errno ([0-9]{1,4})\]")  # in what aiohappyeyeballs makes of several errors
 _STATUS_LINE = pattern(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 
 
@@ -41,8 +44,13 @@ class Endpoint:
     http_proxy: HttpProxy | None = None
 
 
-async def dial(endpoint: Endpoint, protocol: Callable[[], P], timeout: float) -> P:  # noqa: ASYNC109 -- translated here
-    """Connect, TLS and tunnel included.
+async def dial(
+    endpoint: Endpoint,
+    protocol: Callable[[], P],
+    timeout: float,  # noqa: ASYNC109 -- translated here
+    connector: Connector,
+) -> P:
+    """A connection, TLS and tunnel included.
 
     Args:
         protocol: makes the protocol of the connection.
@@ -51,30 +59,64 @@ async def dial(endpoint: Endpoint, protocol: Callable[[], P], timeout: float) ->
     Raises:
         UpstreamUnreachable, UpstreamTLS, UpstreamTimeout
     """
+    http_proxy, addresses = endpoint.http_proxy, None
+    host, port = (http_proxy or endpoint).host, (http_proxy or endpoint).port
     try:
+        tls = endpoint.tls() if endpoint.tls is not None else None
         async with asyncio.timeout(timeout):
-            return await _connected(endpoint, protocol)
+            addresses = await connector.addresses(host, port)
+            while True:
+                site, address = await connector.connect(addresses)
+                addresses = [each for each in addresses if each != address]
+                try:
+                    # An address that takes connections may still be dead behind them, as that of a load
+                    # balancer: where there is another one, it has half of the time.
+                    async with asyncio.timeout(timeout / 2 if addresses else None):
+                        return await _opened(endpoint, protocol, tls, site)
+                except (OSError, UpstreamTLS):
+                    connector.failures.note(address)
+                    if not addresses:
+                        raise
     except TimeoutError:
+        if addresses is None:
+            whose = "its name" if http_proxy is None else "the http_proxy's name"
+            raise UpstreamTimeout(
+                f"{whose} was not resolved in time (connect_timeout): does the DNS server answer?"
+            ) from None
         raise UpstreamTimeout("no connection could be made in time (connect_timeout).") from None
-    except ssl.SSLCertVerificationError as error:
-        raise UpstreamTLS(f"its certificate is not trusted: {error.verify_message}.") from error
     except ssl.SSLError as error:
-        raise UpstreamTLS("no TLS connection could be made.") from error
-    except OSError as error:
-        raise UpstreamUnreachable(f"no connection could be made: {_plain(error)}.") from error
+        raise UpstreamTLS(f"{explain(error)}.") from error
+    except (OSError, UnicodeError) as error:
+        to = "" if http_proxy is None else " to the http_proxy"
+        raise UpstreamUnreachable(f"no connection{to or ' could be made'}: {_plain(error)}.") from error
 
 
-async def _connected(endpoint: Endpoint, protocol: Callable[[], P]) -> P:
+async def _opened(
+    endpoint: Endpoint, protocol: Callable[[], P], tls: ssl.SSLContext | None, site: socket.socket
+) -> P:
+    """What is spoken on a new connection before the first request: CONNECT, TLS.
+
+    Args:
+        site: is closed if it fails.
+    """
     loop = asyncio.get_running_loop()
-    tls = endpoint.tls() if endpoint.tls is not None else None
-    name = (endpoint.server_name or endpoint.host) if tls is not None else None
-    if endpoint.http_proxy is None:
-        _, made = await loop.create_connection(
-            protocol, endpoint.host, endpoint.port, ssl=tls, server_hostname=name
-        )
+    if endpoint.http_proxy is not None:
+        try:
+            await _tunnel(loop, site, endpoint.http_proxy, endpoint.host, endpoint.port)
+        except BaseException:
+            site.close()
+            raise
+    if tls is None:
+        _, made = await loop.create_connection(protocol, sock=site)
         return made
-    site = await _tunnelled(loop, endpoint.http_proxy, endpoint.host, endpoint.port)
-    _, made = await loop.create_connection(protocol, sock=site, ssl=tls, server_hostname=name)
+    # A dot at the end is for DNS alone: no certificate has it, nor SNI (RFC 6066 section 3).
+    name = (endpoint.server_name or endpoint.host).rstrip(".")
+    try:
+        _, made = await loop.create_connection(protocol, sock=site, ssl=tls, server_hostname=name)
+    except (ssl.SSLError, TimeoutError):
+        raise
+    except OSError as error:
+        raise UpstreamTLS(f"it ended the connection during the TLS handshake: {_plain(error)}.") from error
     return made
 
 
@@ -120,28 +162,19 @@ def let_through(data: bytes) -> bool:
     return True
 
 
-async def _tunnelled(
-    loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy, host: str, port: int
-) -> socket.socket:
-    """Open a tunnel; return its socket, whose other end is the upstream.
+async def _tunnel(
+    loop: asyncio.AbstractEventLoop, site: socket.socket, http_proxy: HttpProxy, host: str, port: int
+) -> None:
+    """Make the upstream the other end of a connection to the proxy.
 
     Raises:
-        UpstreamUnreachable: the HTTP proxy cannot be reached, or refuses.
+        UpstreamUnreachable: the proxy refuses.
     """
-    try:
-        site = await _dialled(loop, http_proxy)
-    except OSError as error:
-        raise UpstreamUnreachable(f"no connection to the http_proxy: {_plain(error)}.") from error
     try:
         await loop.sock_sendall(site, connect_request(host, port, http_proxy.authorization))
         await _let_through(loop, site)
     except OSError as error:
-        site.close()
         raise UpstreamUnreachable(f"the connection to the http_proxy broke: {_plain(error)}.") from error
-    except BaseException:
-        site.close()
-        raise
-    return site
 
 
 async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket) -> None:
@@ -153,31 +186,16 @@ async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket) -> 
         data += piece
 
 
-async def _dialled(loop: asyncio.AbstractEventLoop, http_proxy: HttpProxy) -> socket.socket:
-    """Connect to the first address of the HTTP proxy that answers, else raise the last one's OSError."""
-    last = OSError()
-    for family, kind, protocol, _, address in await loop.getaddrinfo(
-        http_proxy.host, http_proxy.port, type=socket.SOCK_STREAM
-    ):
-        site = socket.socket(family, kind, protocol)
-        try:
-            site.setblocking(False)
-            await loop.sock_connect(site, address)
-        except OSError as error:
-            site.close()
-            last = error
-        except BaseException:
-            site.close()
-            raise
-        else:
-            return site
-    raise last
-
-
-def _plain(error: OSError) -> str:
-    """Return the system's message, without addresses."""
+def _plain(error: OSError | UnicodeError) -> str:
+    """What the system says, without addresses."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
+    if isinstance(error, UnicodeError):
+        return "its name is none that DNS can have"
     if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved"
-    return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"
+        later = error.errno == socket.EAI_AGAIN
+        return "its name cannot be resolved" + (", no DNS server has answered" if later else "")
+    numbers = [error.errno] if error.errno else _ERRNO.findall(str(error))
+    # Of several addresses, each may have failed in its own way.
+    said = dict.fromkeys(os.strerror(int(number)).lower() for number in numbers)
+    return ", ".join(said) or "it cannot be reached"

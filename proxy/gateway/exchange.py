@@ -4,12 +4,13 @@ Anything that is not exactly one good answer means that the connection is never 
 """
 
 import asyncio
+import errno
 import os
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from proxy.clock import Clock
-from proxy.errors import RequestRefused, UpstreamClosed, UpstreamTimeout
+from proxy.errors import RequestRefused, UpstreamClosed, UpstreamTimeout, UpstreamTLS
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields
 from proxy.gateway.answer_reader import AnswerReader
 from proxy.gateway.limit import Memory
@@ -18,6 +19,13 @@ from proxy.gateway.share import Share
 from proxy.gateway.small_reads import read_little
 from proxy.gateway.tally import Tally
 from proxy.gateway.upload import Upload
+from proxy.outgoing.alerts import explain, tls_error
+
+IDLE_LIFE: Final = 15.0
+"""Seconds an unused connection is kept: below Tomcat's 20, so that a POST seldom meets a closed one."""
+
+MARGIN: Final = 1.0
+"""Seconds before the end that the upstream's Keep-Alive names; half of them, if there are fewer than 2."""
 
 FEW_PIECES: Final = 16
 """So many in one read are not counted."""
@@ -70,6 +78,7 @@ class ConnectionLost(UpstreamClosed):
     """The connection ended before the answer did.
 
     Attributes:
+        code: of a TLS failure or of a time-out, where the connection says that it ended for that.
         stale: it had been used before, and not one byte of an answer came: the upstream may have closed it
             before it saw the request (RFC 9110 section 9.2.2).
     """
@@ -84,6 +93,8 @@ class Exchange(asyncio.Protocol):
 
     Attributes:
         deadline: seconds on the Clock after which what is awaited is too late; the pool looks at it.
+        idle_life: seconds for which it is kept while it is not used.
+        retire_at: seconds on the Clock after which it serves no further exchange.
         used: how many exchanges it has served.
         closing: tells whether it is closed, or about to be. The transport's own, without a frame of Python's.
     """
@@ -100,6 +111,8 @@ class Exchange(asyncio.Protocol):
         "_upload",
         "closing",
         "deadline",
+        "idle_life",
+        "retire_at",
         "sent_at",
         "used",
     )
@@ -113,6 +126,8 @@ class Exchange(asyncio.Protocol):
         self._little = False  # it reads little at once
         self._stalled = 0  # bytes that wait for the upstream, while it does not read
         self.deadline = 0.0
+        self.idle_life = IDLE_LIFE
+        self.retire_at = 0.0
         self.sent_at = 0.0
         self.used = 0
 
@@ -304,15 +319,28 @@ class Exchange(asyncio.Protocol):
         over, self._done = self._done, None
         self._let_go()
         if over is not None and not over.done():
-            received = self._reader.received
-            what = "in the middle of its answer." if received else "before it answered."
-            stale = self.used > 1 and not received
-            over.set_exception(ConnectionLost(f"it closed the connection {what}", stale=stale))
+            over.set_exception(self._why_lost(error))
+
+    def _why_lost(self, error: Exception | None) -> "ConnectionLost":
+        received = self._reader.received
+        stale = self.used > 1 and not received
+        when = "in the middle of its answer" if received else "before it answered"
+        if (tls := tls_error(error)) is not None:
+            lost = ConnectionLost(f"{explain(tls)}.", stale=stale)
+            lost.code = UpstreamTLS.code
+        elif isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
+            lost = ConnectionLost(f"it vanished {when}: no packet of it arrived any more.", stale=stale)
+            lost.code = UpstreamTimeout.code
+        else:
+            lost = ConnectionLost(f"it closed the connection {when}.", stale=stale)
+        return lost
 
     def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         """The head of the final answer has been read."""
         pool = self._pool
         pool.tally.response_seconds.observe(pool.clock.now() - self.sent_at)
+        if fields.idle_life is not None:
+            self.idle_life = min(IDLE_LIFE, max(fields.idle_life - MARGIN, fields.idle_life / 2))
         self._answer.begin(self, status, fields, end, more=self._uploading)
 
     # -- what waits for another turn of the event loop --

@@ -11,9 +11,17 @@ from proxy.gateway.exchange import Exchange, Timeouts
 from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
+from proxy.outgoing.connect import Connector
 
-IDLE_LIFE = 15.0
-"""Seconds an unused connection is kept: below Tomcat's 20, so that a POST seldom meets a closed one."""
+MAX_AGE = 120.0
+"""Seconds after which a connection serves no further request, so that a name that has moved is followed.
+Those that were made at once end one after the other, over the last quarter of it."""
+
+MAX_REQUESTS = 10_000
+"""Requests after which a connection serves no further one."""
+
+GOLDEN = 0.618
+"""Multiples of it, modulo 1, are spread evenly, however many there are."""
 
 BUSY_WAIT = 10.0
 """Seconds a request waits for a connection where all are taken."""
@@ -37,6 +45,7 @@ class Pool:
         tally: Tally,
         share: Share | None = None,
         limit: UpstreamLimit | None = None,
+        connector: Connector | None = None,
     ) -> None:
         self.timeouts = timeouts
         self.clock = clock
@@ -45,11 +54,13 @@ class Pool:
         self.share = share if share is not None else Share(self.loop)
         self._limit = limit if limit is not None else UpstreamLimit(sys.maxsize)
         self.memory = self._limit.memory
+        self._connector = connector if connector is not None else Connector(clock.now)
         self._endpoint = endpoint
         self._max = max_connections
         self._idle: deque[Exchange] = deque()
         self._all: set[Exchange] = set()
         self._dialling = 0
+        self._dialled = 0
         self._waiting: deque[asyncio.Future[Exchange | None]] = deque()
         self._sweeper: Timer | None = None
         self._relief: Timer | None = None
@@ -106,8 +117,14 @@ class Pool:
                 self._max_reached_by_closing()
 
     def release(self, connection: Exchange) -> None:
-        """The connection may be used again: by who waits longest, whom no newcomer overtakes."""
-        connection.deadline = self.clock.now() + IDLE_LIFE
+        """The connection may be used again, by the request that has waited longest, unless it is old."""
+        now = self.clock.now()
+        if now >= connection.retire_at or connection.used >= MAX_REQUESTS or not connection.idle_life:
+            connection.expire()
+            self._max_reached_by_closing()
+            self._give(None)
+            return
+        connection.deadline = now + connection.idle_life
         if not (self._waiting and self._give(connection)):
             self._idle.append(connection)
 
@@ -208,12 +225,16 @@ class Pool:
         self._dialling += 1
         connection: Exchange | None = None
         try:
-            connection = await dial(self._endpoint, lambda: Exchange(self), self.timeouts.connect)
+            connection = await dial(
+                self._endpoint, lambda: Exchange(self), self.timeouts.connect, self._connector
+            )
         finally:
             self._dialling -= 1
             if connection is None:
                 self._give(None)
         self.tally.connect_seconds.observe(self.clock.now() - begun)
+        self._dialled += 1
+        connection.retire_at = self.clock.now() + MAX_AGE * (1 - (self._dialled * GOLDEN % 1) / 4)
         self._all.add(connection)
         if self._sweeper is None:
             self._sweeper = self.clock.call_later(self._tick, self._sweep)

@@ -168,7 +168,8 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
         )
     if isinstance(error, UpstreamError):
         retry_after = 1 if error.code == "upstream_busy" else None
-        kind = "upstream_closed" if isinstance(error, UpstreamClosed) else ""
+        closed = isinstance(error, UpstreamClosed) and error.code == UpstreamClosed.code
+        kind = "upstream_closed" if closed else ""
         status = KINDS[error.code].status
         return OwnAnswer(error.code, status, f"{upstream}: {error}", retry_after, kind=kind)
     return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")

@@ -1,13 +1,14 @@
 """Who owns an open file: a number that libuv has closed is never closed a second time."""
 
 import asyncio
+import gc
 import os
 import select
 import socket
 import ssl
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,43 @@ def test_a_unix_socket_belongs_to_its_server_and_its_path_to_us(tmp_path: Path) 
     with a_loop() as loop:
         loop.run_until_complete(scenario())
     assert (tmp_path / "s").exists()
+
+
+def test_a_failed_handshake_that_no_task_waits_for_any_more_is_not_reported() -> None:
+    """uvloop leaves a future with the error behind if its task is cancelled between connect and handshake."""
+    reported: list[str] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: reported.append(str(context)))
+
+        def speak(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(speak, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        context = ssl.create_default_context()
+        for turns in [*range(12)] * 40:
+            handshake = loop.create_task(
+                loop.create_connection(
+                    asyncio.Protocol, "127.0.0.1", port, ssl=context, server_hostname="localhost"
+                )
+            )
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            handshake.cancel()
+            await asyncio.wait([handshake])
+            with suppress(OSError, asyncio.CancelledError):
+                handshake.result()
+        gc.collect()
+        assert not reported
+        left_behind = loop.create_future()
+        left_behind.set_exception(ValueError("a fault of ours"))
+        del left_behind
+        gc.collect()
+        assert len(reported) == 1, "other faults are still reported"
+        server.close()
+
+    with a_loop() as loop:
+        loop.run_until_complete(scenario())

@@ -264,3 +264,22 @@ def test_whatever_origin_is_taken_can_stand_in_a_field(rest: str) -> None:
     assert shown.isascii()
     assert not set(shown) & set("\r\n *,@?#")
     assert origin(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "saas", "loopback"),
+    [
+        ("https://bru-2.zeebe.camunda.io/x", True, False),
+        ("https://bru-2.zeebe.camunda.io./x", True, False),
+        ("https://zeebe.camunda.io.example.com/", False, False),
+        ("http://localhost:1", False, True),
+        ("http://localhost.:1", False, True),
+        ("http://a.localhost.:1", False, True),
+        ("http://localhost.example.:1", False, False),
+    ],
+)
+def test_a_dot_at_the_end_of_a_host_changes_nothing_about_what_it_is(
+    text: str, saas: bool, loopback: bool
+) -> None:
+    url = base_url(text)
+    assert (url.saas, url.loopback) == (saas, loopback)

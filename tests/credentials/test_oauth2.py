@@ -1,16 +1,16 @@
 """Client credentials against a real token endpoint: what is sent, and what comes of each answer."""
 
 import json
+import socket
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +19,7 @@ from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of, token
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import FileSecret, TextSecret
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.outgoing.connect import Connector
 from tests.clock import FakeClock
 from tests.credentials.sources import running
 from tests.token_server import TokenServer, raw_server, token_server
@@ -163,17 +164,13 @@ async def test_nobody_listens(outbound: Outbound) -> None:
     assert str(error) == "the token endpoint refused the connection"
 
 
-class NoNames(AbstractResolver):
-    """Resolves nothing, without asking anybody."""
-
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        raise OSError(CANARY)
-
-    async def close(self) -> None: ...
+def no_names(*_: object, **__: object) -> NoReturn:
+    """Resolves nothing, without asking any server."""
+    raise socket.gaierror(socket.EAI_NONAME, CANARY)
 
 
 async def test_no_such_name() -> None:
-    outbound = Outbound(resolver=NoNames())
+    outbound = Outbound(connector=Connector(FakeClock().now, no_names))
     error = await failure(OAuth2Source(wanted("http://nobody.invalid/"), outbound, FakeClock()))
     await outbound.close()
     assert str(error) == "the token endpoint's name cannot be resolved"
@@ -188,7 +185,10 @@ async def test_a_url_that_cannot_be_is_a_failed_fetch(outbound: Outbound, url: s
 async def test_no_tls_at_the_other_end(server: TokenServer, outbound: Outbound) -> None:
     url = server.url.replace("http:", "https:")
     error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
-    assert str(error) == "the TLS handshake with the token endpoint failed"
+    assert str(error) == (
+        "the TLS connection to the token endpoint failed: it does not speak TLS at this port: "
+        "look at the URL's port, or write http:// if that is meant"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The gateway before an origin: built by hand, on a clock that the test moves."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Pool
 from proxy.gateway.tally import Tally
+from proxy.outgoing.connect import Connector
+from proxy.outgoing.names import GetAddrInfo
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.wire import PATIENCE, Origin, Wire
@@ -92,6 +95,7 @@ async def gateway(
     path: str = "",
     limit: ConnectionLimit | None = None,
     upstream_limit: UpstreamLimit | None = None,
+    getaddrinfo: GetAddrInfo = socket.getaddrinfo,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
@@ -101,7 +105,13 @@ async def gateway(
         source.clock = clock
     keeper = Keeper("saas", source, clock=clock, sessions=sessions, policy=policy, random=lambda: 0.0)
     pool = Pool(
-        endpoint or Endpoint("127.0.0.1", port), timeouts, max_connections, clock, tally, limit=upstream_limit
+        endpoint or Endpoint("127.0.0.1", port),
+        timeouts,
+        max_connections,
+        clock,
+        tally,
+        limit=upstream_limit,
+        connector=Connector(clock.now, getaddrinfo),
     )
     address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)

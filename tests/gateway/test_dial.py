@@ -1,9 +1,11 @@
 """The way to an upstream: an HTTP proxy in between, certificates of both sides."""
 
 import asyncio
+import errno
 import json
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,10 +19,14 @@ from proxy.errors import UpstreamUnreachable
 from proxy.gateway.dial import Endpoint, connect_request, let_through
 from proxy.gateway.exchange import Timeouts
 from proxy.net import HttpProxy
+from proxy.outgoing.addresses import AddressInfo
+from proxy.outgoing.names import GetAddrInfo
 from tests.certificates import certificate, serving
 from tests.connect_proxy import ConnectProxy, connect_proxy
-from tests.gateway.rig import gateway, get
+from tests.gateway.rig import gateway, get, post
 from tests.gateway.wire import OK, Answer, answering, origin
+from tests.silent import linux, silent
+from tests.tls_server import tls_server
 
 CANARY = "p:a s+s%20&=é"
 REFUSED = "the http_proxy refused to connect to the upstream (%d)."
@@ -286,3 +292,219 @@ async def test_a_fault_of_a_library_while_it_connects_fails_one_request_and_is_l
         wire.send(get())
         assert problem(await wire.message())[:2] == (502, "upstream_tls")
     assert rig.tally.problems == {"internal": 1, "upstream_tls": 1}
+
+
+# -- names and addresses --
+
+
+def names(*hosts: str, asked: list[str] | None = None) -> GetAddrInfo:
+    """A getaddrinfo that knows one name: these addresses."""
+
+    def look_up(host: str, *_: object, **__: object) -> list[AddressInfo]:
+        if asked is not None:
+            asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in hosts]
+
+    return look_up
+
+
+def hanging(released: threading.Event) -> GetAddrInfo:
+    """A getaddrinfo whose server is silent."""
+
+    def look_up(*_: object, **__: object) -> list[AddressInfo]:
+        released.wait()
+        return []
+
+    return look_up
+
+
+async def test_a_name_whose_server_is_silent_is_a_504_that_says_so() -> None:
+    released = threading.Event()
+    endpoint = Endpoint("silent.test", 80)
+    try:
+        async with gateway(
+            1, endpoint=endpoint, timeouts=Timeouts(connect=0.05), getaddrinfo=hanging(released)
+        ) as rig:
+            status, code, detail = problem(await (await rig.call(get())).message())
+    finally:
+        released.set()
+    assert (status, code) == (504, "upstream_timeout")
+    assert "its name was not resolved in time (connect_timeout)" in detail
+
+
+async def test_the_name_of_a_proxy_whose_server_is_silent_is_a_504_that_says_so() -> None:
+    released = threading.Event()
+    endpoint = Endpoint("camunda.test", 80, http_proxy=HttpProxy("silent.test", 3128))
+    try:
+        async with gateway(
+            1, endpoint=endpoint, timeouts=Timeouts(connect=0.05), getaddrinfo=hanging(released)
+        ) as rig:
+            assert (
+                "the http_proxy's name was not resolved in time"
+                in (problem(await (await rig.call(get())).message())[2])
+            )
+    finally:
+        released.set()
+
+
+async def test_a_dns_server_that_does_not_answer_is_told_apart_from_a_name_that_is_not_there() -> None:
+    said = []
+    for number in (socket.EAI_AGAIN, socket.EAI_NONAME):
+
+        def failing(*_: object, number: int = number, **__: object) -> list[AddressInfo]:
+            raise socket.gaierror(number, CANARY)
+
+        async with gateway(1, endpoint=Endpoint("camunda.test", 80), getaddrinfo=failing) as rig:
+            status, code, detail = problem(await (await rig.call(get())).message())
+            assert (status, code) == (502, "upstream_unreachable")
+            assert CANARY not in detail
+            said.append(detail)
+    assert said == [
+        "zeebe: no connection could be made: its name cannot be resolved, no DNS server has answered.",
+        "zeebe: no connection could be made: its name cannot be resolved.",
+    ]
+
+
+@linux
+async def test_a_silent_first_address_is_passed_over_and_tried_last_next_time() -> None:
+    with silent("127.0.0.2") as port:
+        async with origin(answering(OK), port=port) as site:
+            endpoint = Endpoint("camunda.test", port)
+            async with gateway(site, endpoint=endpoint, getaddrinfo=names("127.0.0.2", "127.0.0.1")) as rig:
+                assert (await (await rig.call(get())).message()).status == 200
+                addresses = await rig.pool._connector.addresses("camunda.test", port)
+                assert [each[4][0] for each in addresses] == ["127.0.0.1", "127.0.0.2"]
+
+
+@linux
+async def test_a_silent_first_address_of_a_proxy_is_passed_over() -> None:
+    async with connect_proxy() as way, origin(answering(OK)) as site:
+        with silent("127.0.0.2", way.port):
+            endpoint = Endpoint("127.0.0.1", site.port, http_proxy=HttpProxy("proxy.test", way.port))
+            async with gateway(site, endpoint=endpoint, getaddrinfo=names("127.0.0.2", "127.0.0.1")) as rig:
+                assert (await (await rig.call(get())).message()).status == 200
+
+
+@linux
+async def test_an_address_that_accepts_and_is_silent_then_is_passed_over(server: tuple[Path, Path]) -> None:
+    await _passes_over_a_dead_load_balancer(server, closing=False)
+
+
+@linux
+async def test_an_address_that_accepts_and_hangs_up_is_passed_over(server: tuple[Path, Path]) -> None:
+    await _passes_over_a_dead_load_balancer(server, closing=True)
+
+
+async def _passes_over_a_dead_load_balancer(server: tuple[Path, Path], *, closing: bool) -> None:
+    context = TlsContexts().context(Tls(ca_file=server[0], server_name="camunda.test"), "upstreams.zeebe")
+    loop = asyncio.get_running_loop()
+
+    def hang_up() -> None:
+        dead.accept()[0].close()
+
+    async with origin(answering(OK), serving(server)) as site:
+        with socket.create_server(("127.0.0.2", site.port)) as dead:  # silent: its backlog accepts
+            if closing:
+                loop.add_reader(dead, hang_up)
+            endpoint = Endpoint("camunda.test", site.port, context)
+            try:
+                async with gateway(
+                    site,
+                    endpoint=endpoint,
+                    timeouts=Timeouts(connect=2.0),
+                    getaddrinfo=names("127.0.0.2", "127.0.0.1"),
+                ) as rig:
+                    assert (await (await rig.call(get())).message()).status == 200
+                    addresses = await rig.pool._connector.addresses("camunda.test", site.port)
+                    assert [each[4][0] for each in addresses] == ["127.0.0.1", "127.0.0.2"]
+            finally:
+                loop.remove_reader(dead)
+
+
+async def test_a_dot_at_the_end_of_a_name_is_for_dns_alone(server: tuple[Path, Path]) -> None:
+    context = TlsContexts().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    asked: list[str] = []
+    with tls_server(serving(server)) as site:
+        for endpoint in (
+            Endpoint("camunda.test.", site.port, context),
+            Endpoint("x.test.", site.port, context, "camunda.test."),
+        ):
+            async with gateway(1, endpoint=endpoint, getaddrinfo=names("127.0.0.1", asked=asked)) as rig:
+                assert (await (await rig.call(get())).message()).status == 200
+    assert asked == ["camunda.test.", "x.test."]
+    assert site.names == ["camunda.test", "camunda.test"]
+
+
+async def test_a_dot_at_the_end_of_a_name_reaches_a_proxy(
+    way: ConnectProxy, server: tuple[Path, Path]
+) -> None:
+    way.answer = b"HTTP/1.1 403 No\r\n\r\n"
+    endpoint = Endpoint("camunda.test.", 443, http_proxy=HttpProxy("127.0.0.1", way.port))
+    async with gateway(1, endpoint=endpoint) as rig:
+        await (await rig.call(get())).message()
+    assert way.lines == [b"CONNECT camunda.test.:443 HTTP/1.1"]
+
+
+# -- why TLS failed --
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("request_", [get(), post(b"x" * 10_000)])
+async def test_a_certificate_that_is_asked_for_is_named_under_every_version(
+    tmp_path: Path,
+    server: tuple[Path, Path],
+    version: ssl.TLSVersion,
+    request_: bytes,
+    request: pytest.FixtureRequest,
+) -> None:
+    if version is ssl.TLSVersion.TLSv1_3 and "asyncio" in request.node.name:
+        pytest.skip("asyncio reports the reset that comes after the alert, not the alert")
+    theirs = serving(server, clients=certificate(tmp_path / "ours", "me")[0])
+    theirs.minimum_version = theirs.maximum_version = version
+    context = TlsContexts().context(Tls(ca_file=server[0]), "upstreams.zeebe")
+    with tls_server(theirs) as site:
+        endpoint = Endpoint("127.0.0.1", site.port, context, "camunda.test")
+        async with gateway(site.port, endpoint=endpoint) as rig:
+            for _ in range(5):
+                status, code, detail = problem(await (await rig.call(request_)).message())
+                assert (status, code) == (502, "upstream_tls")
+                assert "the TLS alert `" in detail
+                assert "tls.cert_file and tls.key_file" in detail
+        assert not site.asked
+
+
+async def test_what_is_wrong_with_a_certificate_is_said_with_the_setting(server: tuple[Path, Path]) -> None:
+    said = []
+    for ca_file, name in ((None, "camunda.test"), (server[0], "other.test")):
+        context = TlsContexts().context(Tls(ca_file=ca_file), "upstreams.zeebe")
+        async with origin(answering(OK), serving(server)) as site:
+            endpoint = Endpoint("127.0.0.1", site.port, context, name)
+            async with gateway(site, endpoint=endpoint) as rig:
+                said.append(problem(await (await rig.call(get())).message())[2])
+    assert "tls.ca_file" in said[0]
+    assert "tls.server_name" in said[1]
+
+
+async def test_a_handshake_that_the_upstream_ends_is_about_tls() -> None:
+    async with origin() as site:
+        endpoint = Endpoint("127.0.0.1", site.port, ssl.create_default_context)
+        async with gateway(site, endpoint=endpoint) as rig:
+            wire = await rig.call(get())
+            (await site.accept()).close()
+            status, code, detail = problem(await wire.message())
+    assert (status, code) == (502, "upstream_tls")
+    assert "it ended the connection during the TLS handshake" in detail
+
+
+async def test_a_peer_that_vanishes_is_a_504_that_says_so() -> None:
+    async with origin() as site, gateway(site) as rig:
+        wire = await rig.call(get())
+        await (await site.accept()).head()
+        (connection,) = rig.pool._all
+        connection.connection_lost(OSError(errno.ETIMEDOUT, "Connection timed out"))
+        answer = await wire.message()
+        status, code, detail = problem(answer)
+        connection.abort()
+    assert (status, code) == (504, "upstream_timeout")
+    assert json.loads(answer.body)["title"] == "The upstream took too long"
+    assert "it vanished before it answered" in detail

@@ -148,11 +148,11 @@ class Origin:
 
 @asynccontextmanager
 async def origin(
-    play: Callable[[Wire], Awaitable[None]] | None = None, tls: ssl.SSLContext | None = None
+    play: Callable[[Wire], Awaitable[None]] | None = None, tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[Origin]:
-    """An upstream on a free port; `play` speaks on each connection, else the test does."""
+    """An upstream, on a free port if none is given; `play` speaks on each connection, else the test does."""
     site = Origin(play)
-    server = await asyncio.start_server(site._connected, "127.0.0.1", 0, ssl=tls, limit=1 << 20)
+    server = await asyncio.start_server(site._connected, "127.0.0.1", port, ssl=tls, limit=1 << 20)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site

@@ -1,0 +1,1 @@
+"""Connections that the proxy makes: names, addresses, sockets, and why TLS failed."""
