@@ -34,7 +34,6 @@ KINDS: Final = {
     "upstream_tls": Kind(502, "No TLS connection to the upstream", "tls_protocol_error"),
     "upstream_timeout": Kind(504, "The upstream took too long", "http_response_timeout"),
     "upstream_protocol": Kind(502, "The upstream's answer makes no sense", "http_protocol_error"),
-    "upstream_closed": Kind(502, "The upstream closed the connection", "connection_terminated"),
     "upstream_busy": Kind(503, "All upstream connections are taken", "connection_limit_reached"),
     "bad_request": Kind(400, "Bad request", "http_request_error"),
     "head_too_large": Kind(431, "Request head too large", "http_request_error"),
@@ -65,6 +64,10 @@ def own_head(status: int, date: str, *lines: str, keep_alive: bool, minor: int =
     return head + persistence(minor, keep_alive=keep_alive)
 
 
+CLOSED: Final = Kind(502, "The upstream closed the connection", "connection_terminated")
+"""Title and Proxy-Status of an `upstream_protocol` whose connection ended before the answer did."""
+
+
 class OwnAnswer(NamedTuple):
     """One answer of our own.
 
@@ -74,7 +77,7 @@ class OwnAnswer(NamedTuple):
         detail: one or two sentences.
         retry_after: seconds; None: no such field.
         allow: methods that are, in an answer of 405 (RFC 9110 section 15.5.6).
-        kind: key of KINDS for title and Proxy-Status; empty: the code is.
+        kind: for title and Proxy-Status; None: that of the code.
     """
 
     code: str
@@ -82,7 +85,7 @@ class OwnAnswer(NamedTuple):
     detail: str
     retry_after: int | None = None
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-    kind: str = ""
+    kind: Kind | None = None
 
     def encoded(
         self,
@@ -104,7 +107,7 @@ class OwnAnswer(NamedTuple):
             to_browser: whether a browser asked.
             cors: fields that let a page read it, ready to be sent.
         """
-        kind = KINDS[self.kind or self.code]
+        kind = self.kind or KINDS[self.code]
         body = json.dumps(
             {
                 "type": f"urn:camunda-auth-proxy:{self.code}",
@@ -169,7 +172,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
     if isinstance(error, UpstreamError):
         retry_after = 1 if error.code == "upstream_busy" else None
         closed = isinstance(error, UpstreamClosed) and error.code == UpstreamClosed.code
-        kind = "upstream_closed" if closed else ""
+        kind = CLOSED if closed else None
         status = KINDS[error.code].status
         return OwnAnswer(error.code, status, f"{upstream}: {error}", retry_after, kind=kind)
     return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")

@@ -505,7 +505,7 @@ async def test_401_to_what_cannot_be_sent_again_passes_and_the_next_has_the_new_
     async with house(tmp_path) as it:
         await it.clock.advance(2)
         it.camunda.revoked.add("canary-token-1")
-        assert (await it.ask("POST", b"x" * (1 << 17)))[0] == 401
+        assert (await it.ask("POST", b"x" * (5 << 20)))[0] == 401
         await it.until(lambda: it.fetches == 2)
         assert (await it.ask())[0] == 200
         assert it.camunda.seen == ["Bearer canary-token-1", "Bearer canary-token-2"]
@@ -525,6 +525,7 @@ async def test_a_storm_of_500_parallel_401s_is_one_fetch_and_one_replay_each(tmp
 async def test_a_401_that_never_heals_reaches_the_caller_and_the_endpoint_is_spared(tmp_path: Path) -> None:
     async with house(tmp_path) as it:
         it.camunda.instead = status(401)
+        await it.clock.advance(2)
         for _ in range(600):
             assert (await it.ask())[0] == 401
             await it.clock.advance(1)

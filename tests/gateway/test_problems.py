@@ -76,7 +76,7 @@ def test_each_error_has_its_answer(
 
 
 def test_every_code_has_an_answer() -> None:
-    assert {code for _, code, _, _ in TABLE} == set(KINDS) - {"upstream_closed"}
+    assert {code for _, code, _, _ in TABLE} == set(KINDS)
 
 
 def test_a_connection_that_the_upstream_closed_has_a_title_of_its_own() -> None:
