@@ -13,11 +13,13 @@ from proxy.errors import ProxyError
 from proxy.gateway import answer_head
 from proxy.gateway.answer_head import AnswerFields, answer_end, usual_head
 from proxy.gateway.call import Call
-from proxy.gateway.exchange import Exchange, Home, Timeouts
+from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.refusal import Asked, Verdict, judge
 from proxy.gateway.relay import Relay
 from proxy.gateway.request_head import RequestHead, parse_head
+from proxy.gateway.timeouts import Timeouts
+from proxy.gateway.upstream_transport import Home
 from tests.http.strict import Answer, read_answer
 
 ADDRESS: Final = HeadRewriter(b"http://origin:1", b"origin:1", b"/base", b"us-1", True)

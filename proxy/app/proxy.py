@@ -8,12 +8,13 @@ and `close` for the order of stopping.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from proxy import __version__
 from proxy.admin.server import Admin
 from proxy.admin.state import State
+from proxy.app.change import Change, Problems, what_changed
 from proxy.app.credentials import KeeperFactory
 from proxy.app.ports import POLL, Ports
 from proxy.app.sockets import Bound, room_for_callers
@@ -35,22 +36,6 @@ ADMIN = "admin.listen"
 PROBES = "admin.probe_listen"
 ADMIN_CONNECTIONS = 64
 """Most connections to the admin ports at once; beyond it a new one takes the place of a silent one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a new configuration changed.
-
-    Attributes:
-        added, changed, removed: names of upstreams; a change of its credential or of the guard changes an
-            upstream too.
-        anything: whether the configuration changed anything at all.
-    """
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    anything: bool
 
 
 class Proxy:
@@ -145,7 +130,7 @@ class Proxy:
         Args:
             fresh: closes the new ports, unless they are used.
         """
-        problems = _Problems()
+        problems = Problems()
         admin_listens = {ADMIN: config.admin.listen}
         if config.admin.probe_listen is not None:
             admin_listens[PROBES] = config.admin.probe_listen
@@ -193,7 +178,7 @@ class Proxy:
         await self._ports.start()
         self.admin_address = order.admin_bound[ADMIN].addresses[0]
         self.state.bound = True
-        change = _change(before, self.served, self.config, config)
+        change = what_changed(before, self.served, self.config, config)
         self.config = config
         return change
 
@@ -306,27 +291,6 @@ class _Order:
     plans: Sequence[UpstreamPlan]
 
 
-class _Problems:
-    """Collects errors, to raise all of them at once."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, None] = {}
-
-    def note(self, error: StartError) -> None:
-        self._said[str(error)] = None
-
-    @contextmanager
-    def noted(self) -> Iterator[None]:
-        try:
-            yield
-        except StartError as error:
-            self.note(error)
-
-    def check(self) -> None:
-        if self._said:
-            raise StartError("\n".join(self._said))
-
-
 async def _seen_off(leaving: Coroutine[None, None, None]) -> None:
     """Await the closing of a part that is no longer used. A fault in it must not end the process."""
     try:
@@ -337,20 +301,3 @@ async def _seen_off(leaving: Coroutine[None, None, None]) -> None:
 
 def _setting(upstream: Upstream) -> str:
     return f"upstreams.{upstream.name}.listen"
-
-
-def _change(
-    before: Sequence[RunningUpstream], after: Sequence[RunningUpstream], old: Config | None, new: Config
-) -> Change:
-    was = {served.upstream.name: served for served in before}
-    now = {served.upstream.name: served for served in after}
-    added = tuple(name for name in now if name not in was)
-    changed = tuple(name for name, served in now.items() if was.get(name, served) is not served)
-    removed = tuple(name for name in was if name not in now)
-    same = old is not None and (old.admin, old.guard, old.log, old.shutdown) == (
-        new.admin,
-        new.guard,
-        new.log,
-        new.shutdown,
-    )
-    return Change(added, changed, removed, bool(added or changed or removed) or not same)

@@ -13,14 +13,15 @@ from proxy.credentials.keeper import Keeper
 from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
 from proxy.gateway.dial import Endpoint
-from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import HeadRewriter
-from proxy.gateway.forwarder import Forwarder, RequestRecord, UpstreamRules
+from proxy.gateway.forwarder import Forwarder
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.pool import Pool
+from proxy.gateway.records import RequestRecord, UpstreamRules
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
+from proxy.gateway.timeouts import Timeouts
 from proxy.net import bracketed
 from proxy.outgoing.connect import Connector
 

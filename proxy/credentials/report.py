@@ -1,4 +1,4 @@
-"""What a keeper tells: how it stands, what it counted, and to whom.
+"""What a keeper reports: its status, its counts, and the observer that gets them.
 
 No secret in any of it.
 """
@@ -11,7 +11,8 @@ from proxy.errors import FetchOutcome
 from proxy.histogram import Histogram
 
 Condition = Literal["starting", "good", "failing", "unusable"]
-"""`failing`: refreshes fail, the credential is still good. `unusable`: they fail, and there is none."""
+"""`failing`: refreshes fail, but the credential is still good. `unusable`: they fail, and there is
+none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class CredentialStatus:
         expires_at: seconds on the Clock; None: never, or there is none.
         last_success: seconds on the Clock; None: there was none.
         outcome: of the last attempt; None: there was none.
-        next_attempt: seconds on the Clock; None: none is planned, or one runs now.
+        next_attempt: seconds on the Clock; None: none is planned, or one is under way.
         failures: attempts in a row that failed.
-        reason: a sentence for people: why it is not usable, or its refresh fails; empty: all is well.
+        reason: a sentence that says why it is not usable, or why its refresh fails; empty: all is well.
     """
 
     name: str
@@ -61,19 +62,19 @@ class Failure:
 
 
 class FetchObserver(Protocol):
-    """Who wants to know. Called from the loop, must not raise."""
+    """Gets the reports of a keeper. It is called from the loop and must not raise."""
 
     def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
         """An attempt ended, after so many seconds."""
         ...
 
     def changed(self, status: CredentialStatus) -> None:
-        """The condition changed, or a failure became a refusal; once per change, not per attempt."""
+        """The condition changed, or a failure became a refusal. Called once per change, not per attempt."""
         ...
 
 
 class Unobserved:
-    """Nobody wants to know."""
+    """An observer that does nothing."""
 
     def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None: ...
 
@@ -84,7 +85,7 @@ UNOBSERVED = Unobserved()
 
 
 class FetchTally:
-    """Plain counts, turned into samples when somebody scrapes.
+    """Plain counts. They become samples when Prometheus scrapes.
 
     Attributes:
         outcomes: attempts by outcome.

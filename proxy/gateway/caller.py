@@ -6,60 +6,27 @@ call in the task that aiohttp made for the connection (see `listener`).
 
 import asyncio
 import logging
-import re
-import socket
-import struct
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, Protocol, cast
+from typing import Protocol
 
-from proxy.clock import Clock, pause
+from proxy.clock import pause
 from proxy.errors import RequestRefused
-from proxy.gateway.call import Call, Service
-from proxy.gateway.limit import MAX_BUFFERED, SILENT, SILENT_KEPT, ConnectionLimit
+from proxy.gateway.call import Call
+from proxy.gateway.caller_limits import (
+    LINGER_MAX,
+    LINGER_TIME,
+    MAX_PIPELINED,
+    MAX_REFUSED,
+    LimitedCaller,
+)
+from proxy.gateway.caller_transport import Port
+from proxy.gateway.problems import GO_AWAY, HTTP2
 from proxy.gateway.request_head import RequestHead
-from proxy.gateway.request_reader import MAX_STEPS, RequestReader
-from proxy.gateway.share import Share
+from proxy.gateway.request_reader import MAX_STEPS
 from proxy.gateway.small_reads import read_little
 from proxy.gateway.upload import Upload
 
-HEAD_TIME: Final = 15.0
-"""Seconds a head may take from its first byte; slowloris gets no more."""
-
-IDLE_TIME: Final = 75.0
-"""Seconds a kept connection may be silent between two requests."""
-
-LINGER_TIME: Final = 2.0
-"""Seconds after a caller's last byte in which it may read our answer, before the connection is closed."""
-
-LINGER_MAX: Final = 30.0
-"""Seconds in all for that, as nginx has it (`lingering_time`)."""
-
-MAX_PIPELINED: Final = 64 * 1024
-"""Bytes of requests to come that wait for the answer to the present one."""
-
-MAX_REFUSED: Final = 32
-"""Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
-
-# What a client that speaks HTTP/2 without asking sends first: the preface, then a SETTINGS frame (RFC 9113
-# section 3.4).
-_HTTP2: Final = re.compile(rb"PRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n[\x00-\xff]{3}\x04")
-# An empty SETTINGS frame, then GOAWAY: last stream 0, HTTP_1_1_REQUIRED (RFC 9113 sections 6.5, 6.8 and 7).
-_GO_AWAY: Final = bytes((0, 0, 0, 4, *bytes(5), 0, 0, 8, 7, *bytes(5), *bytes(4), 0, 0, 0, 13))
-
 log = logging.getLogger(__name__)
-
-
-class Port(Protocol):
-    """The listener, as far as its connections need it."""
-
-    service: Service
-    ending: bool
-    closing: bool
-    clock: Clock
-    limit: ConnectionLimit
-    share: Share
-    connections: "set[CallerConnection]"
 
 
 class Inner(Protocol):
@@ -70,7 +37,7 @@ class Inner(Protocol):
     def connection_lost(self, exc: BaseException | None) -> None: ...
 
 
-class CallerConnection(asyncio.Protocol):
+class CallerConnection(LimitedCaller):
     """One caller's connection.
 
     Args:
@@ -83,62 +50,27 @@ class CallerConnection(asyncio.Protocol):
     __slots__ = (
         "_awaited",
         "_begin",
-        "_charged",
-        "_deaf",
         "_dropped",
-        "_ended",
         "_fault",
-        "_fresh",
         "_inner",
-        "_little",
         "_loop",
-        "_paused",
-        "_port",
-        "_reader",
-        "_reading",
-        "_resting",
-        "_since",
-        "_stalled",
-        "_unsent",
-        "_uploading",
-        "call",
-        "transport",
     )
 
     def __init__(
         self, port: Port, loop: asyncio.AbstractEventLoop, inner: Inner, begin: Callable[[], None]
     ) -> None:
-        self._port = port
+        super().__init__(port)
         self._loop = loop
         self._inner = inner
         self._begin = begin
-        self._reader = RequestReader()
-        self._uploading: Upload | None = None
         self._awaited: asyncio.Future[None] | None = None  # `serve` waits for a call, or for the end
         self._fault: RequestRefused | None = None  # what comes next is no request
-        self._deaf = False  # what still comes is dropped
         self._dropped = False  # bytes were dropped since it was set to False
-        self._ended = False  # no more calls will come
-        self._fresh = True  # there has been no call yet
-        self._reading = False  # a head has begun to come
-        self._since = port.clock.now()  # of the connection, of that head, or of the end of the last call
-        self._paused = False  # the caller reads too slowly: its next request waits
-        self._resting = False  # the rest of what has come is read in the next turn of the loop
-        self._unsent = (0, 0.0)  # bytes that the caller has not taken, and since when not one of them
-        self._stalled = 0  # bytes that wait for the caller, while it does not read
-        self._little = False  # it reads little at once
-        self._charged = 0  # its share of the limit's `buffered`
-        self.call: Call | None = None
-
-    @property
-    def paused(self) -> bool:
-        """Whether the caller reads too slowly."""
-        return self._paused
 
     # -- what the connection says --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         port = self._port
         port.connections.add(self)
         self._inner.connection_made(transport)
@@ -178,18 +110,6 @@ class CallerConnection(asyncio.Protocol):
             self._loop.call_soon(self._close_after_eof, turns - 1)
         elif not self.transport.is_closing():
             self.transport.close()
-
-    def pause_writing(self) -> None:
-        self._paused = True
-        size = self.transport.get_write_buffer_size()
-        self._unsent = (size, self._port.clock.now())
-        self._stall(size)
-        if self.call is not None and self.call.relay is not None:
-            self.call.relay.pause()
-
-    def _stall(self, size: int) -> None:
-        self._port.limit.memory.stalled += size - self._stalled
-        self._stalled = size
 
     def resume_writing(self) -> None:
         self._paused = False
@@ -239,8 +159,8 @@ class CallerConnection(asyncio.Protocol):
                 if last:
                     return
         except RequestRefused as error:
-            if _HTTP2.match(self._reader.unread):
-                self.write(_GO_AWAY)
+            if HTTP2.match(self._reader.unread):
+                self.write(GO_AWAY)
             else:
                 self._port.service.refuse(self, error, self._reader.unread)
             await self._linger()
@@ -390,69 +310,6 @@ class CallerConnection(asyncio.Protocol):
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)
 
-    # -- limits --
-
-    def _charge(self, chunk: int) -> bool:
-        """Count what this connection keeps unread; returns whether all connections keep to the budget."""
-        limit = self._port.limit
-        limit.buffered += chunk - self._charged
-        self._charged = chunk
-        return limit.buffered <= MAX_BUFFERED
-
-    def _keep_within_budget(self, chunk: int) -> None:
-        if self._charge(chunk):
-            return
-        self._charge(0)
-        error = RequestRefused("too_many_callers", "Too many callers have sent only a part of their request.")
-        self._reader = RequestReader()
-        self._refuse(error)
-        if self._uploading is not None:
-            self._uploading.discard()
-            self._uploading.fail(error)
-
-    def close_if_idle(self) -> None:
-        """Close the connection unless a request is under way, or has begun to arrive."""
-        if self.call is None and self._reader.between_messages:
-            self.transport.close()
-
-    def gives_way(self) -> bool:
-        """Close the connection in favour of a new one, if nothing has happened on it for a while."""
-        silent = SILENT if self._fresh or self._reading else SILENT_KEPT
-        if self.call is not None or self._deaf or self._port.clock.now() - self._since < silent:
-            return False
-        self._deaf = True
-        self.transport.abort()
-        return True
-
-    def look(self, now: float) -> None:
-        """End what takes too long: a head, the next request, the reading of an answer. Called every few
-        seconds."""
-        if self.call is None and now - self._since >= self._allowed:
-            self._overdue()
-        if self._paused or self.transport.is_closing():
-            self._look_at_unsent(now)
-
-    @property
-    def _allowed(self) -> float:
-        """Seconds for what is awaited."""
-        if self._reading:
-            return HEAD_TIME
-        return self._port.service.patience if self._fresh or self._uploading is not None else IDLE_TIME
-
-    def _overdue(self) -> None:
-        if self._reading and not self._deaf:
-            self._refuse(RequestRefused("request_timeout", "The request's head did not arrive in time."))
-        else:
-            self._ended = True
-            self._wake()
-
-    def _look_at_unsent(self, now: float) -> None:
-        unsent, (before, since) = self.transport.get_write_buffer_size(), self._unsent
-        if unsent != before:
-            self._unsent = (unsent, now)
-        elif unsent and now - since >= self._port.service.patience:
-            self.reset()
-
     # -- what the forwarder asks for --
 
     @property
@@ -461,36 +318,6 @@ class CallerConnection(asyncio.Protocol):
         request has been sent ahead."""
         return self._port.ending and (self._uploading is not None or self._reader.between_messages)
 
-    def write(self, chunk: bytes) -> None:
-        if not self.transport.is_closing():  # uvloop raises where the caller has just gone
-            self.transport.write(chunk)
-
-    def hold_upload(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
-
-    def release_upload(self) -> None:
-        if not self._resting and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    @property
-    def resets(self) -> bool:
-        """Whether the caller sees it when its connection is cut: a Unix socket knows no RST."""
-        sock = self.transport.get_extra_info("socket")
-        return sock is not None and not is_unix(sock)
-
-    def reset(self) -> None:
-        """Cut the connection so that nobody takes the answer for whole: RST, not FIN."""
-        if self.resets:
-            sock = self.transport.get_extra_info("socket")
-            with suppress(OSError, ValueError):  # it is closed already
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
-
 
 def _cut_short() -> RequestRefused:
     return RequestRefused("bad_request", "The request ended before its body did.")
-
-
-def is_unix(sock: socket.socket) -> bool:
-    return sock.family == getattr(socket, "AF_UNIX", None)

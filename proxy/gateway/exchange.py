@@ -4,22 +4,16 @@ Anything that is not exactly one good answer means that the connection is never 
 """
 
 import asyncio
-import errno
-import os
-from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final
 
-from proxy.clock import Clock
-from proxy.errors import RequestRefused, UpstreamClosed, UpstreamTimeout, UpstreamTLS
+from proxy.errors import RequestRefused, UpstreamTimeout
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields
 from proxy.gateway.answer_reader import AnswerReader
-from proxy.gateway.limit import Memory
+from proxy.gateway.lost import ConnectionLost, unread, why_lost
 from proxy.gateway.relay import Relay
-from proxy.gateway.share import Share
 from proxy.gateway.small_reads import read_little
-from proxy.gateway.tally import Tally
 from proxy.gateway.upload import Upload
-from proxy.outgoing.alerts import explain, tls_error
+from proxy.gateway.upstream_transport import Home, UpstreamTransport
 
 IDLE_LIFE: Final = 15.0
 """Seconds an unused connection is kept: below Tomcat's 20, so that a POST seldom meets a closed one."""
@@ -31,64 +25,7 @@ FEW_PIECES: Final = 16
 """So many in one read are not counted."""
 
 
-def unread(descriptor: int) -> bytes:
-    """The next bytes that wait in a socket that does not block; empty: there are none."""
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:  # nothing, the peer's reset, or (Windows) a socket is no file
-        return b""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds: connect with TLS; until the response head; between two bytes of the upstream's; between two
-    bytes of a request's body from the caller."""
-
-    connect: float = 5.0
-    response: float = 600.0
-    idle: float = 600.0
-    caller: float = 60.0
-
-
-class Home(Protocol):
-    """The pool that a connection belongs to, as far as an exchange needs it.
-
-    Attributes:
-        share: of each turn of the event loop, for very small chunks.
-        memory: of all connections, for bytes that wait for a peer.
-    """
-
-    timeouts: Timeouts
-    clock: Clock
-    tally: Tally
-    loop: asyncio.AbstractEventLoop
-    share: Share
-    memory: Memory
-
-    def release(self, connection: "Exchange") -> None:
-        """The connection may be used again."""
-        ...
-
-    def lost(self, connection: "Exchange") -> None:
-        """The connection is closed."""
-        ...
-
-
-class ConnectionLost(UpstreamClosed):
-    """The connection ended before the answer did.
-
-    Attributes:
-        code: of a TLS failure or of a time-out, where the connection says that it ended for that.
-        stale: it had been used before, and not one byte of an answer came: the upstream may have closed it
-            before it saw the request (RFC 9110 section 9.2.2).
-    """
-
-    def __init__(self, message: str, *, stale: bool) -> None:
-        super().__init__(message)
-        self.stale = stale
-
-
-class Exchange(asyncio.Protocol):
+class Exchange(UpstreamTransport):
     """A connection to the upstream; `send_request` begins an exchange on it.
 
     Attributes:
@@ -102,14 +39,8 @@ class Exchange(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_done",
-        "_little",
-        "_pool",
         "_reader",
-        "_rest",
-        "_stalled",
-        "_transport",
         "_upload",
-        "closing",
         "deadline",
         "idle_life",
         "retire_at",
@@ -118,13 +49,10 @@ class Exchange(asyncio.Protocol):
     )
 
     def __init__(self, pool: Home) -> None:
-        self._pool = pool
+        super().__init__(pool)
         self._done: asyncio.Future[None] | None = None
         self._upload: Upload | None = None
         self._reader = AnswerReader()
-        self._rest = b""
-        self._little = False  # it reads little at once
-        self._stalled = 0  # bytes that wait for the upstream, while it does not read
         self.deadline = 0.0
         self.idle_life = IDLE_LIFE
         self.retire_at = 0.0
@@ -236,29 +164,13 @@ class Exchange(asyncio.Protocol):
             return now - (self.deadline - self._pool.timeouts.idle)
         return 0.0
 
-    def pause_reading(self) -> None:
-        if not self.closing():
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if not self._rest and not self.closing():
-            self._transport.resume_reading()
-
     # -- what the connection says --
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self.closing = transport.is_closing
 
     def pause_writing(self) -> None:
         self._stall(self._transport.get_write_buffer_size())
         if self._upload is not None:
             self._upload.pause()
             self.deadline = self._pool.clock.now() + self._pool.timeouts.idle  # the upstream is waited for
-
-    def _stall(self, size: int) -> None:
-        self._pool.memory.stalled += size - self._stalled
-        self._stalled = size
 
     def resume_writing(self) -> None:
         self._stall(0)
@@ -268,7 +180,7 @@ class Exchange(asyncio.Protocol):
                 self.deadline = self._pool.clock.now() + self._pool.timeouts.caller
 
     def data_received(self, data: bytes) -> None:
-        if self._done is None:  # nobody asked: no answer to anything (RFC 9112 section 9.2)
+        if self._done is None:  # it answers no request (RFC 9112 section 9.2)
             self._transport.abort()
             return
         if self._rest:  # reading was resumed by others, before its turn
@@ -319,21 +231,7 @@ class Exchange(asyncio.Protocol):
         over, self._done = self._done, None
         self._let_go()
         if over is not None and not over.done():
-            over.set_exception(self._why_lost(error))
-
-    def _why_lost(self, error: Exception | None) -> "ConnectionLost":
-        received = self._reader.received
-        stale = self.used > 1 and not received
-        when = "in the middle of its answer" if received else "before it answered"
-        if (tls := tls_error(error)) is not None:
-            lost = ConnectionLost(f"{explain(tls)}.", stale=stale)
-            lost.code = UpstreamTLS.code
-        elif isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
-            lost = ConnectionLost(f"it vanished {when}: no packet of it arrived any more.", stale=stale)
-            lost.code = UpstreamTimeout.code
-        else:
-            lost = ConnectionLost(f"it closed the connection {when}.", stale=stale)
-        return lost
+            over.set_exception(why_lost(error, received=self._reader.received, used=self.used))
 
     def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         """The head of the final answer has been read."""
@@ -401,13 +299,6 @@ class Exchange(asyncio.Protocol):
             self._close()
         if over is not None and not over.done():
             over.set_result(None)
-
-    def _close(self) -> None:
-        """Politely, if nothing is left to be sent that an upstream may never read."""
-        if not self.closing() and not self._transport.get_write_buffer_size():
-            self._transport.close()
-        else:
-            self._transport.abort()
 
     def _let_go(self) -> None:
         upload, self._upload = self._upload, None

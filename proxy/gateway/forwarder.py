@@ -3,21 +3,22 @@
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.call import AnswerSink, Call
-from proxy.gateway.exchange import ConnectionLost, Exchange
+from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
+from proxy.gateway.lost import ConnectionLost
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
 from proxy.gateway.problems import OwnAnswer, answer_to, own_head
+from proxy.gateway.records import RequestObserver, RequestRecord, UpstreamRules
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.request_head import RequestHead
@@ -31,59 +32,6 @@ log = logging.getLogger(__name__)
 
 _METHODS: Final = {method.encode(): method for method in METHODS}
 _LAST: Final = frozenset(("bad_request", "unsupported", "request_timeout"))  # after these the connection ends
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamRules:
-    """What the operator wrote about one upstream, as far as its requests need it.
-
-    Attributes:
-        upstream, credential: names in the configuration.
-        wait: seconds a request may wait where there is no usable credential.
-        open_paths: paths that pass bare where there is none; one that ends in `/**` means all below it.
-        replay_buffer: bytes of a body that are kept so that it can be sent again.
-        patience: seconds that a caller may be silent, in its request or while it does not read.
-    """
-
-    upstream: str
-    credential: str
-    wait: float = 10.0
-    open_paths: tuple[bytes, ...] = ()
-    replay_buffer: int = 4 * 1024 * 1024
-    patience: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """One request, when it is over; nothing of its query, fields or body.
-
-    Attributes:
-        request_id: as X-Request-Id of an answer of ours said.
-        status: 499 where the caller went before it was answered.
-        received, sent: bytes of its body from, and of its answer to, the caller.
-        seconds: from its head to the end of its answer.
-        waited: seconds of that for a credential.
-        repaired: whether it was sent again with a new credential.
-        problem: code of the answer of ours; None where the upstream's passed.
-    """
-
-    request_id: str
-    upstream: str
-    method: str
-    path: str
-    status: int
-    received: int
-    sent: int
-    seconds: float
-    waited: float
-    repaired: bool
-    problem: str | None
-
-
-class RequestObserver(Protocol):
-    """Who wants to know of each request; called once per request, must not raise."""
-
-    def forwarded(self, details: RequestRecord) -> None: ...
 
 
 class Forwarder:

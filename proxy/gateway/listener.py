@@ -13,14 +13,15 @@ from typing import Final
 
 from aiohttp.abc import AbstractStreamWriter
 
-# Not by way of `aiohttp.web`, which brings routes, files, WebSockets and argparse: 1.4 MiB nobody here needs.
+# Not from `aiohttp.web`: it imports routes, files, WebSockets and argparse, 1.4 MiB that we do not need.
 from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from proxy.clock import Clock, Timer
 from proxy.gateway.call import Service
-from proxy.gateway.caller import CallerConnection, is_unix
+from proxy.gateway.caller import CallerConnection
+from proxy.gateway.caller_transport import is_unix
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
 

@@ -7,10 +7,11 @@ from collections import deque
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused, UpstreamBusy
 from proxy.gateway.dial import Endpoint, dial
-from proxy.gateway.exchange import Exchange, Timeouts
+from proxy.gateway.exchange import Exchange
 from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
+from proxy.gateway.timeouts import Timeouts
 from proxy.outgoing.connect import Connector
 
 MAX_AGE = 120.0
@@ -114,14 +115,14 @@ class Pool:
                 return handed
             if handed is not None:
                 handed.expire()
-                self._max_reached_by_closing()
+                self._forget_closing()
 
     def release(self, connection: Exchange) -> None:
         """The connection may be used again, by the request that has waited longest, unless it is old."""
         now = self.clock.now()
         if now >= connection.retire_at or connection.used >= MAX_REQUESTS or not connection.idle_life:
             connection.expire()
-            self._max_reached_by_closing()
+            self._forget_closing()
             self._give(None)
             return
         connection.deadline = now + connection.idle_life
@@ -161,10 +162,10 @@ class Pool:
     def close_oldest(self) -> None:
         """Close the oldest idle connection."""
         self._idle.popleft().expire()
-        self._max_reached_by_closing()
+        self._forget_closing()
 
-    def _max_reached_by_closing(self) -> None:
-        """A closed connection leaves `_all` a turn of the loop later; it counts no more."""
+    def _forget_closing(self) -> None:
+        """Forget closed connections at once: they leave `_all` a turn of the loop later."""
         self._all = {connection for connection in self._all if not connection.closing()}
 
     def _relieve(self) -> None:
@@ -189,7 +190,7 @@ class Pool:
             self._relieve()
 
     async def _place(self, give_up: float, *, first: bool) -> Exchange | None:
-        """Wait for a connection, or (None) for room to dial one; who has waited before goes first.
+        """Queue for a connection. None: there is room to dial one. A request that queued before goes first.
 
         Raises:
             UpstreamBusy
@@ -199,7 +200,7 @@ class Pool:
         try:
             free = await pause(self.clock, give_up - self.clock.now(), place)
         except asyncio.CancelledError:
-            if place.done():  # what was meant for us is somebody else's
+            if place.done():  # it was given to us, so give it to the next one
                 handed = place.result()
                 self._give(None) if handed is None else self.release(handed)
             raise
@@ -211,7 +212,7 @@ class Pool:
         return place.result()
 
     def _give(self, connection: Exchange | None) -> bool:
-        """Give a connection, or room for one, to who waits longest; whether somebody took it."""
+        """Give a connection (None: room for one) to the longest waiting request; return whether one waits."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():

@@ -5,6 +5,7 @@
 
 import json
 import math
+import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -187,3 +188,10 @@ def _refusal(upstream: str, status: int | None) -> str:
 def _sentence(error: ProxyError) -> str:
     text = str(error)
     return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+# What a client that speaks HTTP/2 without asking sends first: the preface, then a SETTINGS frame (RFC 9113
+# section 3.4).
+HTTP2: Final = re.compile(rb"PRI \* HTTP/2\.0\r\n\r\nSM\r\n\r\n[\x00-\xff]{3}\x04")
+# An empty SETTINGS frame, then GOAWAY: last stream 0, HTTP_1_1_REQUIRED (RFC 9113 sections 6.5, 6.8 and 7).
+GO_AWAY: Final = bytes((0, 0, 0, 4, *bytes(5), 0, 0, 8, 7, *bytes(5), *bytes(4), 0, 0, 0, 13))

@@ -9,7 +9,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.app.proxy import Change, Proxy, running
+from proxy.app.change import Change
+from proxy.app.proxy import Proxy, running
 from proxy.app.upstreams import RunningUpstream
 from proxy.config.load import load
 from tests.clock import FakeClock

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Camunda:
         self._over = asyncio.Event()
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        body = await request.read()
+        body = await request.content.read()
         shown = request.headers.get("Authorization")
         self.seen.append(shown)
         if self.instead is not None:
@@ -83,7 +84,8 @@ class House:
 
     async def ask(self, method: str = "GET", body: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
         url = f"http://{self.proxy.served[0].bound.addresses[0]}/v2/topology"
-        async with self.session.request(method, url, data=body) as answer:
+        data = BytesIO(body) if body else None  # aiohttp warns of large bytes
+        async with self.session.request(method, url, data=data) as answer:
             return answer.status, dict(answer.headers), await answer.read()
 
     async def patiently(

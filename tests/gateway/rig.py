@@ -11,14 +11,15 @@ from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import PACE, Policy
 from proxy.gateway.dial import Endpoint
-from proxy.gateway.exchange import Timeouts
 from proxy.gateway.fields import HeadRewriter
-from proxy.gateway.forwarder import Forwarder, RequestRecord, UpstreamRules
+from proxy.gateway.forwarder import Forwarder
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Pool
+from proxy.gateway.records import RequestRecord, UpstreamRules
 from proxy.gateway.tally import Tally
+from proxy.gateway.timeouts import Timeouts
 from proxy.outgoing.connect import Connector
 from proxy.outgoing.names import GetAddrInfo
 from tests.clock import FakeClock

@@ -17,7 +17,7 @@ from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
 from proxy.errors import UpstreamUnreachable
 from proxy.gateway.dial import Endpoint, connect_request, let_through
-from proxy.gateway.exchange import Timeouts
+from proxy.gateway.timeouts import Timeouts
 from proxy.net import HttpProxy
 from proxy.outgoing.addresses import AddressInfo
 from proxy.outgoing.names import GetAddrInfo

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from proxy.gateway.exchange import Timeouts
+from proxy.gateway.timeouts import Timeouts
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.rig import gateway, get, post
 from tests.gateway.wire import OK, Wire, answering, origin

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from proxy.gateway.caller import MAX_PIPELINED
+from proxy.gateway.caller_limits import MAX_PIPELINED
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.rig import VIA, gateway, get, post

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from proxy.gateway.dial import Endpoint
-from proxy.gateway.exchange import Timeouts
 from proxy.gateway.limit import UpstreamLimit
+from proxy.gateway.timeouts import Timeouts
 from tests import certificates
 from tests.certificates import serving
 from tests.gateway.rig import gateway, get, post

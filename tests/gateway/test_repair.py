@@ -9,7 +9,7 @@ from proxy.clock import pause
 from proxy.credentials.credential import Credential
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.gateway.call import Call
-from proxy.gateway.exchange import Timeouts
+from proxy.gateway.timeouts import Timeouts
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource
 from tests.gateway.rig import Rig, gateway, get, post

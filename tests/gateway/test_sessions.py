@@ -12,8 +12,8 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.schedule import Policy
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.gateway.call import Call
-from proxy.gateway.exchange import Timeouts
 from proxy.gateway.grammar import Field
+from proxy.gateway.timeouts import Timeouts
 from tests.clock import FakeClock
 from tests.gateway.rig import Rig, get, post
 from tests.gateway.rig import gateway as any_gateway

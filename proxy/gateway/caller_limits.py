@@ -1,0 +1,115 @@
+"""What one caller may take of time and memory."""
+
+from typing import Final
+
+from proxy.errors import RequestRefused
+from proxy.gateway.caller_transport import CallerTransport, Port
+from proxy.gateway.limit import MAX_BUFFERED, SILENT, SILENT_KEPT
+from proxy.gateway.request_reader import RequestReader
+from proxy.gateway.upload import Upload
+
+HEAD_TIME: Final = 15.0
+"""Seconds a head may take from its first byte; slowloris gets no more."""
+
+IDLE_TIME: Final = 75.0
+"""Seconds a kept connection may be silent between two requests."""
+
+LINGER_TIME: Final = 2.0
+"""Seconds after a caller's last byte in which it may read our answer, before the connection is closed."""
+
+LINGER_MAX: Final = 30.0
+"""Seconds in all for that, as nginx has it (`lingering_time`)."""
+
+MAX_PIPELINED: Final = 64 * 1024
+"""Bytes of requests to come that wait for the answer to the present one."""
+
+MAX_REFUSED: Final = 32
+"""Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
+
+
+class LimitedCaller(CallerTransport):
+    """A caller's connection with its limits of time and of unread bytes."""
+
+    __slots__ = (
+        "_charged",
+        "_deaf",
+        "_ended",
+        "_fresh",
+        "_reader",
+        "_reading",
+        "_since",
+        "_uploading",
+    )
+
+    def __init__(self, port: Port) -> None:
+        super().__init__(port)
+        self._reader = RequestReader()
+        self._uploading: Upload | None = None
+        self._deaf = False  # what still comes is dropped
+        self._ended = False  # no more calls will come
+        self._fresh = True  # there has been no call yet
+        self._reading = False  # a head has begun to come
+        self._since = port.clock.now()  # of the connection, of that head, or of the end of the last call
+        self._charged = 0  # its share of the limit's `buffered`
+
+    def _refuse(self, error: RequestRefused) -> None:
+        """End the connection with an error, after the answer to a call that is under way."""
+        raise NotImplementedError
+
+    def _wake(self) -> None:
+        """Let the task of the connection look at what has changed."""
+        raise NotImplementedError
+
+    def _charge(self, chunk: int) -> bool:
+        """Count what this connection keeps unread; returns whether all connections keep to the budget."""
+        limit = self._port.limit
+        limit.buffered += chunk - self._charged
+        self._charged = chunk
+        return limit.buffered <= MAX_BUFFERED
+
+    def _keep_within_budget(self, chunk: int) -> None:
+        if self._charge(chunk):
+            return
+        self._charge(0)
+        error = RequestRefused("too_many_callers", "Too many callers have sent only a part of their request.")
+        self._reader = RequestReader()
+        self._refuse(error)
+        if self._uploading is not None:
+            self._uploading.discard()
+            self._uploading.fail(error)
+
+    def close_if_idle(self) -> None:
+        """Close the connection unless a request is under way, or has begun to arrive."""
+        if self.call is None and self._reader.between_messages:
+            self.transport.close()
+
+    def gives_way(self) -> bool:
+        """Close the connection in favour of a new one, if nothing has happened on it for a while."""
+        silent = SILENT if self._fresh or self._reading else SILENT_KEPT
+        if self.call is not None or self._deaf or self._port.clock.now() - self._since < silent:
+            return False
+        self._deaf = True
+        self.transport.abort()
+        return True
+
+    def look(self, now: float) -> None:
+        """End what takes too long: a head, the next request, the reading of an answer. Called every few
+        seconds."""
+        if self.call is None and now - self._since >= self._allowed:
+            self._overdue()
+        if self._paused or self.transport.is_closing():
+            self._look_at_unsent(now)
+
+    @property
+    def _allowed(self) -> float:
+        """Seconds for what is awaited."""
+        if self._reading:
+            return HEAD_TIME
+        return self._port.service.patience if self._fresh or self._uploading is not None else IDLE_TIME
+
+    def _overdue(self) -> None:
+        if self._reading and not self._deaf:
+            self._refuse(RequestRefused("request_timeout", "The request's head did not arrive in time."))
+        else:
+            self._ended = True
+            self._wake()

@@ -1,0 +1,50 @@
+"""A connection to an upstream that ended before the answer did: why, and what is left to be read."""
+
+import errno
+import os
+
+from proxy.errors import UpstreamClosed, UpstreamTimeout, UpstreamTLS
+from proxy.outgoing.alerts import explain, tls_error
+
+
+class ConnectionLost(UpstreamClosed):
+    """The connection ended before the answer did.
+
+    Attributes:
+        code: of a TLS failure or of a time-out, where the connection says that it ended for that.
+        stale: it had been used before, and not one byte of an answer came: the upstream may have closed it
+            before it saw the request (RFC 9110 section 9.2.2).
+    """
+
+    def __init__(self, message: str, *, stale: bool) -> None:
+        super().__init__(message)
+        self.stale = stale
+
+
+def why_lost(error: Exception | None, *, received: int, used: int) -> ConnectionLost:
+    """Say why a connection ended before its answer did.
+
+    Args:
+        error: what the transport says.
+        received: bytes of the answer that have come.
+        used: how many requests were sent on it, this one included.
+    """
+    stale = used > 1 and not received
+    when = "in the middle of its answer" if received else "before it answered"
+    if (tls := tls_error(error)) is not None:
+        lost = ConnectionLost(f"{explain(tls)}.", stale=stale)
+        lost.code = UpstreamTLS.code
+    elif isinstance(error, OSError) and error.errno == errno.ETIMEDOUT:
+        lost = ConnectionLost(f"it vanished {when}: no packet of it arrived any more.", stale=stale)
+        lost.code = UpstreamTimeout.code
+    else:
+        lost = ConnectionLost(f"it closed the connection {when}.", stale=stale)
+    return lost
+
+
+def unread(descriptor: int) -> bytes:
+    """The next bytes that wait in a socket that does not block; empty: there are none."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # nothing, the peer's reset, or (Windows) a socket is no file
+        return b""
