@@ -9,19 +9,19 @@ from proxy.gateway.request_head import RequestHead
 from proxy.gateway.upload import Upload
 
 MAX_DISCARDED: Final = 1024 * 1024
-"""Bytes of a body that are read and dropped after an answer of ours, so that its connection can be kept."""
+"""Most bytes of a body that we read and drop after an answer of our own, to keep the connection."""
 
 
 class AnswerSink(Caller, Protocol):
-    """The connection that a call came on, as far as its answer needs it."""
+    """The connection of a call: what its answer needs of it."""
 
     @property
     def ends(self) -> bool:
-        """Whether the connection is to end with the present answer, because its port is given up."""
+        """Whether the connection must end with the present answer, because its port is closing."""
         ...
 
     def reset(self) -> None:
-        """Cut the connection so that the answer cannot be taken for whole."""
+        """Cut the connection, so that the caller sees that the answer is not whole."""
         ...
 
 
@@ -29,22 +29,22 @@ class Call:
     """One request of a caller.
 
     Attributes:
-        head: as it came.
-        upload: its body; None where there is none.
-        caller: the connection it came on.
+        head: the head as it was received.
+        upload: its body; None: it has none.
+        caller: the connection that it was received on.
         started: seconds on the Clock.
-        cors: fields that let the page which asked read the answer, ready to be sent.
-        relay: what answers it, while an upstream does.
-        connection: to the upstream, while its answer is under way.
+        cors: CORS header lines for the answer, ready to send; empty: none.
+        relay: forwards the upstream's answer; None: no upstream was asked.
+        connection: the upstream connection, while the answer is under way.
         status: of the answer; 0: none yet.
         problem, request_id: of an answer of our own.
         sent: bytes of an answer of our own.
-        waited: seconds for a credential.
-        repaired: whether it was sent again with a new one.
-        last: whether its connection takes no further request. This is the only place where that is kept.
+        waited: seconds that it waited for a credential.
+        repaired: whether it was sent again with a new credential.
+        last: whether its connection takes no further request. No other object keeps this.
     """
 
-    # No slots: nearly all of these stay what they are here, and are not set for each request.
+    # No slots: most requests change none of these, so class attributes save setting them each time.
     cors = b""
     relay: Relay | None = None
     connection: Exchange | None = None
@@ -70,7 +70,7 @@ class Call:
 
     @property
     def unread(self) -> bool:
-        """Whether bytes of its body are still to come."""
+        """Whether the body has not been received to its end."""
         return self.upload is not None and not self.upload.ended
 
     @property
@@ -89,14 +89,14 @@ class Call:
 
 
 class Service(Protocol):
-    """What the calls of a port are for."""
+    """Answers the calls of a port."""
 
     async def forward(self, call: Call) -> None:
         """Answer the call by writing to its caller. Then `call.last` says whether the connection ends."""
         ...
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
-        """Answer something that is no request; `raw` is what has come of it."""
+        """Answer something that is not a request; `raw` is what was received of it."""
         ...
 
     def received(self, data: int) -> None: ...
@@ -106,5 +106,5 @@ class Service(Protocol):
 
     @property
     def patience(self) -> float:
-        """Seconds that a caller may be silent: before its first request, and while it does not read."""
+        """Seconds that a caller may be silent before its first request, and while it does not read."""
         ...

@@ -1,4 +1,4 @@
-"""A caller's connection: its bytes become calls, one after the other, and each call is answered on it.
+"""A caller's connection: reads calls from it, one after the other, and answers each.
 
 A `CallerConnection` owns the connection. It reads strictly (`request_reader`), and `serve` answers call after
 call in the task that aiohttp made for the connection (see `listener`).
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Inner(Protocol):
-    """aiohttp's protocol: it makes the task that `serve` runs in, and cancels it when the caller goes."""
+    """aiohttp's protocol: it makes the task of `serve`, and cancels it when the connection is lost."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
 
@@ -41,10 +41,10 @@ class CallerConnection(LimitedCaller):
     """One caller's connection.
 
     Args:
-        begin: has `serve` called in a task of aiohttp's.
+        begin: makes aiohttp call `serve` in a task of its own.
 
     Attributes:
-        call: what is being answered; None: a request is awaited.
+        call: the call that is being answered; None: the connection waits for a request.
     """
 
     __slots__ = (
@@ -64,7 +64,7 @@ class CallerConnection(LimitedCaller):
         self._inner = inner
         self._begin = begin
         self._awaited: asyncio.Future[None] | None = None  # `serve` waits for a call, or for the end
-        self._fault: RequestRefused | None = None  # what comes next is no request
+        self._fault: RequestRefused | None = None  # why the next bytes are not a request
         self._dropped = False  # bytes were dropped since it was set to False
 
     # -- what the connection says --
@@ -143,7 +143,7 @@ class CallerConnection(LimitedCaller):
     # -- call after call --
 
     async def serve(self) -> None:
-        """Answer call after call, until the connection is to end. Never raises but for cancellation."""
+        """Answer call after call, until the connection must end. Raises only when it is cancelled."""
         try:
             while (call := await self._next()) is not None:
                 await self._port.service.forward(call)
@@ -170,13 +170,13 @@ class CallerConnection(LimitedCaller):
             self.reset()
 
     async def _next(self) -> Call | None:
-        """The next call; None: there is none to come.
+        """Wait for the next call. None: there will be none.
 
         Raises:
-            RequestRefused: what comes is no request, or comes too slowly.
+            RequestRefused: the bytes are not a request, or arrive too slowly.
         """
         if self._comes_at_once():
-            await asyncio.sleep(0)  # other connections have their turn first
+            await asyncio.sleep(0)  # let other connections have their turn first
         while self.call is None:
             if self._fault is not None:
                 raise self._fault
@@ -187,14 +187,14 @@ class CallerConnection(LimitedCaller):
         return self.call
 
     def _may_be_sending(self, call: Call) -> bool:
-        """Whether the caller may send more, so that closing could take away the answer it has not read yet.
+        """Whether the caller may still send. Closing could then discard the answer before it is read.
 
         On a Unix socket any byte that arrives after the close does that.
         """
         return call.unread or self._reader.buffered > 0 or not self.resets
 
     async def _linger(self) -> None:
-        """Let the caller read the answer to a request that it is still sending (RFC 9112 section 9.6)."""
+        """Drop what the caller still sends, so that it can read the answer (RFC 9112 section 9.6)."""
         self._deaf = True
         self._uploading = None
         if self._port.limit.free < -MAX_REFUSED or self.transport.is_closing():
@@ -212,14 +212,14 @@ class CallerConnection(LimitedCaller):
     # -- from bytes to calls --
 
     def _comes_at_once(self) -> bool:
-        """Whether the next call has come already while the last one was answered."""
+        """Whether the next call was received while the last one was answered."""
         if self.call is None and not self._paused:
             self._read_on()
             return self.call is not None
         return False
 
     def _read_on(self) -> None:
-        """On with what was sent ahead."""
+        """Continue with the bytes that the caller sent ahead."""
         if self._reader.buffered and not self._deaf and not self.transport.is_closing():
             self.transport.resume_reading()
             if self._uploading is None:
@@ -228,7 +228,7 @@ class CallerConnection(LimitedCaller):
             self._wake()
 
     def _read_head(self) -> None:
-        """Begin the next call, if its head has come."""
+        """Begin the next call, if its head is complete."""
         try:
             head = self._reader.head()
         except RequestRefused as error:
@@ -265,7 +265,7 @@ class CallerConnection(LimitedCaller):
     def _read_body(self, upload: Upload) -> None:
         try:
             chunk, ended = self._reader.body()
-        except RequestRefused as error:  # answered for its call, which cannot be completed
+        except RequestRefused as error:  # the call gets this as its answer, because its body is broken
             self._refuse(error)
             upload.fail(error)
             return
@@ -274,7 +274,7 @@ class CallerConnection(LimitedCaller):
         elif self._reader.interrupted:
             self._port.share.spend(MAX_STEPS // 3)
             self._rest()
-        upload.feed(chunk, last=ended)  # without bytes too: a trailer that drips is no silence
+        upload.feed(chunk, last=ended)  # also without bytes, because a slow trailer is not silence
         if upload.waiting:
             self._keep_within_budget(upload.size)
         elif ended and self.call is None:  # it was dropped
@@ -286,7 +286,7 @@ class CallerConnection(LimitedCaller):
         self._keep_within_budget(self._reader.buffered)
 
     def _rest(self) -> None:
-        """Let the other connections have their turn: libuv would read a ready stream 32 times in one."""
+        """Stop reading for this turn of the loop. libuv would read a ready stream up to 32 times in it."""
         self._resting = True
         self.transport.pause_reading()
         self._port.share.later(self._rested)
@@ -301,7 +301,7 @@ class CallerConnection(LimitedCaller):
         self._read_body(upload)
 
     def _refuse(self, error: RequestRefused) -> None:
-        """What cannot be read ends the connection; a call before it is answered still."""
+        """End the connection with an error, after the answer to a call that is under way."""
         self._fault = error.with_traceback(None)
         self._deaf = True
         self._wake()
@@ -314,8 +314,8 @@ class CallerConnection(LimitedCaller):
 
     @property
     def ends(self) -> bool:
-        """Whether the connection is to end with the present answer: its port is given up, and no further
-        request has been sent ahead."""
+        """Whether the connection must end with the present answer, because its port is closing. If a further
+        request was sent ahead, that one is answered first."""
         return self._port.ending and (self._uploading is not None or self._reader.between_messages)
 
 

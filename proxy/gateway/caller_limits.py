@@ -9,7 +9,7 @@ from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import Upload
 
 HEAD_TIME: Final = 15.0
-"""Seconds a head may take from its first byte; slowloris gets no more."""
+"""Seconds that a head may take from its first byte, against slowloris attacks."""
 
 IDLE_TIME: Final = 75.0
 """Seconds a kept connection may be silent between two requests."""
@@ -21,10 +21,10 @@ LINGER_MAX: Final = 30.0
 """Seconds in all for that, as nginx has it (`lingering_time`)."""
 
 MAX_PIPELINED: Final = 64 * 1024
-"""Bytes of requests to come that wait for the answer to the present one."""
+"""Most bytes of pipelined requests that wait for the answer to the present one."""
 
 MAX_REFUSED: Final = 32
-"""Callers over the limit that may still read why they are refused, so that no reset takes the answer away."""
+"""So many callers over the limit get time to read why they are refused. The others may lose the answer."""
 
 
 class LimitedCaller(CallerTransport):
@@ -45,11 +45,11 @@ class LimitedCaller(CallerTransport):
         super().__init__(port)
         self._reader = RequestReader()
         self._uploading: Upload | None = None
-        self._deaf = False  # what still comes is dropped
-        self._ended = False  # no more calls will come
+        self._deaf = False  # further bytes are dropped
+        self._ended = False  # there will be no more calls
         self._fresh = True  # there has been no call yet
-        self._reading = False  # a head has begun to come
-        self._since = port.clock.now()  # of the connection, of that head, or of the end of the last call
+        self._reading = False  # a part of a head was received
+        self._since = port.clock.now()  # start of the connection or of that head, or end of the last call
         self._charged = 0  # its share of the limit's `buffered`
 
     def _refuse(self, error: RequestRefused) -> None:
@@ -61,7 +61,7 @@ class LimitedCaller(CallerTransport):
         raise NotImplementedError
 
     def _charge(self, chunk: int) -> bool:
-        """Count what this connection keeps unread; returns whether all connections keep to the budget."""
+        """Count the unread bytes of this connection; return whether all connections keep to the budget."""
         limit = self._port.limit
         limit.buffered += chunk - self._charged
         self._charged = chunk
@@ -93,8 +93,10 @@ class LimitedCaller(CallerTransport):
         return True
 
     def look(self, now: float) -> None:
-        """End what takes too long: a head, the next request, the reading of an answer. Called every few
-        seconds."""
+        """End the connection if a head, the next request or the reading of an answer takes too long.
+
+        The listener calls this every few seconds.
+        """
         if self.call is None and now - self._since >= self._allowed:
             self._overdue()
         if self._paused or self.transport.is_closing():
@@ -102,7 +104,7 @@ class LimitedCaller(CallerTransport):
 
     @property
     def _allowed(self) -> float:
-        """Seconds for what is awaited."""
+        """Seconds that the connection may wait for the caller now."""
         if self._reading:
             return HEAD_TIME
         return self._port.service.patience if self._fresh or self._uploading is not None else IDLE_TIME

@@ -13,7 +13,7 @@ from proxy.gateway.share import Share
 
 
 class Port(Protocol):
-    """The listener, as far as its connections need it."""
+    """The listener: what its connections need of it."""
 
     service: Service
     ending: bool
@@ -28,7 +28,7 @@ class CallerTransport(asyncio.Protocol):
     """What a caller's connection does with its transport.
 
     Attributes:
-        call: what is being answered; None: a request is awaited.
+        call: the call that is being answered; None: the connection waits for a request.
     """
 
     __slots__ = (
@@ -44,10 +44,10 @@ class CallerTransport(asyncio.Protocol):
 
     def __init__(self, port: Port) -> None:
         self._port = port
-        self._paused = False  # the caller reads too slowly: its next request waits
-        self._resting = False  # the rest of what has come is read in the next turn of the loop
-        self._unsent = (0, 0.0)  # bytes that the caller has not taken, and since when not one of them
-        self._stalled = 0  # bytes that wait for the caller, while it does not read
+        self._paused = False  # the caller reads too slowly, so its next request waits
+        self._resting = False  # received bytes wait for the next turn of the loop
+        self._unsent = (0, 0.0)  # unread bytes, and the time since which the caller has read none of them
+        self._stalled = 0  # bytes that wait for a caller that does not read
         self._little = False  # it reads little at once
         self.call: Call | None = None
 
@@ -92,7 +92,7 @@ class CallerTransport(asyncio.Protocol):
 
     @property
     def resets(self) -> bool:
-        """Whether the caller sees it when its connection is cut: a Unix socket has no RST."""
+        """Whether the caller can see that its connection was cut. A Unix socket has no RST."""
         sock = self.transport.get_extra_info("socket")
         return sock is not None and not is_unix(sock)
 

@@ -16,24 +16,24 @@ from proxy.gateway.upload import Upload
 from proxy.gateway.upstream_transport import Home, UpstreamTransport
 
 IDLE_LIFE: Final = 15.0
-"""Seconds an unused connection is kept: below Tomcat's 20, so that a POST seldom meets a closed one."""
+"""Seconds that an unused connection is kept: less than Tomcat's 20, or a POST might get a closed one."""
 
 MARGIN: Final = 1.0
 """Seconds before the end that the upstream's Keep-Alive names; half of them, if there are fewer than 2."""
 
 FEW_PIECES: Final = 16
-"""So many in one read are not counted."""
+"""So many pieces in one read are not counted against the share."""
 
 
 class Exchange(UpstreamTransport):
     """A connection to the upstream; `send_request` begins an exchange on it.
 
     Attributes:
-        deadline: seconds on the Clock after which what is awaited is too late; the pool looks at it.
+        deadline: seconds on the Clock at which the present wait times out; the pool checks it.
         idle_life: seconds for which it is kept while it is not used.
         retire_at: seconds on the Clock after which it serves no further exchange.
         used: how many exchanges it has served.
-        closing: tells whether it is closed, or about to be. The transport's own, without a frame of Python's.
+        closing: tells whether it is closed or closing.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Exchange(UpstreamTransport):
         return over
 
     def send(self, chunk: bytes, *, last: bool) -> None:
-        """The next piece of the request's body."""
+        """Send the next piece of the request's body."""
         if self._done is None:
             return
         timeouts = self._pool.timeouts
@@ -102,7 +102,7 @@ class Exchange(UpstreamTransport):
         self._transport.write(chunk)
 
     def go_on(self, relay: Relay) -> "asyncio.Future[None]":
-        """Pass on a refusal that the relay held; as `send_request`.
+        """Forward a refusal that the relay held; returns as `send_request` does.
 
         The connection may serve another request by now.
         """
@@ -122,7 +122,7 @@ class Exchange(UpstreamTransport):
         return over
 
     def abort(self) -> None:
-        """Stop at once, whatever is under way: the upstream must not take it for whole."""
+        """Stop at once, so that the upstream does not take a request for whole."""
         self._done = None
         self._rest = b""
         self._reader.done()
@@ -130,7 +130,7 @@ class Exchange(UpstreamTransport):
         self._transport.abort()
 
     def cancel(self, relay: Relay) -> None:
-        """Stop, if the answer to this relay is still under way; the connection may serve another by now."""
+        """Stop if the answer to this relay is under way. The connection may serve another one by now."""
         if self._done is not None and self._answer is relay:
             self.abort()
 
@@ -142,7 +142,7 @@ class Exchange(UpstreamTransport):
             over.set_exception(error)
 
     def expire(self) -> None:
-        """The deadline has passed."""
+        """Time out, because the deadline has passed."""
         if self._done is None:
             self._close()
         elif self._uploading and self._upload is not None and not self._upload.held:
@@ -155,7 +155,7 @@ class Exchange(UpstreamTransport):
             self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
 
     def stalled(self, now: float) -> float:
-        """Seconds for which the caller has kept this exchange waiting; 0: it does not."""
+        """Return the seconds for which this exchange has waited for its caller; 0: it does not wait."""
         if self._done is None:
             return 0.0
         if self._uploading and self._upload is not None and not self._upload.held:
@@ -170,7 +170,7 @@ class Exchange(UpstreamTransport):
         self._stall(self._transport.get_write_buffer_size())
         if self._upload is not None:
             self._upload.pause()
-            self.deadline = self._pool.clock.now() + self._pool.timeouts.idle  # the upstream is waited for
+            self.deadline = self._pool.clock.now() + self._pool.timeouts.idle  # it waits for the upstream now
 
     def resume_writing(self) -> None:
         self._stall(0)
@@ -183,7 +183,7 @@ class Exchange(UpstreamTransport):
         if self._done is None:  # it answers no request (RFC 9112 section 9.2)
             self._transport.abort()
             return
-        if self._rest:  # reading was resumed by others, before its turn
+        if self._rest:  # another object resumed reading before the turn
             self._rest += data
             return
         if self._reader.pieces > FEW_PIECES and self._pool.share.left <= 0:
@@ -234,7 +234,7 @@ class Exchange(UpstreamTransport):
             over.set_exception(why_lost(error, received=self._reader.received, used=self.used))
 
     def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
-        """The head of the final answer has been read."""
+        """Begin to forward the final answer, whose head was read."""
         pool = self._pool
         pool.tally.response_seconds.observe(pool.clock.now() - self.sent_at)
         if fields.idle_life is not None:
@@ -257,13 +257,13 @@ class Exchange(UpstreamTransport):
             self._read(rest)
 
     def _read_rest(self) -> None:
-        """The connection ends: what has come counts as it would have in its turn."""
+        """Read what waits for a later turn, because the connection ends."""
         while self._rest and self._done is not None:
             rest, self._rest = self._rest, b""
             self._read(rest)
 
     def _read_unread(self) -> None:
-        """Read what the system has received and the transport has not read.
+        """Read the bytes that the system has received and the transport has not read.
 
         An upstream that refuses an upload answers and closes, so our next write fails, and a write that fails
         ends the transport. Its file is still open in here (RFC 9112 section 9.5).
@@ -283,7 +283,7 @@ class Exchange(UpstreamTransport):
     def _finish(self) -> None:
         over, self._done = self._done, None
         self._reader.done()
-        # Were there a rest, it would be the answer to no request.
+        # Further bytes would be an answer without a request.
         keep = self._reader.keep and not self.closing() and not self._rest
         if self._little and keep:
             self._little = False

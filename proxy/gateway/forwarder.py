@@ -1,4 +1,4 @@
-"""The story of a request, top to bottom."""
+"""The steps of a request, from top to bottom."""
 
 import logging
 import secrets
@@ -26,7 +26,7 @@ from proxy.gateway.tally import METHODS, OTHER, Tally
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2
 CALLER_GONE: Final = 499
-"""Counted where the caller went before it was answered; never sent."""
+"""Counted if the caller left before it was answered; never sent."""
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class Forwarder:
     """Forwards the requests of one listener to one upstream.
 
     Attributes:
-        busy: requests that are being answered.
-        tally: what is counted.
+        busy: number of requests that are being answered.
+        tally: counts of this upstream.
     """
 
     def __init__(
@@ -84,16 +84,16 @@ class Forwarder:
 
     @property
     def keeper(self) -> Keeper:
-        """Of the credential that requests get."""
+        """The keeper of the credential that requests get."""
         return self._keeper
 
     def use(self, keeper: Keeper) -> None:
-        """Stamp the credential of another keeper from now on, also on requests that are sent again."""
+        """Inject the credential of another keeper from now on, also into requests that are sent again."""
         self._keeper = keeper
         self._repair = Repair(self._rules.upstream, keeper, self._rules.wait, self._clock, self._tally)
 
     async def forward(self, call: Call) -> None:
-        """Answer one request. Never raises, except for the cancellation when the caller has gone."""
+        """Answer one request. Raises only when it is cancelled because the caller has left."""
         self.busy += 1
         self._tally.in_flight += 1
         try:
@@ -163,7 +163,7 @@ class Forwarder:
     # -- before anything is sent --
 
     def _answered_here(self, call: Call) -> bool:
-        """Whether we answer ourselves.
+        """Answer the request ourselves, if it does not need the upstream; return whether it is answered.
 
         Raises:
             RequestRefused
@@ -192,7 +192,7 @@ class Forwarder:
         return True
 
     async def _connection(self, call: Call, *, fresh: bool) -> tuple[Exchange, Credential | None]:
-        """A connection and the credential that is good now: it is waited for while no connection is held."""
+        """Get a connection and the present credential. Wait for the credential before taking a connection."""
         while True:
             if self._keeper.current is None and not self._is_open(call.head):
                 begun = self._clock.now()
@@ -224,7 +224,7 @@ class Forwarder:
         return call.keeps_connection()
 
     def _answer(self, call: Call, answer: OwnAnswer) -> None:
-        """Ours, unless the upstream's has begun: then the caller must see that it is not whole."""
+        """Write our own answer. If the upstream's has begun, cut the connection, so that it looks cut."""
         if call.relay is not None and call.relay.begun:
             call.status = call.relay.status
             call.last = True
@@ -252,7 +252,7 @@ class Forwarder:
         call.caller.write(data)
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
-        """Answer what is no request. The connection ends after it."""
+        """Answer something that is not a request. The connection ends after it."""
         answer = answer_to(error, self._rules.upstream, self._rules.credential)
         self._tally.problems[answer.code] += 1
         data = answer.encoded(self._new_id(), http_date(), keep_alive=False, cors=self._guard.cors_of(raw))

@@ -1,4 +1,4 @@
-"""The local port: aiohttp's server, which is told of one request per connection.
+"""The local port: aiohttp's server, which gets one request per connection.
 
 aiohttp accepts connections. It owns the task in which `CallerConnection.serve` answers call after call, and
 cancels that task when the caller goes. None of the caller's bytes reach its parser, so there is nothing that
@@ -26,14 +26,14 @@ from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
 
 CHECK_INTERVAL: Final = 5.0
-"""Seconds between two looks at connections on which something may take too long."""
+"""Seconds between two checks of all connections for time-outs."""
 
 _ONE_REQUEST: Final = b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
-"""What aiohttp is told of a connection: a whole request without a body, the cheapest one to parse."""
+"""The request that aiohttp's parser is fed for each connection: no body, and the cheapest one to parse."""
 
 
 class _Ended(StreamResponse):
-    """Tells aiohttp that everything has been written, and that the connection is to end."""
+    """Tells aiohttp that everything was written and that the connection must end."""
 
     async def prepare(self, _request: BaseRequest) -> AbstractStreamWriter | None:
         return None
@@ -56,9 +56,9 @@ class Listener:
     Attributes:
         service: answers its calls; another one after a reload.
         ending: connections end with their next answer, unless another request was sent ahead.
-        closing: connections end as soon as nothing is left on them to be answered.
-        limit: of its connections, and those of the listeners it is shared with.
-        share: of each turn of the loop, for very small chunks.
+        closing: connections end as soon as all their requests are answered.
+        limit: limit of connections, shared with other listeners.
+        share: of each turn of the event loop, for very small chunks.
         connections: its connections.
     """
 
@@ -78,18 +78,18 @@ class Listener:
         self.share = share if share is not None else Share(self._loop)
         self._servers: list[asyncio.Server] = []
         self._check_timer: Timer | None = None
-        # No keep-alive time-out of aiohttp's: to it, a request is under way as long as the connection lives.
+        # No keep-alive time-out of aiohttp's: to it, one request lasts as long as the connection.
         self._aiohttp = Server(self._handle, handler_cancellation=True, access_log=None, keepalive_timeout=0)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept callers on bound sockets; from now on the event loop owns these."""
+        """Accept callers on bound sockets. From now on the event loop owns the sockets."""
         for sock in sockets:
             create = self._loop.create_unix_server if is_unix(sock) else self._loop.create_server
             self._servers.append(await create(self._accept, sock=sock, backlog=1024))
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Where callers are accepted."""
+        """The sockets on which callers are accepted."""
         return [sock for server in self._servers for sock in server.sockets]
 
     def _accept(self) -> CallerConnection:
@@ -105,7 +105,7 @@ class Listener:
         return _Ended()
 
     def _check_connections(self) -> None:
-        # Armed before anything can fail: without it no time-out would ever be noticed again.
+        # Set before anything can fail, because without it no time-out would be noticed again.
         self._check_timer = (
             self.clock.call_later(CHECK_INTERVAL, self._check_connections) if self.connections else None
         )
@@ -125,11 +125,11 @@ class Listener:
 
     @property
     def busy(self) -> int:
-        """Calls that are being answered."""
+        """Number of calls that are being answered."""
         return sum(caller.call is not None for caller in self.connections)
 
     async def close(self) -> None:
-        """Cut what is left."""
+        """Stop accepting, and cut all connections."""
         self.stop_accepting()
         if self._check_timer is not None:
             self._check_timer.cancel()

@@ -1,4 +1,4 @@
-"""A connection to an upstream that ended before the answer did: why, and what is left to be read."""
+"""A connection to an upstream that ended before the answer: why it ended, and what is left to read."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ class ConnectionLost(UpstreamClosed):
     """The connection ended before the answer did.
 
     Attributes:
-        code: of a TLS failure or of a time-out, where the connection says that it ended for that.
+        code: another one if the connection ended because of TLS or of a time-out.
         stale: it had been used before, and not one byte of an answer came: the upstream may have closed it
             before it saw the request (RFC 9110 section 9.2.2).
     """
@@ -26,7 +26,7 @@ def why_lost(error: Exception | None, *, received: int, used: int) -> Connection
 
     Args:
         error: what the transport says.
-        received: bytes of the answer that have come.
+        received: number of bytes received of the answer.
         used: how many requests were sent on it, this one included.
     """
     stale = used > 1 and not received
@@ -43,8 +43,8 @@ def why_lost(error: Exception | None, *, received: int, used: int) -> Connection
 
 
 def unread(descriptor: int) -> bytes:
-    """The next bytes that wait in a socket that does not block; empty: there are none."""
+    """Read the next bytes of a non-blocking socket; empty: there are none."""
     try:
         return os.read(descriptor, 65536)
-    except OSError:  # nothing, the peer's reset, or (Windows) a socket is no file
+    except OSError:  # no bytes, a reset by the peer, or Windows, where os.read takes no sockets
         return b""

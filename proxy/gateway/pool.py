@@ -22,20 +22,20 @@ MAX_REQUESTS = 10_000
 """Requests after which a connection serves no further one."""
 
 GOLDEN = 0.618
-"""Multiples of it, modulo 1, are spread evenly, however many there are."""
+"""The golden ratio: its multiples modulo 1 are spread evenly."""
 
 BUSY_WAIT = 10.0
-"""Seconds a request waits for a connection where all are taken."""
+"""Seconds that a request waits for a connection if all are in use."""
 
 STALLED = 0.5
-"""Seconds that a caller may keep a connection waiting while another request needs it."""
+"""Seconds that a connection may wait for its caller while another request needs it."""
 
 STALLED_LOOK = 0.25
-"""Seconds between two looks for such a caller."""
+"""Seconds between two checks for such a caller."""
 
 
 class Pool:
-    """Connections, newest first: the rest can grow old and go."""
+    """The connections to one upstream. The newest is used first, so that the others can expire."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Pool:
         self._limit.pools.append(self)
 
     def counts(self) -> dict[str, int]:
-        """Connections by state, and (`waiting`) requests that wait for one because all are taken."""
+        """Count connections by state, and (`waiting`) requests that wait for one because all are in use."""
         idle = len(self._idle)
         return {
             "idle": idle,
@@ -80,21 +80,21 @@ class Pool:
         }
 
     def take(self) -> Exchange | None:
-        """An idle connection, if there is one."""
+        """Take an idle connection, if there is one."""
         idle = self._idle
         while idle:
             connection = idle.pop()
-            # A suspended machine's timers stop: look at the time, not only at the sweeper's work.
+            # Timers stop while a machine is suspended, so check the time here too.
             if not connection.closing() and self.clock.now() < connection.deadline:
                 return connection
             connection.expire()
         return None
 
     async def acquire(self, *, fresh: bool = False) -> Exchange:
-        """A connection to send one request on; give it back with `release`, or let the exchange end.
+        """Get a connection for one request. Give it back with `release`, or let the exchange end.
 
         Args:
-            fresh: dial, even where an idle one is there.
+            fresh: dial even if there is an idle connection.
 
         Raises:
             UpstreamBusy, UpstreamUnreachable, UpstreamTLS, UpstreamTimeout
@@ -118,7 +118,7 @@ class Pool:
                 self._forget_closing()
 
     def release(self, connection: Exchange) -> None:
-        """The connection may be used again, by the request that has waited longest, unless it is old."""
+        """Take a connection back. Unless it is old, the request that has waited longest gets it."""
         now = self.clock.now()
         if now >= connection.retire_at or connection.used >= MAX_REQUESTS or not connection.idle_life:
             connection.expire()
@@ -130,14 +130,14 @@ class Pool:
             self._idle.append(connection)
 
     def lost(self, connection: Exchange) -> None:
-        """The connection is closed."""
+        """Forget a connection that is closed."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
         self._give(None)
 
     def close(self) -> None:
-        """Close every connection; exchanges under way are cut."""
+        """Close every connection, and cut exchanges under way."""
         for timer in (self._sweeper, self._relief):
             if timer is not None:
                 timer.cancel()
@@ -151,7 +151,7 @@ class Pool:
 
     @property
     def taken(self) -> int:
-        """Open connections, and those that are being made."""
+        """Number of connections that are open or being made."""
         return len(self._all) + self._dialling
 
     @property
@@ -169,8 +169,10 @@ class Pool:
         self._all = {connection for connection in self._all if not connection.closing()}
 
     def _relieve(self) -> None:
-        """All connections are taken, and requests wait for one: take as many from the exchanges whose callers
-        have kept them waiting longest, and longer than STALLED: they neither send their body nor read."""
+        """Take connections away from callers that neither send their body nor read, because requests wait.
+
+        As many as requests wait, from the exchanges that have waited longest, and longer than STALLED.
+        """
         now = self.clock.now()
         stalled = [each for each in self._all if each.stalled(now) > STALLED]
         stalled.sort(key=lambda each: each.stalled(now), reverse=True)
@@ -243,7 +245,7 @@ class Pool:
 
     def _sweep(self) -> None:
         now = self.clock.now()
-        # Set before anything can fail: without it no time-out would ever be noticed again.
+        # Set before anything can fail, because without it no time-out would be noticed again.
         self._sweeper = self.clock.call_later(self._tick, self._sweep) if self._all else None
         for connection in tuple(self._all):
             if connection.deadline and now >= connection.deadline:

@@ -52,7 +52,7 @@ KINDS: Final = {
 
 
 def own_head(status: int, date: str, *lines: str, keep_alive: bool, minor: int = 1) -> bytes:
-    """The head of an answer of our own, without the empty line at its end.
+    """Make the head of an answer of our own, without the empty line at its end.
 
     Args:
         date: for Date (RFC 9110 section 6.6.1).
@@ -76,8 +76,8 @@ class OwnAnswer(NamedTuple):
         code: the last part of `type`; a key of KINDS.
         status: HTTP status.
         detail: one or two sentences.
-        retry_after: seconds; None: no such field.
-        allow: methods that are, in an answer of 405 (RFC 9110 section 15.5.6).
+        retry_after: seconds; None: the answer has no Retry-After.
+        allow: the allowed methods, for an answer of 405 (RFC 9110 section 15.5.6).
         kind: for title and Proxy-Status; None: that of the code.
     """
 
@@ -99,14 +99,14 @@ class OwnAnswer(NamedTuple):
         to_browser: bool = False,
         cors: bytes = b"",
     ) -> bytes:
-        """The whole message.
+        """Make the whole message.
 
         Args:
             request_id: for X-Request-Id; the log line repeats it.
             date, keep_alive, minor: as `own_head`.
-            with_body: False in answer to HEAD.
-            to_browser: whether a browser asked.
-            cors: fields that let a page read it, ready to be sent.
+            with_body: False in an answer to HEAD.
+            to_browser: whether the request came from a browser.
+            cors: CORS header lines, ready to send.
         """
         kind = self.kind or KINDS[self.code]
         body = json.dumps(
@@ -125,29 +125,29 @@ class OwnAnswer(NamedTuple):
             f"X-Request-Id: {request_id}",
             "X-Content-Type-Options: nosniff",
             "Cross-Origin-Resource-Policy: same-origin",
-            # A refused navigation shows this as a page of our own origin, whose browser then asks for
-            # /favicon.ico as our own pages may: so it gets no origin, and nothing to ask for.
+            # After a refused navigation the browser shows this as a page of our own origin, and asks for its
+            # /favicon.ico. The policy takes away the origin, and forbids that request.
             "Content-Security-Policy: default-src 'none'; sandbox",
         ]
         if self.retry_after is not None:
             lines.append(f"Retry-After: {self.retry_after}")
         if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
             lines.append(f"Allow: {self.allow}")
-        if self.status == HTTPStatus.UNAUTHORIZED:  # a realm of our own: no upstream's 401 looks like it
+        if self.status == HTTPStatus.UNAUTHORIZED:  # our own realm, which tells this 401 from an upstream's
             lines.append('WWW-Authenticate: Bearer realm="camunda-auth-proxy"')
-            if not to_browser:  # a browser would open a dialogue for it
+            if not to_browser:  # a browser would open a dialogue
                 lines.append('WWW-Authenticate: Basic realm="camunda-auth-proxy", charset="UTF-8"')
         head = own_head(self.status, date, *lines, keep_alive=keep_alive, minor=minor) + cors + b"\r\n"
         return head + body if with_body else head
 
 
 def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> OwnAnswer:
-    """The answer for an error.
+    """Make the answer for an error.
 
     Args:
         error: what was raised.
         upstream, credential: their names in the configuration.
-        refused: status with which the upstream had refused the credential in use; None: it was not asked.
+        refused: status with which the upstream had refused the credential in use; None: it had not.
     """
     if isinstance(error, RequestRefused):
         later = 1 if error.code == "too_many_callers" else None

@@ -6,12 +6,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRules:
-    """What the operator wrote about one upstream, as far as its requests need it.
+    """The operator's settings for requests to one upstream.
 
     Attributes:
         upstream, credential: names in the configuration.
-        wait: seconds a request may wait where there is no usable credential.
-        open_paths: paths that pass bare where there is none; one that ends in `/**` means all below it.
+        wait: seconds that a request may wait if there is no usable credential.
+        open_paths: paths that are forwarded bare if there is no credential; `/**` at the end: all below.
         replay_buffer: bytes of a body that are kept so that it can be sent again.
         patience: seconds that a caller may be silent, in its request or while it does not read.
     """
@@ -26,16 +26,17 @@ class UpstreamRules:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request, when it is over; nothing of its query, fields or body.
+    """One finished request, without its query, fields and body.
 
     Attributes:
-        request_id: as X-Request-Id of an answer of ours said.
-        status: 499 where the caller went before it was answered.
-        received, sent: bytes of its body from, and of its answer to, the caller.
+        request_id: X-Request-Id of an answer of our own.
+        status: 499 if the caller left before it was answered.
+        received: bytes of its body.
+        sent: bytes of its answer.
         seconds: from its head to the end of its answer.
-        waited: seconds of that for a credential.
+        waited: seconds of that, in which it waited for a credential.
         repaired: whether it was sent again with a new credential.
-        problem: code of the answer of ours; None where the upstream's passed.
+        problem: code of an answer of our own; None: the upstream's was forwarded.
     """
 
     request_id: str
@@ -52,6 +53,6 @@ class RequestRecord:
 
 
 class RequestObserver(Protocol):
-    """Who wants to know of each request; called once per request, must not raise."""
+    """Gets a record of each finished request. It must not raise."""
 
     def forwarded(self, details: RequestRecord) -> None: ...

@@ -1,4 +1,4 @@
-"""An upstream's answer on its way to the caller: bytes passed on as they come, back-pressure both ways."""
+"""Forwards an upstream's answer to the caller: bytes as they come, back-pressure both ways."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -13,22 +13,22 @@ from proxy.gateway.request_head import RequestHead
 
 
 class Caller(Protocol):
-    """The caller's connection, as far as an answer needs it."""
+    """The caller's connection: what an answer needs of it."""
 
     @property
     def resets(self) -> bool:
-        """Whether the caller sees it when its connection is cut."""
+        """Whether the caller can see that its connection was cut."""
         ...
 
     def write(self, data: bytes) -> None: ...
 
 
 class Request(Protocol):
-    """The request that is answered, as far as its answer needs it.
+    """The request that is answered: what its answer needs of it.
 
     Attributes:
-        head: as it came.
-        cors: fields that let the page which asked read the answer, ready to be sent.
+        head: the head as it was received.
+        cors: CORS header lines for the answer, ready to send; empty: none.
         last: whether the caller's connection takes no further request.
     """
 
@@ -47,14 +47,14 @@ class Request(Protocol):
 
 
 class Source(Protocol):
-    """The upstream connection that the bytes come from."""
+    """The upstream connection that sends the answer."""
 
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
 
 
-_PASSES: Final = Verdict.PASSES  # the way to a member of an Enum is long
+_PASSES: Final = Verdict.PASSES  # looked up once, because attribute access on an Enum is slow
 _IN_CHUNKS: Final = AnswerEnd("chunked", None)
 
 
@@ -64,20 +64,20 @@ class Relay:
     Attributes:
         status: of the upstream's final answer; 0 before.
         begun: whether bytes of the final head have been written to the caller.
-        verdict: what the answer says of the credential.
+        verdict: whether the answer refuses the credential.
         held: whether the answer is kept back: a refusal, because the request may be sent again, or what may
             turn out to be one.
         may_hold: whether the next refusal is kept back.
-        session: the session that was stamped; None: none was.
+        session: the session that was injected; None: none.
         session_fields: Set-Cookie and CSRF fields of the answer.
         paused: whether the caller reads too slowly.
         sent: bytes written to the caller.
     """
 
-    # No slots: nearly all of these stay what they are here, and are not set for each request.
+    # No slots: most requests change none of these, so class attributes save setting them each time.
     _source: Source | None = None
     _chunked = False
-    _peeked: bytes | None = None  # None: it is not looked at
+    _peeked: bytes | None = None  # None: the body is not examined
     paused = False
     status = 0
     begun = False
@@ -87,7 +87,9 @@ class Relay:
     sent = 0
     verdict = _PASSES
     session_fields: Sequence[Field] = ()
-    _late: tuple[AnswerFields, AnswerEnd] | None = None  # of a head that is written when it is known to pass
+    _late: tuple[AnswerFields, AnswerEnd] | None = (
+        None  # of a held answer: its head is made when it is released
+    )
 
     def __init__(self, request: Request, rewriter: HeadRewriter) -> None:
         self._request = request
@@ -97,19 +99,19 @@ class Relay:
         self._out: list[bytes] = []
 
     def interim(self, status: int, fields: AnswerFields) -> None:
-        """A 1xx; HTTP/1.0 callers know none (RFC 9110 section 15.2)."""
+        """Forward a 1xx, but not to an HTTP/1.0 caller (RFC 9110 section 15.2)."""
         if self._head.minor:
             data = self._rewriter.interim_head(status, fields, session=self.session is not None)
             self.sent += len(data)
             self._caller.write(data)
 
     def begin(self, source: Source, status: int, fields: AnswerFields, end: AnswerEnd, *, more: bool) -> None:
-        """The final head.
+        """Take the final head.
 
         Args:
-            source: to be slowed down while the caller reads slowly.
+            source: is paused while the caller reads slowly.
             status, fields, end: of the answer.
-            more: whether bytes of the request are still to come, so that the connection must end after it.
+            more: whether the request was not received to its end; the connection must then end.
         """
         self._source = source
         self.status = status
@@ -146,9 +148,9 @@ class Relay:
         return head
 
     def _without_length(self, end: AnswerEnd) -> AnswerEnd:
-        """How the answer ends for the caller."""
+        """Decide how the caller sees the end of an answer without a length."""
         if end.kind == "close" and not self._caller.resets:
-            end = _IN_CHUNKS  # the missing last one is then all that shows that it was cut
+            end = _IN_CHUNKS  # only the missing last chunk can then show that it was cut
         self._chunked = end.kind == "chunked" and self._head.minor == 1
         if end.kind == "close" or (end.kind == "chunked" and not self._chunked):
             self._request.last = True
@@ -175,7 +177,7 @@ class Relay:
 
     @property
     def undecided(self) -> bool:
-        """Whether it is held only until enough of its body has come to tell what it is."""
+        """Whether it is held only until enough of its body was received to judge it."""
         return self._peeked is not None
 
     def _decide(self, data: bytes) -> None:
@@ -202,7 +204,7 @@ class Relay:
             self._decide(self._peeked)
 
     def flush(self) -> None:
-        """Write what has come: once per read, not once per piece."""
+        """Write the received pieces: once per read, not once per piece."""
         if self.held:
             return
         if self._late is not None:
@@ -218,12 +220,12 @@ class Relay:
         self._caller.write(data)
 
     def release(self) -> None:
-        """A refusal that was kept back passes after all."""
+        """Forward a refusal that was held."""
         self.held = False
         self.flush()
 
     def forget(self) -> None:
-        """A refusal that was kept back is dropped: the request is sent again."""
+        """Drop a refusal that was held, because the request is sent again."""
         self.held = self._chunked = False
         self.verdict = _PASSES
         self._source = None
@@ -231,12 +233,12 @@ class Relay:
         self._out = []
 
     def detach(self) -> bool:
-        """All has come; returns whether the source was told to wait."""
+        """The answer is complete: let go of the source; return whether it is paused."""
         self._source = None
         return self.paused
 
     def pause(self) -> None:
-        """The caller reads too slowly."""
+        """Pause the source, because the caller reads too slowly."""
         self.paused = True
         if self._source is not None and not self.held:
             self._source.pause_reading()

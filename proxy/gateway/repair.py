@@ -1,4 +1,4 @@
-"""What becomes of a request whose credential was refused, and what answers teach the keeper."""
+"""Replaces a refused credential so that the request can be sent again, and reports answers to the keeper."""
 
 import re
 from typing import Final
@@ -18,12 +18,12 @@ _LONGEST_PATH: Final = 256
 
 
 class Repair:
-    """Replaces what was refused, once for a request, and keeps count.
+    """Replaces a refused credential once per request, and counts the outcomes.
 
     Args:
-        upstream: its name.
-        keeper: of the upstream's credential.
-        wait: seconds a request may wait for a new one.
+        upstream: name of the upstream.
+        keeper: keeper of its credential.
+        wait: seconds that a request may wait for a new credential.
     """
 
     def __init__(self, upstream: str, keeper: Keeper, wait: float, clock: Clock, tally: Tally) -> None:
@@ -34,7 +34,7 @@ class Repair:
         self._tally = tally
 
     async def replaced(self, call: Call, relay: Relay, used: Credential) -> bool:
-        """Whether the request can be sent again, because the refused credential has been replaced.
+        """Replace the refused credential; return whether the request can be sent again.
 
         Raises:
             CredentialRejected, CredentialUnavailable: it was refused, and there is no new one to be had.
@@ -49,7 +49,7 @@ class Repair:
             self._tally.repairs[declined.outcome] += 1
             return False
         except CredentialError:
-            if not replayable:  # the next request has the new credential
+            if not replayable:  # the next request will have the new credential
                 self._tally.repairs["not_replayable"] += 1
                 return False
             self._tally.repairs["no_credential"] += 1
@@ -63,11 +63,11 @@ class Repair:
         return True
 
     def learn(self, call: Call, relay: Relay, used: Credential | None) -> None:
-        """What an answer that passed says of the credential it was asked with."""
+        """Report an answer that was forwarded: what it says about the credential of its request."""
         if relay.verdict is not Verdict.PASSES:
             if call.repaired and used is not None:
                 self._tally.repairs["refused_again"] += 1
-                if relay.verdict is Verdict.REFUSED:  # a bare 403 is about permission then
+                if relay.verdict is Verdict.REFUSED:  # then a 403 without a reason is about permission
                     self._keeper.refused_again(self._place(call))
             return
         if call.repaired:
@@ -83,6 +83,6 @@ class Repair:
             self._keeper.note_session_fields(used, relay.session_fields)
 
     def _place(self, call: Call) -> tuple[str, bytes]:
-        """Where its answer comes from, as `repairs.Place`."""
+        """The place that its answer comes from (`repairs.Place`)."""
         path = call.head.target.partition(b"?")[0][:_LONGEST_PATH]
         return self._upstream, call.head.method + b" " + _ID.sub(b"#", path)

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: connect with TLS; until the response head; between two bytes of the upstream's; between two
-    bytes of a request's body from the caller."""
+    """Time-outs in seconds.
+
+    Attributes:
+        connect: to connect, DNS and TLS included.
+        response: until the response head.
+        idle: between two bytes from the upstream.
+        caller: between two bytes of a request's body from the caller.
+    """
 
     connect: float = 5.0
     response: float = 600.0

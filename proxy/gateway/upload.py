@@ -1,4 +1,4 @@
-"""A request's body on its way upstream, and what is kept of it so that it can be sent again."""
+"""Forwards a request's body to the upstream, and keeps a part of it so that it can be sent again."""
 
 from typing import Protocol
 
@@ -6,11 +6,11 @@ from proxy.errors import RequestRefused
 from proxy.gateway.limit import KEPT_FREELY, Memory
 
 UNSENT_LIMIT = 64 * 1024
-"""Bytes that may wait for an upstream connection before the caller is told to wait."""
+"""Most bytes that wait for an upstream connection before the caller is paused."""
 
 
 class Sink(Protocol):
-    """Where the body goes: a connection to the upstream."""
+    """The upstream connection that the body is written to."""
 
     def send(self, data: bytes, *, last: bool) -> None: ...
 
@@ -18,7 +18,7 @@ class Sink(Protocol):
 
 
 class Flow(Protocol):
-    """The caller's connection, as far as the speed of its sending goes."""
+    """The caller's connection: pauses and resumes its sending."""
 
     def hold_upload(self) -> None: ...
 
@@ -26,13 +26,13 @@ class Flow(Protocol):
 
 
 class Upload:
-    """Pieces come in with `feed` and leave through the sink in the same step; nothing is copied twice.
+    """A body. `feed` takes pieces and writes them to the sink at once; nothing is copied twice.
 
     Attributes:
-        ended: whether all of the body has come.
-        fault: why no more of it will come; None: nothing is wrong.
-        held: whether the sink takes no more at the moment.
-        size: bytes that have come so far.
+        ended: whether the body was received to its end.
+        fault: why the rest cannot be received; None: nothing is wrong.
+        held: whether the caller is paused because the sink is full.
+        size: bytes received so far.
     """
 
     __slots__ = (
@@ -66,12 +66,12 @@ class Upload:
 
     @property
     def replayable(self) -> bool:
-        """Whether everything that has come so far is still here."""
+        """Whether all bytes received so far are still kept."""
         return self._kept is not None
 
     @property
     def waiting(self) -> bool:
-        """Whether it is kept because there is no sink yet."""
+        """Whether it waits for a sink."""
         return self._sink is None and not self._discarded
 
     def feed(self, data: bytes, *, last: bool) -> None:
@@ -109,7 +109,7 @@ class Upload:
         return chunk + b"0\r\n\r\n" if last else chunk
 
     def attach(self, sink: Sink) -> bytes:
-        """From now on to this sink; what has come before is returned, to be sent along with the head.
+        """Write to this sink from now on; return the earlier bytes, to be sent with the head.
 
         Raises:
             RequestRefused: the body turned out to be no valid one.
@@ -126,24 +126,24 @@ class Upload:
         return before
 
     def detach(self) -> None:
-        """The sink is gone; what comes is kept, or dropped where the beginning is gone already."""
+        """Stop writing. Further pieces are kept for a replay if all earlier ones were, else dropped."""
         self._sink = None
         self.resume()
 
     def discard(self) -> None:
-        """The request is answered: drop what has come and what still comes, and let the caller send on."""
+        """Drop all bytes, also further ones, and let the caller send, because the request is answered."""
         self._drop_kept()
         self._discarded = True
         self.resume()
 
     def fail(self, error: RequestRefused) -> None:
-        """No more will come: what was sent upstream must not end as if it were whole."""
+        """The rest cannot be received: end the upstream request so that it does not look complete."""
         self.fault = error
         if self._sink is not None:
             self._sink.fail(error)
 
     def pause(self) -> None:
-        """The sink takes no more: let the caller wait."""
+        """Pause the caller, because the sink is full."""
         self.held = True
         self._flow.hold_upload()
 

@@ -11,7 +11,7 @@ from proxy.gateway.timeouts import Timeouts
 
 
 class Home(Protocol):
-    """The pool that a connection belongs to, as far as an exchange needs it.
+    """The pool of a connection: what an exchange needs of it.
 
     Attributes:
         share: of each turn of the event loop, for very small chunks.
@@ -26,11 +26,11 @@ class Home(Protocol):
     memory: Memory
 
     def release(self, connection: Any) -> None:
-        """The connection may be used again."""
+        """Take back a connection that can be used again."""
         ...
 
     def lost(self, connection: Any) -> None:
-        """The connection is closed."""
+        """Forget a connection that is closed."""
         ...
 
 
@@ -45,9 +45,9 @@ class UpstreamTransport(asyncio.Protocol):
 
     def __init__(self, pool: Home) -> None:
         self._pool = pool
-        self._rest = b""  # what has come and is read in a later turn of the loop
+        self._rest = b""  # received bytes that wait for a later turn of the loop
         self._little = False  # it reads little at once
-        self._stalled = 0  # bytes that wait for the upstream, while it does not read
+        self._stalled = 0  # bytes that wait for an upstream that does not read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -66,7 +66,7 @@ class UpstreamTransport(asyncio.Protocol):
         self._stalled = size
 
     def _close(self) -> None:
-        """Politely, if nothing is left to be sent that an upstream may never read."""
+        """Close with FIN; abort if bytes wait that the upstream may never read."""
         if not self.closing() and not self._transport.get_write_buffer_size():
             self._transport.close()
         else:
