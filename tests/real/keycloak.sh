@@ -28,12 +28,12 @@ fetch() {
     --add-opens=java.base/java.security=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED
     --enable-native-access=ALL-UNNAMED
     -cp "$dist/lib/quarkus-run.jar" io.quarkus.bootstrap.runner.QuarkusEntryPoint)
-  # One build, kept, saves the re-augmentation of every start-dev.
-  if [ ! -e "$dist/.built" ]; then
-    "${java[@]}" build --db=dev-file --http-relative-path=/auth --health-enabled=false --https-client-auth=request \
-      >"$REAL_DIR/keycloak-build.log" 2>&1 ||
+  # One build, kept as long as its options are the same, saves the re-augmentation of every start-dev.
+  local options=(--db=dev-file --http-relative-path=/auth --health-enabled=false --https-client-auth=request)
+  if [ "$(cat "$dist/.built" 2>/dev/null)" != "${options[*]}" ]; then
+    "${java[@]}" build "${options[@]}" >"$REAL_DIR/keycloak-build.log" 2>&1 ||
       { tail -n 30 "$REAL_DIR/keycloak-build.log" >&2; die "keycloak cannot be built"; }
-    touch "$dist/.built"
+    echo "${options[*]}" >"$dist/.built"
   fi
 }
 
