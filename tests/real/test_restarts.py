@@ -48,7 +48,9 @@ async def test_a_restart_is_healed_and_no_request_fails_once_the_server_is_up(
             await own.restart()
             seen = len(answers)
             await pause(CLOCK, 3)
-        assert set(map(kind_of, answers[:seen])) == {GOOD, (502, "upstream_unreachable")}
+        # A POST that the server has received as it stops is not sent again.
+        kinds = set(map(kind_of, answers[:seen])) - {(502, "upstream_protocol")}
+        assert kinds == {GOOD, (502, "upstream_unreachable")}
         assert tally(answers[seen:]) == {GOOD: len(answers) - seen}
         assert await session.fetches() == 2
         assert await tokens.fetches() == 2
