@@ -123,7 +123,7 @@ class Guard:
         if not (sites or origins or prefetch or preflight):
             return
         allowed = len(origins) == 1 and origins[0] in self.origins
-        own = not origins or origins == [b"http://" + head.host.lower()]
+        own = not origins or (head.host != b"" and origins == [b"http://" + head.host.lower()])
         # Speculation rules of any page make Chromium prefetch from localhost, with `Sec-Fetch-Site: none`.
         hidden = prefetch and sites != [b"same-origin"]
         if allowed and not hidden and sites in _ALL_SITES:

@@ -188,6 +188,7 @@ def _judge(
         if minor:
             raise bad_request("The request has no Host field.")
         host = b""
+        noted = [(b"host", host), *noted]  # every other reader may count on it
     if codings:
         _check_codings(codings, minor, length)
     if target[0] != 47:  # "/"

@@ -176,6 +176,16 @@ async def test_an_http_1_0_caller_without_host_keeps_its_connection_if_it_asks_f
         assert await wire.rest() == b""
 
 
+async def test_a_page_is_refused_also_in_http_1_0_without_host() -> None:
+    async with origin() as site, gateway(site) as rig:
+        for field in ("Origin: http://evil.example", "Origin: http://", "Sec-Fetch-Site: cross-site"):
+            wire = await rig.call(f"GET / HTTP/1.0\r\n{field}\r\n\r\n".encode())
+            assert (await wire.message()).status == 403
+        wire = await rig.call(f"GET / HTTP/1.0\r\nVia: 1.1 {VIA.decode()}\r\n\r\n".encode())
+        assert (await wire.message()).status == 508
+        assert site.accepted == 0
+
+
 async def test_an_answer_in_chunks_ends_the_connection_of_an_http_1_0_caller() -> None:
     chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     async with origin(answering(chunks)) as site, gateway(site) as rig:
