@@ -20,7 +20,7 @@ from proxy.credentials.reply import LARGEST_ANSWER, Reply
 from proxy.errors import CredentialUnavailable
 from proxy.net import ContextMaker, HttpProxy
 from proxy.outgoing.addresses import AddressInfo
-from proxy.outgoing.alerts import explain, tls_error, untrusted
+from proxy.outgoing.alerts import UNEXPLAINED, explain, tls_error, untrusted
 from proxy.outgoing.connect import Connector, open_socket
 
 CONNECT = 10.0
@@ -259,7 +259,9 @@ def _network_failure(error: Exception, to: str, why: ssl.SSLError | None) -> Cre
         case _ if isinstance(why, ssl.SSLCertVerificationError):
             return CredentialUnavailable(f"{to}'s certificate cannot be trusted: {untrusted(why)}")
         case _ if why is not None:
-            return CredentialUnavailable(f"the TLS connection to {to} failed: {explain(why)}")
+            reason = explain(why)
+            reason = "" if reason == UNEXPLAINED else f": {reason}"
+            return CredentialUnavailable(f"the TLS connection to {to} failed{reason}")
         case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
             return CredentialUnavailable(f"{to} refused the connection")
         case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):

@@ -66,6 +66,10 @@ _UNTRUSTED: Final = {  # X509_V_ERR_... of OpenSSL's x509_vfy.h
 _ALERT: Final = re.compile(r"(?:SSLV3|TLSV1|TLSV13|SSL/TLS)_(?:ALERT_)?(.+)")
 
 
+UNEXPLAINED: Final = "the TLS connection failed"
+"""What `explain` says if OpenSSL names no reason."""
+
+
 def explain(error: ssl.SSLError) -> str:
     """Why the connection failed, and what to do: a clause about `it`, the other side, without a full stop."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -79,9 +83,7 @@ def explain(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLEOFError):
         return _OURS["UNEXPECTED_EOF_WHILE_READING"]
     said = reason.replace("_", " ").lower()
-    return _OURS.get(reason) or (
-        f"the TLS connection failed ({said})" if said else "the TLS connection failed"
-    )
+    return _OURS.get(reason) or (f"{UNEXPLAINED} ({said})" if said else UNEXPLAINED)
 
 
 def untrusted(error: ssl.SSLCertVerificationError) -> str:
