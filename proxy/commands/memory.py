@@ -4,7 +4,6 @@ The C library keeps freed memory for later use. It returns it only from the end 
 small usually lies. Without this, a process would stay at 100 MiB and more after a burst of large bodies.
 """
 
-import ctypes
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +32,8 @@ def resident() -> int:
 def trim() -> None:
     """Call malloc_trim(3) of the GNU C library; do nothing on other systems."""
     if sys.platform.startswith("linux"):
+        import ctypes  # seldom needed, and it takes memory itself
+
         malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if malloc_trim is not None:
             malloc_trim(0)

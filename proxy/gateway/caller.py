@@ -20,6 +20,7 @@ from proxy.gateway.caller_limits import (
     LimitedCaller,
 )
 from proxy.gateway.caller_transport import Port
+from proxy.gateway.limit import KEPT_FREELY
 from proxy.gateway.problems import GO_AWAY, HTTP2
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import MAX_STEPS
@@ -252,6 +253,8 @@ class CallerConnection(LimitedCaller):
         upload = None
         if head.has_body:
             keep, memory = self._port.service.replay_buffer, self._port.limit.memory
+            if head.length is not None and head.length > keep:  # it will not fit, so do not fill the memory
+                keep = min(keep, KEPT_FREELY)
             upload = Upload(self, chunked=head.chunked, keep=keep, memory=memory)
             self._uploading = upload
         self.call = Call(head, upload, self, self._port.clock.now())
