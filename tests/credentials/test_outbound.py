@@ -195,15 +195,15 @@ def test_without_our_certificate_a_server_that_wants_it_gets_no_secret_and_is_qu
     async def fetch(url: str) -> None:
         async with way_out(Tls(ca_file=theirs[0], server_name="login.test")) as outbound:
             said = []
-            for _ in range(5):
+            for _ in range(40):
                 with pytest.raises(CredentialUnavailable) as caught:
                     await outbound.send(
                         "POST", url, to="the token endpoint", headers={}, timeout=5.0, body=b"x"
                     )
                 said.append(str(caught.value))
-        # Under TLS 1.3 a reset follows the alert, and overtakes it now and then.
+        # Under TLS 1.3 a reset follows the alert and may overtake it: seldom on uvloop, often on asyncio.
         told = [each for each in said if f"it sent the TLS alert `{alert}`; " in each]
-        assert len(told) >= 3, said
+        assert len(told) >= (1 if loop_factory is asyncio.new_event_loop else 20), said
         assert all("tls.cert_file and tls.key_file" in each for each in told)
 
     with tls_server(context) as server, asyncio.Runner(loop_factory=loop_factory) as runner:
