@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus, urlencode
@@ -58,6 +59,11 @@ AWKWARD = {
 }
 
 
+def without_time(line: str) -> str:
+    """A log line without its times, whose microseconds may have the digits of a secret."""
+    return re.sub(r"\d\d:\d\d:\d\d[.,]?\d*", "", line)
+
+
 @pytest.mark.parametrize("formatter", FORMATTERS)
 @pytest.mark.parametrize("secret", AWKWARD.values(), ids=AWKWARD)
 def test_a_secret_is_masked_in_every_form_that_is_written(
@@ -83,6 +89,7 @@ def test_a_secret_is_masked_in_every_form_that_is_written(
     for kind, value in written.items():
         line = formatter(Redactor(lambda: [secret])).format(record("got it", field=value))
         assert "***" in line, (kind, line)
+        line = without_time(line)
         assert not any(part in line for part in ("0815", "MDgxN", "A4MTU", "wODE1")), (kind, line)
 
 
@@ -95,7 +102,7 @@ def test_a_secret_is_masked_in_the_text_and_the_source_line_of_a_traceback(
         raise ValueError(f"refused {secret!r}, {secret}, {secret.encode()!r}")  # noqa: TRY301
     except ValueError:
         failed = record("failed", exc_info=sys.exc_info())
-    assert "0815" not in formatter(Redactor(lambda: [secret])).format(failed)
+    assert "0815" not in without_time(formatter(Redactor(lambda: [secret])).format(failed))
 
 
 @given(st.text(min_size=4, max_size=30), st.binary(max_size=5), st.binary(max_size=5))
