@@ -12,8 +12,8 @@ def connected(
     """`count` connections, on each of which one request for `path` has been sent.
 
     Args:
-        answer: octets to wait for before the next one; 0: none.
-        receive_buffer: octets that the system takes in for us; 0: as usual.
+        answer: bytes to wait for before the next one; 0: none.
+        receive_buffer: bytes that the system takes in for us; 0: as usual.
 
     Raises:
         OSError: no connection, or not this answer.
@@ -35,7 +35,7 @@ def connected(
 
 
 def answered(caller: socket.socket, size: int) -> bool:
-    """Whether a 200 with a body of `size` octets arrives; what comes in chunks is left at that."""
+    """Whether a 200 with a body of `size` bytes arrives; what comes in chunks is left at that."""
     got = b""
     while True:
         head, end, body = got.partition(b"\r\n\r\n")

@@ -35,7 +35,7 @@ class Answers:
 
 
 def wrk(port: int, path: str, connections: int, seconds: float, size: int, *, close: bool = False) -> Answers:
-    """As many requests as `connections` bring about, each answered with `size` octets.
+    """As many requests as `connections` bring about, each answered with `size` bytes.
 
     Args:
         close: a new connection for each request.
@@ -54,7 +54,7 @@ def wrk(port: int, path: str, connections: int, seconds: float, size: int, *, cl
     if done.returncode:
         raise OSError(f"wrk: {done.stdout} {done.stderr}")
     told = json.loads(done.stdout.splitlines()[-1])
-    # Whole heads stand among these octets: too few of them is what can be seen from here.
+    # Whole heads stand among these bytes: too few of them is what can be seen from here.
     short = told["requests"] if told["octets"] < told["requests"] * size else 0
     return Answers(told["requests"], lost=told["lost"], wrong=told["refused"] + short)
 
@@ -156,7 +156,7 @@ class OpenLoop:
 
 
 def uploads(port: int, size: int, connections: int, each: int) -> Answers:
-    """`each` bodies of `size` octets on each of `connections`; the origin says how much reached it."""
+    """`each` bodies of `size` bytes on each of `connections`; the origin says how much reached it."""
     body = bytes(size)
 
     def one_caller(_: int) -> int:
@@ -179,7 +179,7 @@ def uploads(port: int, size: int, connections: int, each: int) -> Answers:
 
 
 def _arrived(answer: bytes) -> int:
-    """Octets of a request, head and body, that the origin says it got."""
+    """Bytes of a request, head and body, that the origin says it got."""
     return int(answer) if answer.isdigit() else 0
 
 

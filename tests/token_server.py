@@ -94,7 +94,7 @@ async def token_server(
 
 @asynccontextmanager
 async def raw_server(octets: bytes) -> AsyncIterator[str]:
-    """A server that answers every connection with these octets and hangs up; its URL."""
+    """A server that answers every connection with these bytes and hangs up; its URL."""
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65536)

@@ -142,7 +142,7 @@ class _AdminService:
         """Answer bytes that are no request; the connection ends after it."""
         caller.write(_problem(error).encoded(_new_id(), http_date(), keep_alive=False))
 
-    def received(self, data: int) -> None:
+    def received(self, size: int) -> None:
         """Ignore the number of bytes; the admin ports do not count them."""
 
     def _answer(self, head: RequestHead) -> Document | OwnAnswer:

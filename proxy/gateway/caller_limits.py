@@ -60,15 +60,15 @@ class LimitedCaller(CallerTransport):
         """Let the task of the connection look at what has changed."""
         raise NotImplementedError
 
-    def _charge(self, chunk: int) -> bool:
+    def _charge(self, size: int) -> bool:
         """Count the unread bytes of this connection; return whether all connections keep to the budget."""
         limit = self._port.limit
-        limit.buffered += chunk - self._charged
-        self._charged = chunk
+        limit.buffered += size - self._charged
+        self._charged = size
         return limit.buffered <= MAX_BUFFERED
 
-    def _keep_within_budget(self, chunk: int) -> None:
-        if self._charge(chunk):
+    def _keep_within_budget(self, size: int) -> None:
+        if self._charge(size):
             return
         self._charge(0)
         error = RequestRefused("too_many_callers", "Too many callers have sent only a part of their request.")

@@ -261,8 +261,8 @@ class Forwarder:
 
     # -- counts --
 
-    def received(self, data: int) -> None:
-        self._tally.received += data
+    def received(self, size: int) -> None:
+        self._tally.received += size
 
     def _count(self, call: Call) -> None:
         relay = call.relay

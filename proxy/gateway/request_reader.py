@@ -1,6 +1,7 @@
 """Pure: reads the bytes that a caller sends, strictly and incrementally.
 
-Limits hold across reads, and reading takes linear time, for pieces of any size.
+Limits hold across reads, for pieces of any size. An incomplete head is searched again with each piece, from
+its last line on; MAX_LINE and MAX_FIELD bound that.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""An admin port before real keepers, and a caller that speaks octets."""
+"""An admin port before real keepers, and a caller that speaks bytes."""
 
 import asyncio
 import json
@@ -111,7 +111,7 @@ async def exchange(port: int, octets: bytes) -> bytes:
 
 
 def reply(octets: bytes) -> Reply:
-    """The one answer in some octets."""
+    """The one answer in some bytes."""
     head, _, body = octets.partition(b"\r\n\r\n")
     start, *lines = head.decode().split("\r\n")
     fields = dict(line.split(": ", 1) for line in lines)

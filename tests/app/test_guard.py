@@ -73,7 +73,7 @@ class House:
         self.site = site
 
     async def ask(self, upstream: str, *lines: str, line: str = "GET /v2/topology") -> Answer:
-        """Ask an upstream's port, or `admin`, in octets."""
+        """Ask an upstream's port, or `admin`, in bytes."""
         url = await (self.sidecar.admin() if upstream == "admin" else self.sidecar.url(upstream))
         return await told(
             *await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])), lines, line

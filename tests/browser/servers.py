@@ -62,7 +62,7 @@ class Upstream:
 
 @dataclass
 class Exchange:
-    """A request as the browser wrote it, and the octets it got for it."""
+    """A request as the browser wrote it, and the bytes it got for it."""
 
     asked: bytes
     answered: bytes = b""
@@ -73,7 +73,7 @@ class Exchange:
 
     @property
     def whole(self) -> bool:
-        """Whether all of the answer's announced octets are there."""
+        """Whether all of the answer's announced bytes are there."""
         head, end, body = self.answered.partition(b"\r\n\r\n")
         length = next(
             (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
@@ -82,7 +82,7 @@ class Exchange:
 
 
 class Tap:
-    """A port that hands every octet on to another port, and back: it has seen all that a browser can do.
+    """A port that hands every byte on to another port, and back: it has seen all that a browser can do.
 
     The port it shows is not the proxy's own, as where a container's port is published under another number.
     """

@@ -1,4 +1,4 @@
-"""What the caller sends arrives octet for octet, and what the upstream answers likewise."""
+"""What the caller sends arrives byte for byte, and what the upstream answers likewise."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Octets of callers: read the same however they come, or refused."""
+"""Bytes of callers: read the same however they come, or refused."""
 
 import gc
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def read(octets: bytes, step: int | None = None) -> Reading:
 
 
 def verdict(reading: Reading) -> tuple[list[tuple[RequestHead, bytes | None, bool]], bool]:
-    """What must not depend on how the octets came: of a body that is not whole, not how much was read."""
+    """What must not depend on how the bytes came: of a body that is not whole, not how much was read."""
     messages, fault = reading
     return [(head, body if whole else None, whole) for head, body, whole in messages], fault is not None
 

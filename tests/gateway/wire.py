@@ -13,7 +13,7 @@ PATIENCE = 5.0
 
 
 class Head(NamedTuple):
-    """First line and fields, as octets."""
+    """First line and fields, as bytes."""
 
     line: bytes
     fields: list[tuple[bytes, bytes]]

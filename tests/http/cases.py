@@ -8,7 +8,7 @@ from typing import Any, Final
 
 Case = Mapping[str, Any]
 Part = bytes | float
-"""Octets, or seconds to wait."""
+"""Bytes, or seconds to wait."""
 
 DATA: Final = Path(__file__).parent.parent / "data"
 
@@ -147,7 +147,7 @@ _SCRIPTS: Final = {
 
 
 def script_of(case: Case) -> tuple[str, float, bytes]:
-    """What the origin does after its answer: a word, and for `later` the seconds and the octets."""
+    """What the origin does after its answer: a word, and for `later` the seconds and the bytes."""
     text: str = case["origin_then"]
     if text in _SCRIPTS:
         return _SCRIPTS[text], 0.0, b""
@@ -176,7 +176,7 @@ _CHUNKS: Final = "5\r\nhello\r\n0\r\n\r\n"
 
 
 def mutations() -> Iterator[Case]:
-    """The octet families of `meta.mutations`: only OWS around the value is Transfer-Encoding still."""
+    """The byte families of `meta.mutations`: only OWS around the value is Transfer-Encoding still."""
     for octet in (*range(0x01, 0x21), *range(0x7F, 0x100)):
         for place, line in _MUTANTS:
             for length in ("", f"Content-Length: {len(_CHUNKS)}\r\n"):

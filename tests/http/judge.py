@@ -29,7 +29,7 @@ class Connection:
 
     Attributes:
         requests: whole ones, in order.
-        fault: why its octets are not well-formed.
+        fault: why its bytes are not well-formed.
         partial: whether a request has begun and not ended.
         ended: by whom: `proxy`, `origin`.
     """
@@ -47,7 +47,7 @@ class Seen:
 
     Attributes:
         before: whether a good request went before it on the same connection.
-        heard: octets the client got.
+        heard: bytes the client got.
         end: how the client's connection ended; None: it is open.
         connections: at the origin.
         arrived: whole requests there in order, each with the number of its connection.

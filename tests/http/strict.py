@@ -19,7 +19,7 @@ _SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class Malformed(Exception):
-    """Octets that no well-formed message begins with."""
+    """Bytes that no well-formed message begins with."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Message:
         body: decoded, as far as it came.
         framing: how its end is known.
         complete: whether it has ended.
-        end: how many octets it took.
+        end: how many bytes it took.
     """
 
     fields: list[tuple[bytes, bytes]]
@@ -86,7 +86,7 @@ def read_answer(octets: bytes, method: bytes, *, ended: bool) -> Answer | None:
     """The first final answer; None where its head is not there.
 
     Args:
-        octets: from the connection.
+        bytes: from the connection.
         method: of the request.
         ended: whether the connection has ended, cleanly.
 

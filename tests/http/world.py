@@ -1,4 +1,4 @@
-"""Raw TCP on both sides of the proxy: a client that sends octets, an origin that records and plays them."""
+"""Raw TCP on both sides of the proxy: a client that sends bytes, an origin that records and plays them."""
 
 import asyncio
 import socket
@@ -14,14 +14,14 @@ PATIENCE: Final = 10.0
 """Seconds of real time after which something that must happen has not happened."""
 
 FINE: Final = 2048
-"""Octets that are sent one by one where a case is split; what follows goes in pieces of COARSE."""
+"""Bytes that are sent one by one where a case is split; what follows goes in pieces of COARSE."""
 COARSE: Final = 1000
 PACE: Final = 0.001
 """Seconds between two pieces."""
 
 
 def pieces(octets: bytes, *, split: bool) -> Iterator[bytes]:
-    """How octets are cut for sending."""
+    """How bytes are cut for sending."""
     if not split:
         yield octets
         return
@@ -42,7 +42,7 @@ class Peer(asyncio.Protocol):
     """A connection the proxy has made to an origin.
 
     Attributes:
-        heard: octets with the time they came at, of the present case.
+        heard: bytes with the time they came at, of the present case.
         requests: whole requests of the present case.
         fault: why what came is not well-formed HTTP/1.1.
         ended: by whom.

@@ -8,6 +8,7 @@ from proxy.config.document.credentials import CredentialDocument, TlsDocument
 from proxy.config.document.kinds import (
     AnyText,
     ApiName,
+    Bytes,
     CallerToken,
     Count,
     Flag,
@@ -18,7 +19,6 @@ from proxy.config.document.kinds import (
     Model,
     Name,
     Nothing,
-    Octets,
     Origin,
     Port,
     Seconds,
@@ -67,7 +67,7 @@ class UpstreamDocument(Model):
     """How long a caller may be silent: before its first request, in a body, and while it does not read."""
     max_connections: Count = 256
     """Most connections to this upstream; further requests wait 10 s, then they are answered 503."""
-    replay_buffer: Octets = 4 * 1024 * 1024
+    replay_buffer: Bytes = 4 * 1024 * 1024
     """A body up to this size can be sent again for a repair."""
 
 

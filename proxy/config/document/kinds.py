@@ -129,7 +129,7 @@ Timeout = Annotated[
     BeforeValidator(units.positive_seconds),
     _schema("string", "number", text=_DURATION, exclusiveMinimum=0, examples=["30s", "5m", "1h", 30]),
 ]
-Octets = Annotated[
+Bytes = Annotated[
     int,
     BeforeValidator(units.byte_count),
     _schema(
