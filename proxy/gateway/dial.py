@@ -13,6 +13,7 @@ from re import compile as pattern
 from typing import TypeVar
 
 from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
+from proxy.gateway.tls_layer import connect_tls
 from proxy.net import ContextMaker, HttpProxy, authority
 from proxy.outgoing.alerts import explain
 from proxy.outgoing.connect import Connector
@@ -112,12 +113,11 @@ async def _opened(
     # A dot at the end is for DNS alone: no certificate has it, nor SNI (RFC 6066 section 3).
     name = (endpoint.server_name or endpoint.host).rstrip(".")
     try:
-        _, made = await loop.create_connection(protocol, sock=site, ssl=tls, server_hostname=name)
+        return await connect_tls(site, tls, name, protocol)
     except (ssl.SSLError, TimeoutError):
         raise
     except OSError as error:
         raise UpstreamTLS(f"it ended the connection during the TLS handshake: {_plain(error)}.") from error
-    return made
 
 
 # -- CONNECT --
