@@ -6,6 +6,7 @@ No text of the answer becomes part of a message, except known error codes.
 from base64 import urlsafe_b64decode
 from math import inf
 from re import compile as pattern
+from typing import Any
 
 from proxy.credentials.credential import Credential
 from proxy.credentials.reply import Reply, invalid, json_object, strict_json
@@ -47,7 +48,8 @@ def parse_token_answer(answer: Reply, fetched_at: float, wall: float) -> Credent
     """
     if answer.status != 200:
         raise _failure(answer, wall)
-    document = json_object(answer, ENDPOINT)
+    # Some servers write null for a member that they could leave out.
+    document = {name: value for name, value in _document(answer).items() if value is not None}
     if "error" in document:
         raise _failure(answer, wall)
     token = document.get("access_token")
@@ -64,6 +66,15 @@ def parse_token_answer(answer: Reply, fetched_at: float, wall: float) -> Credent
     # Camunda 8.6 refuses `bearer`.
     stamped = ((b"Authorization", b"Bearer " + token.encode("ascii")),)
     return Credential(stamped, fetched_at, fetched_at + min(life, LONGEST_LIFE))
+
+
+def _document(answer: Reply) -> dict[str, Any]:
+    """Return the JSON object of an answer. One with an access_token counts under any Content-Type."""
+    try:
+        document = json_object(answer, ENDPOINT, typed=False)
+    except CredentialUnavailable:
+        document = {}
+    return document if document.get("access_token") else json_object(answer, ENDPOINT)
 
 
 def _failure(answer: Reply, wall: float) -> CredentialError:
