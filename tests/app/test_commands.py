@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.written.variables import parse_env_file
+from proxy.config.written.env_file import read_env_file
 from tests.app.command import command, proxy
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ async def test_env_points_every_client_at_the_proxy(form: str, tmp_path: Path) -
             assert "export CAMUNDA_REST_ADDRESS=http://localhost:19380\n" in out
             found = await evaluated(out)
         case "dotenv":
-            found = parse_env_file(out, "out")
+            found = dict(read_env_file(out, "out").variables)
         case _:
             found = json.loads(out)
     assert found == POINTED

@@ -102,7 +102,7 @@ def test_without_expires_in_the_jwt_tells(claims: object, seconds: float) -> Non
 
 
 def test_a_null_member_is_a_missing_one() -> None:
-    nothing = dict.fromkeys(("token_type", "expires_in", "error", "scope", "refresh_token"))
+    nothing: dict[str, Any] = dict.fromkeys(("token_type", "expires_in", "error", "scope", "refresh_token"))
     credential = parse_token_answer(answer(**nothing), 1000.0, 0.0)
     assert credential.fields == ((b"Authorization", b"Bearer abc.def"),)
     assert credential.expires_at == 1300.0
