@@ -4,22 +4,24 @@ Whatever was named and is not used gets a notice; an option that is not used is 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config.camunda.names import GROUP, OWN
+from proxy.config.camunda.names import GROUP, OF_KUBERNETES, OWN
 from proxy.config.camunda.notices import listed, unread
 from proxy.config.camunda.sources import sources
 from proxy.config.camunda.variables import describe_a_configuration
 from proxy.config.written.env_file import EnvFile
-from proxy.config.written.findings import Written
+from proxy.config.written.findings import Written, nearest
 from proxy.errors import Problem
 
 FILE = "camunda-auth-proxy.yaml"
 SYSTEM_FILE = Path("/etc/camunda-auth-proxy/config.yaml")
 PREFIX = OWN
 CONFIG = f"{PREFIX}CONFIG"
+_SHOWN = re.compile(r"[A-Z_]{1,60}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +141,32 @@ class Choice:
         message = f"is not used: {source} takes no variable from it; write ${{NAME}} there, or leave it out"
         return [Problem(f"--env-file {self.env_file.name}", message)]
 
-    def late_notices(self) -> list[str]:
-        """Return notices about variables that the YAML file takes from one source and another one has too."""
-        if self.place is None:
-            return []
+    def late_notices(self, ours: frozenset[str]) -> list[str]:
+        """Return notices about variables that another source of variables overrules, or that are not known.
+
+        Args:
+            ours: names of the proxy's own variables.
+        """
         notices = []
-        if self.env_file is not None:
-            notices = [f"{problem}. The line is left out" for problem in self.env_file.unusable.values()]
-            mine = self.env_file.variables
-            asked = sorted(self.variables.asked & mine.keys() & self.environ.keys())
-            if names := [name for name in asked if mine[name] != self.environ[name]]:
-                what = f"the environment sets {listed(names)} otherwise"
-                notices.append(f"{what}; --env-file {self.env_file.name} is used, and these are not")
-        elif not self.variables.asked & GROUP.keys() and describe_a_configuration(self.environ, None):
-            names = sorted(name for name in self.environ if name in GROUP)
-            notices.append(
-                f"of the environment not used, because {self.place.source} counts: {listed(names)}"
-            )
+        if self.env_file is not None and CONFIG in self.env_file.variables:
+            notices.append(f"{CONFIG} is not read from --env-file; name the file with --config")
+        mine = (name for name in sorted(self.variables.keys() - ours) if name.startswith(OWN))
+        unknown = [name for name in mine if _SHOWN.fullmatch(name) and not OF_KUBERNETES.fullmatch(name)]
+        notices += [f"{name} is not known{nearest(name, ours)}" for name in unknown]
+        return notices if self.place is None else [*notices, *self._overruled(self.place)]
+
+    def _overruled(self, place: Place) -> list[str]:
+        """Return notices about variables beside a YAML file that are not used."""
+        if (file := self.env_file) is None:
+            if self.variables.asked & GROUP.keys() or not describe_a_configuration(self.environ, None):
+                return []
+            names = listed(sorted(name for name in self.environ if name in GROUP))
+            return [f"of the environment not used, because {place.source} counts: {names}"]
+        notices = [f"{problem}. The line is left out" for problem in file.unusable.values()]
+        both = self.variables.asked & file.variables.keys() & self.environ.keys()
+        if differing := sorted(name for name in both if file.variables[name] != self.environ[name]):
+            what = f"the environment sets {listed(differing)} otherwise"
+            notices.append(f"{what}; --env-file {file.name} is used, and these are not")
         return notices
 
     def _origin(self) -> str:

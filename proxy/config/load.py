@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from proxy.config.camunda.variables import from_variables
-from proxy.config.choice import PREFIX, Choice
+from proxy.config.choice import CONFIG, PREFIX, Choice
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
@@ -31,6 +31,8 @@ _OVERRIDES = {
     f"{PREFIX}ALLOW_NON_LOOPBACK": ("guard", "allow_non_loopback"),
 }
 _LISTEN_HOST = f"{PREFIX}LISTEN_HOST"
+OURS = frozenset((*_OVERRIDES, _LISTEN_HOST, CONFIG))
+"""Our own variables, of the environment or of `--env-file`."""
 
 
 def load(
@@ -61,11 +63,11 @@ def load(
 
 def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
     written, problems = _written(config, choice, directory)
-    written = _overridden(written, choice.environ)
+    written = _overridden(written, choice.variables)
     findings = Findings(written, problems)
     for notice in choice.notices:
         findings.notice(notice)
-    listen_host = _listen_host(choice.environ, findings)
+    listen_host = _listen_host(choice.variables, findings)
     document = understand(written, findings)
     folder = directory
     if (file := choice.env_file) is not None:
@@ -85,7 +87,7 @@ def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
     )
     if found := findings.problems or choice.unused():
         raise ConfigError(*found)
-    return replace(result, origin=choice.origin, notices=(*result.notices, *choice.late_notices()))
+    return replace(result, origin=choice.origin, notices=(*result.notices, *choice.late_notices(OURS)))
 
 
 def _written(config: Path | None, choice: Choice, directory: Path) -> tuple[Written, dict[KeyPath, Problem]]:

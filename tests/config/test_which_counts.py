@@ -304,3 +304,25 @@ def test_the_proxy_of_the_environment_is_obeyed_where_variables_are_the_configur
     assert str(read(tmp_path, {**PROD, **lower}).upstreams[0].http_proxy) == "http://proxy.example:3128"
     (problem,) = dict.fromkeys(refused(tmp_path, {**PROD, "HTTPS_PROXY": "socks5://canary:1"}))
     assert problem.startswith("HTTPS_PROXY: must begin with http://, as in http://HOST:PORT")
+
+
+def test_our_own_variables_count_in_the_file_too(tmp_path: Path) -> None:
+    ours = {"CAMUNDA_AUTH_PROXY_LOG_LEVEL": "debug", "CAMUNDA_AUTH_PROXY_ADMIN_LISTEN": "19190"}
+    wrote(tmp_path, {**PROD, **ours, CONFIG: "canary"})
+    config = read(tmp_path, {"CAMUNDA_AUTH_PROXY_LOG_LEVEL": "error"}, env_file="prod.txt")
+    assert (config.log.level, config.admin.listen.port) == ("debug", 19190)
+    assert config.notices == (f"{CONFIG} is not read from --env-file; name the file with --config",)
+
+
+def test_a_variable_that_looks_like_ours_and_is_not_known_is_told(tmp_path: Path) -> None:
+    environ = {**PROD, "CAMUNDA_AUTH_PROXY_LOGLEVEL": "debug"}
+    assert read(tmp_path, environ).notices == (
+        "CAMUNDA_AUTH_PROXY_LOGLEVEL is not known; did you mean CAMUNDA_AUTH_PROXY_LOG_LEVEL?",
+    )
+
+
+def test_variables_that_kubernetes_sets_for_services_are_no_news(tmp_path: Path) -> None:
+    services = ("CAMUNDA_AUTH_PROXY", "CAMUNDA_ZEEBE_GATEWAY", "ZEEBE")
+    ends = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR")
+    environ = {f"{service}_{end}": "tcp://10.0.0.1:80" for service in services for end in ends}
+    assert read(tmp_path, {**PROD, **environ}).notices == ()

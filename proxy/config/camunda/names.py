@@ -9,6 +9,7 @@ Sources:
 - the runtime of connectors; Console's files of credentials.
 """
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 
@@ -263,5 +264,9 @@ AGREEING = frozenset(("CAMUNDA_CLIENT_MODE", "ZEEBE_CLIENT_CONNECTIONMODE", "CAM
 """Variables that tell a client what the proxy sees by itself."""
 
 HTTP_PROXY = ("HTTPS_PROXY", "https_proxy")
+OF_KUBERNETES = re.compile(
+    r".*_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP)\w*)?)", re.ASCII
+)
+"""Variables that Kubernetes sets in every pod for a Service, which may be called camunda-zeebe."""
 OWN = "CAMUNDA_AUTH_PROXY_"
 PREFIXES = ("CAMUNDA_", "ZEEBE_")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from proxy.config.camunda.draft import Draft
-from proxy.config.camunda.names import AGREEING, GROUP, OWN, PREFIXES
+from proxy.config.camunda.names import AGREEING, GROUP, OF_KUBERNETES, OWN, PREFIXES
 from proxy.config.camunda.sources import Sources
 from proxy.config.camunda.unread import UNREAD
 from proxy.errors import Problem
@@ -51,5 +51,5 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _is_unknown(name: str) -> bool:
-    ours = name.startswith(PREFIXES) and not name.startswith(OWN)
-    return ours and name not in GROUP and name not in UNREAD and name not in AGREEING
+    theirs = name.startswith(PREFIXES) and not name.startswith(OWN) and not OF_KUBERNETES.fullmatch(name)
+    return theirs and name not in GROUP and name not in UNREAD and name not in AGREEING
