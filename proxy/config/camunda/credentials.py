@@ -61,8 +61,8 @@ def strategy(draft: Draft) -> str | None:
 def credential(draft: Draft, api: Api, kind: str | None) -> None:
     """Write the credential of an upstream, by its `strategy`."""
     place = ("upstreams", api)
-    console = draft.find(CONSOLE_ID)
-    if api in CONSOLE_APIS and console is not None:
+    console = draft.find(CONSOLE_ID) if api in CONSOLE_APIS else None
+    if console is not None:
         draft.put((*place, "credential"), console, "console")
         _oauth2(draft, "console", CONSOLE_ID, CONSOLE_SECRET)
         _put_audience(draft, api)

@@ -10,6 +10,8 @@ from typing import cast
 from proxy.config.camunda.credentials import (
     CONSOLE_APIS,
     CONSOLE_ID,
+    CONSOLE_SECRET,
+    TOKEN_URL,
     api_ca_file,
     credential,
     http_proxy,
@@ -136,7 +138,7 @@ def _addresses(draft: Draft, named: Scopes) -> dict[Api, SetVariable | None]:
         draft.put(("cluster", "region"), region)
         draft.put(("cluster", "id"), cluster)
         addresses |= dict.fromkeys(missing)
-    if not addresses.keys() & set(CONSOLE_APIS) and draft.find(CONSOLE_ID) is not None:
+    if not addresses.keys() & set(CONSOLE_APIS) and _has_client_of_console(draft):
         addresses["console"] = None
     elif named.sure is not None and "console" in named.sure and "console" not in addresses:
         url = PRESETS["console"].saas_url
@@ -144,6 +146,13 @@ def _addresses(draft: Draft, named: Scopes) -> dict[Api, SetVariable | None]:
             f"{named.variable} names the Administration API; CAMUNDA_CONSOLE_BASE_URL={url} opens its port"
         )
     return {api: addresses[api] for api in PRESETS if api in addresses}
+
+
+def _has_client_of_console(draft: Draft) -> bool:
+    """Tell whether there is a whole client of the Administration API on SaaS; `draft.used` stays as it is."""
+    whole = all(any(map(draft.is_set, names)) for names in (CONSOLE_ID, CONSOLE_SECRET))
+    token_url = draft.find(TOKEN_URL)
+    return whole and (token_url is None or _SAAS in token_url.value)
 
 
 def _grpc_place(address: str) -> str:
