@@ -131,6 +131,19 @@ def test_the_preferred_name_counts_and_the_difference_is_told(use: Use) -> None:
         assert config.notices == (f"{first} and {second} differ; {first} is used",)
 
 
+def test_a_cluster_that_is_not_that_of_the_addresses_is_told() -> None:
+    address = {"CAMUNDA_REST_ADDRESS": f"https://bru-2.api.camunda.io/{ID}"}
+    same = {"CAMUNDA_CLUSTER_ID": ID, "CAMUNDA_CLUSTER_REGION": "bru-2"}
+    other = {"CAMUNDA_CLUSTER_ID": ID.replace("5", "6"), "CAMUNDA_CLUSTER_REGION": "jfk-1"}
+    grpc = {"ZEEBE_ADDRESS": f"{ID}.bru-2.zeebe.camunda.io:443"}
+    told = (
+        "not used, because nothing in this configuration needs it: CAMUNDA_CLUSTER_ID, CAMUNDA_CLUSTER_REGION"
+    )
+    assert told not in read({**OAUTH, **address, **same, **grpc}).notices
+    assert told in read({**OAUTH, **address, **other}).notices
+    assert told in read({**OAUTH, **REST, **same}).notices
+
+
 def test_no_variable_of_a_client_is_ignored_silently() -> None:
     """Each changes what is configured, or is named."""
     whole = {**REST, **OAUTH}

@@ -119,25 +119,24 @@ def _addresses(draft: Draft, named: Scopes) -> dict[Api, SetVariable | None]:
     """Return the APIs that have a base URL; None stands for the URL that the cluster gives."""
     found = {api: draft.find(names, _without_version) for api, names in ADDRESSES.items()}
     addresses: dict[Api, SetVariable | None] = {api: address for api, address in found.items() if address}
-    derived: list[Api] = []
-    region, cluster = draft.find(REGION), draft.find(CLUSTER_ID)
-    grpc = draft.find(GRPC, _grpc_place)
-    place = _SAAS_GRPC.fullmatch(grpc.value) if grpc is not None else None
-    if grpc is not None and place is None:
-        draft.notice(f"{draft.sources.shown(grpc.name)}: gRPC is not forwarded, so clients keep that address")
-    if grpc is not None and place is not None and (region is None or cluster is None):
-        region, cluster = SetVariable(grpc.name, place[2]), SetVariable(grpc.name, place[1])
-        derived = ["zeebe"]
-    elif not addresses and named.sure is None:
-        derived = list(CLUSTER_APIS)
+    region, cluster = _cluster(draft)
     if named.sure is not None:
         derived = [api for api in CLUSTER_APIS if api in named.sure]
-    elif "zeebe" not in derived:
-        derived.append("zeebe")  # a cluster's id and region are those of its Zeebe
-    if region is not None and cluster is not None and (missing := [a for a in derived if a not in addresses]):
+    elif addresses or (cluster is not None and cluster.name in GRPC):
+        derived = ["zeebe"]  # a cluster's id and region are those of its Zeebe
+    else:
+        derived = list(CLUSTER_APIS)
+    missing = [api for api in derived if api not in addresses]
+    if region is not None and cluster is not None and missing:
         draft.put(("cluster", "region"), region)
         draft.put(("cluster", "id"), cluster)
         addresses |= dict.fromkeys(missing)
+    else:
+        urls = " ".join(address.value.lower() for address in addresses.values() if address is not None)
+        idle = {
+            each.name for each in (region, cluster) if each is not None and each.value.lower() not in urls
+        }
+        draft.used -= idle
     if not addresses.keys() & set(CONSOLE_APIS) and _has_client_of_console(draft):
         addresses["console"] = None
     elif named.sure is not None and "console" in named.sure and "console" not in addresses:
@@ -146,6 +145,18 @@ def _addresses(draft: Draft, named: Scopes) -> dict[Api, SetVariable | None]:
             f"{named.variable} names the Administration API; CAMUNDA_CONSOLE_BASE_URL={url} opens its port"
         )
     return {api: addresses[api] for api in PRESETS if api in addresses}
+
+
+def _cluster(draft: Draft) -> tuple[SetVariable | None, SetVariable | None]:
+    """Return region and id of a cluster on SaaS; from its gRPC address if no variables name them."""
+    region, cluster, grpc = draft.find(REGION), draft.find(CLUSTER_ID), draft.find(GRPC, _grpc_place)
+    if grpc is None:
+        return region, cluster
+    if (place := _SAAS_GRPC.fullmatch(grpc.value)) is None:
+        draft.notice(f"{draft.sources.shown(grpc.name)}: gRPC is not forwarded, so clients keep that address")
+    elif region is None or cluster is None:
+        return SetVariable(grpc.name, place[2]), SetVariable(grpc.name, place[1])
+    return region, cluster
 
 
 def _has_client_of_console(draft: Draft) -> bool:
