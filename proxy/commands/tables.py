@@ -26,8 +26,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def configuration(config: "Config") -> str:
     """Return what `check` prints: upstreams and credentials, and where their values came from."""
     parts = [
-        f"The configuration comes from {config.origin}.",
-        f"{config.source} is right.",
+        f"{config.source} is right. The configuration comes from {config.origin}.",
         table(_upstreams(config)),
         table(_credentials(config)),
         f"admin  http://{config.admin.listen}",

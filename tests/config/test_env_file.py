@@ -54,6 +54,7 @@ def refused(text: str) -> list[str]:
         (r'A="a\nb"', r"a\nb"),
         (r"A='a\b'", r"a\b"),
         ("A='one\r\ntwo' # comment", "one\ntwo"),
+        ("A='one \n two'", "one \n two"),
         ('A="-----BEGIN X-----\nabc\n-----END X-----"', "-----BEGIN X-----\nabc\n-----END X-----"),
         # ${NAME}
         ("A=https://${HOST}/x", "https://camunda.example/x"),

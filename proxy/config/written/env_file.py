@@ -139,7 +139,7 @@ class _Reader:
 
     def read(self) -> None:
         """Read the next line, and those that its quotes span."""
-        line, self.at = self.lines[self.at].strip(), self.at + 1
+        line, self.at = self.lines[self.at].removesuffix("\r").lstrip(), self.at + 1
         if not line or line.startswith("#"):
             return
         if (match := _ASSIGNMENT.fullmatch(line)) is not None:
@@ -147,7 +147,7 @@ class _Reader:
         elif (match := _PROPERTY.fullmatch(line)) is not None:
             self._property(match[1], match[2])
         else:
-            self._other(line)
+            self._other(line.rstrip())
 
     def _property(self, written: str, value: str) -> None:
         if _CAMUNDAS.fullmatch(as_variable(written)):
