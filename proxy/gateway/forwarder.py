@@ -79,6 +79,7 @@ class Forwarder:
             f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
             "you send it."
         )
+        self._hinted = False
         self._observer = observer
         self._new_id = new_id
 
@@ -119,12 +120,15 @@ class Forwarder:
         head = call.head
         call.relay = relay = Relay(call, self._address)
         lost_once = False
+        bare = head.special and self._address.is_outside(head)
         while True:
-            credential = self._keeper.current
+            credential = self._keeper.current if not bare else None
             at_once = not lost_once and (credential is not None or self._is_open(head))
             connection = self._pool.take() if at_once else None
             if connection is None:
                 connection, credential = await self._connection(call, fresh=lost_once)
+                if bare:
+                    credential = None  # the server may not know the tenant's identity provider
             if credential is None:
                 stamp, relay.may_hold, relay.session = b"", False, None
             else:
@@ -139,7 +143,7 @@ class Forwarder:
             call.connection = connection
             try:
                 await connection.send_request(
-                    self._address.request_head(head, stamp, session=relay.session is not None),
+                    self._address.request_head(head, stamp, session=bare or relay.session is not None),
                     relay,
                     call.upload,
                     head.method == b"HEAD",
@@ -274,6 +278,7 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        hint = self._hint(status) if status >= 400 and self._rules.removed is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)
             self._observer.forwarded(
@@ -289,5 +294,16 @@ class Forwarder:
                     waited=call.waited,
                     repaired=call.repaired,
                     problem=call.problem,
+                    hint=hint,
                 )
             )
+
+    def _hint(self, status: int) -> str | None:
+        """Return what an answer may mean if the upstream is a newer one; log it the first time."""
+        removed = self._rules.removed
+        if removed is None or status not in removed.statuses:
+            return None
+        if not self._hinted:
+            self._hinted = True
+            log.warning("%s answered a request with %d: %s", self._rules.upstream, status, removed.sentence)
+        return removed.sentence

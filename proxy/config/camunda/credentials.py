@@ -42,7 +42,7 @@ KEY_FILE = ("CAMUNDA_MTLS_KEY_PATH", "CAMUNDA_CUSTOM_PRIVATE_KEY_PATH")
 
 ASSERTION = ("CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH", "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREPATH")
 
-CONSOLE_APIS: tuple[Api, ...] = ("console", "modeler")
+CONSOLE_APIS: tuple[Api, ...] = ("console", "modeler", "hub")
 STRATEGIES = ("OAUTH", "OIDC", "BASIC", "BEARER", "COOKIE")
 
 NO_CREDENTIALS = (
@@ -103,7 +103,7 @@ def credential(draft: Draft, api: Api, kind: str | None) -> None:
     if api in CONSOLE_APIS and console is not None:
         draft.put((*place, "credential"), console, "console")
         _oauth2(draft, "console", CONSOLE_ID, CONSOLE_SECRET)
-        draft.put((*place, "audience"), draft.find(PRESETS[api].audiences))
+        draft.put((*place, "audience"), _audience(draft, api))
         return
     match kind:
         case "OAUTH":

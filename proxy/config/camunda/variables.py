@@ -93,9 +93,16 @@ def _upstream(draft: Draft, api: Api, address: SetVariable | None, kind: str | N
     if address is None:
         draft.put(place, draft.find(CLUSTER_ID), {})
     else:
-        draft.put((*place, "url"), address, _without_version(address.value) if api == "zeebe" else None)
+        draft.put((*place, "url"), address, _base(api, address.value))
     tls(draft, place, api_ca_file(draft))
     credential(draft, api, kind)
+
+
+def _base(api: Api, url: str) -> str | None:
+    """Return the base URL for APIs whose variable may hold their version's path too; None: as it is set."""
+    if api == "hub":
+        return url.rstrip("/").removesuffix(PRESETS[api].version)
+    return _without_version(url) if api == "zeebe" else None
 
 
 def _without_version(url: str) -> str:
