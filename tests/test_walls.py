@@ -48,6 +48,7 @@ PURE = {
         "fields",
         "grammar",
         "guard",
+        "mcp",
         "options",
         "paths",
         "refusal",
