@@ -67,8 +67,8 @@ def show(config: "Config", form: str) -> int:
             )
     if not usable:
         raise StartError(
-            "There is nothing to print: MCP is at /mcp/cluster of an upstream with api zeebe, and there is none "
-            "with a TCP port."
+            "There is nothing to print: MCP is at /mcp/cluster of an upstream with api zeebe, and no such "
+            "upstream has a TCP port."
         )
     taken = ports(config.admin.listen) if any(not upstream.listen.port for upstream in usable) else {}
     token = config.guard.caller_token is not None

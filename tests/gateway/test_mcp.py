@@ -338,6 +338,21 @@ async def test_a_stream_ends_with_its_client() -> None:
         assert await peer.ended() in ("closed", "reset")
 
 
+async def test_as_we_wind_down_a_stream_that_never_ends_is_cut_and_a_tool_call_is_not() -> None:
+    async with origin() as site, gateway(site) as rig:
+        wires = []
+        for request in (get("/mcp/cluster"), call()):
+            wires.append(await rig.call(request))
+            peer = await site.accept()
+            await peer.message()
+            peer.send(EVENTS)
+            await wires[-1].head()
+        rig.listener.wind_down()
+        assert await wires[0].ended() == "reset"
+        peer.send(b"3\r\n:\n\n\r\n0\r\n\r\n")
+        assert await wires[1].chunked() == b":\n\n"
+
+
 # -- which requests are meant --
 
 
