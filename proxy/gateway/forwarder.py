@@ -20,8 +20,8 @@ from proxy.gateway.mcp_call import McpRelay, message_of
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
-from proxy.gateway.problems import OwnAnswer, answer_to, own_head
-from proxy.gateway.records import RequestObserver, RequestRecord, UpstreamRules
+from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
+from proxy.gateway.records import Hints, RequestObserver, RequestRecord, UpstreamRules
 from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
@@ -90,7 +90,7 @@ class Forwarder:
             f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
             "you send it."
         )
-        self._hinted = False
+        self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
         self._observer = observer
         self._new_id = new_id
 
@@ -259,6 +259,8 @@ class Forwarder:
 
     async def _answer_mcp(self, call: Call, answer: OwnAnswer) -> None:
         """Write our own answer as MCP clients understand it."""
+        if call.relay is not None and call.relay.held and answer.status == HTTPStatus.BAD_GATEWAY:
+            answer = answer._replace(status=HTTPStatus.SERVICE_UNAVAILABLE, retry_after=REFUSED_AGAIN)
         if answer.status == HTTPStatus.UNAUTHORIZED:  # of the caller token; it would begin an OAuth discovery
             answer = answer._replace(status=HTTPStatus.FORBIDDEN)
         self._answer(call, answer, await message_of(call, self._clock))
@@ -315,7 +317,7 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
-        hint = self._hint(status) if status >= 400 and self._rules.removed is not None else None
+        hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)
             self._observer.forwarded(
@@ -334,13 +336,3 @@ class Forwarder:
                     hint=hint,
                 )
             )
-
-    def _hint(self, status: int) -> str | None:
-        """Return what an answer may mean if the upstream is a newer one; log it the first time."""
-        removed = self._rules.removed
-        if removed is None or status not in removed.statuses:
-            return None
-        if not self._hinted:
-            self._hinted = True
-            log.warning("%s answered a request with %d: %s", self._rules.upstream, status, removed.sentence)
-        return removed.sentence

@@ -1,7 +1,10 @@
 """The operator's settings for requests to one upstream, and a record of each finished request."""
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,24 @@ class Removed:
 
     statuses: frozenset[int]
     sentence: str
+
+
+class Hints:
+    """Says what answers may mean if the upstream is a newer one, and logs it the first time."""
+
+    def __init__(self, upstream: str, removed: Removed) -> None:
+        self._upstream = upstream
+        self._removed = removed
+        self._told = False
+
+    def of(self, status: int) -> str | None:
+        """Return what an answer with that status may mean; None: nothing is known."""
+        if status not in self._removed.statuses:
+            return None
+        if not self._told:
+            self._told = True
+            log.warning("%s answered a request with %d: %s", self._upstream, status, self._removed.sentence)
+        return self._removed.sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,15 @@ async def test_a_refusal_that_no_new_token_helps_is_a_503_without_a_challenge(pa
         assert fetches(rig) >= 2
 
 
+async def test_a_refusal_whose_new_token_is_refused_by_the_token_endpoint_is_a_503_too() -> None:
+    rejected = CredentialRejected("the token endpoint refused our client")
+    async with origin(answering(REFUSED)) as site, gateway(site, source=scripted("", rejected)) as rig:
+        await rig.clock.advance(2.0)
+        for path, status in (("/mcp/cluster", 503), ("/v2/x", 502)):
+            answer = await (await rig.call(call(path))).message()
+            assert (answer.status, answer.head.get(b"retry-after") is not None) == (status, status == 503)
+
+
 async def test_the_same_path_elsewhere_gets_the_upstream_s_own_401() -> None:
     async with origin(answering(REFUSED)) as site, gateway(site) as rig:
         await rig.clock.advance(2.0)
