@@ -24,6 +24,10 @@ def test_a_page_for_people_is_no_part_of_a_base_url_on_saas(tmp_path: Path, api:
     config = one(tmp_path, api, f"https://bru-2.api.camunda.io/{ID}/{page}")
     assert str(config.upstreams[0].url) == f"https://bru-2.api.camunda.io/{ID}"
     assert any("page for people, so it is left out" in notice for notice in config.notices)
+    first = one(
+        tmp_path, api, "https://bru-2.api.camunda.io/operate"
+    )  # there the first part is the cluster's id
+    assert first.upstreams[0].url.path == "/operate"
     private = one(tmp_path, api, f"https://{ID}.bru-2.privateconnectivity.camunda.io/{page}")
     assert str(private.upstreams[0].url) == f"https://{ID}.bru-2.privateconnectivity.camunda.io"
 
