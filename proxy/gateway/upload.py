@@ -163,7 +163,6 @@ class Upload:
         """Drop all bytes, also further ones, and let the caller send, because the request is answered."""
         self._drop_kept()
         self._discarded = True
-        self._collected()
         self.resume()
 
     def fail(self, error: RequestRefused) -> None:
