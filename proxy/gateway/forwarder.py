@@ -133,10 +133,10 @@ class Forwarder:
         if self._answered_here(call):
             return
         head = call.head
-        mcp = self._mcp_base or (head.special and is_mcp(head.target))
+        mcp = bare = lost_once = False
+        if head.special or self._mcp_base:
+            mcp, bare = self._speaks_mcp(head), self._address.is_outside(head)
         call.relay = relay = (McpRelay if mcp else Relay)(call, self._address)
-        lost_once = False
-        bare = head.special and self._address.is_outside(head)
         while True:
             credential = self._keeper.current if not bare else None
             at_once = not lost_once and (credential is not None or self._is_open(head))
