@@ -260,7 +260,8 @@ async def test_a_message_in_chunks_is_read() -> None:
 
 
 async def test_a_message_that_does_not_come_holds_its_answer_up_for_two_seconds() -> None:
-    async with gateway(await unreachable()) as rig:
+    source = scripted(*[CredentialRejected("refused")] * 99)  # known at once, so that time is only the body's
+    async with origin() as site, gateway(site, source=source) as rig:
         wire = await rig.call(call()[:-3])
         await rig.until(lambda: bool(rig.tally.in_flight))
         await rig.clock.advance(1.5)
