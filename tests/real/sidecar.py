@@ -128,7 +128,7 @@ async def _answer(session: aiohttp.ClientSession, method: str, path: str, **how:
 
 @asynccontextmanager
 async def sidecar(
-    folder: Path, url: str, *, caller_token: str = "", **credential: Any
+    folder: Path, url: str, *, caller_token: str = "", physical_tenant: str | None = None, **credential: Any
 ) -> AsyncIterator[Sidecar]:
     """A proxy before the API at `url`, with a credential of these settings.
 
@@ -136,8 +136,9 @@ async def sidecar(
     """
     api, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     file, log = folder / f"{api}.yaml", folder / f"{api}.log"
+    tenant = {} if physical_tenant is None else {"physical_tenant": physical_tenant}
     config = {
-        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one"}},
+        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one", **tenant}},
         "credentials": {"the-one": credential},
         "guard": {"caller_token": caller_token} if caller_token else {},
         "admin": {"listen": admin},
