@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fuzz import answers, credentials, files, long, requests, targets
+from fuzz import answers, credentials, files, long, messages, requests, targets
 
 HERE: Final = Path(__file__).parent
 
@@ -16,6 +16,7 @@ HARNESSES: Final[dict[str, Callable[[bytes], None]]] = {
     "fields": answers.fields,
     "refusal": answers.refusal,
     "paths": targets.paths,
+    "messages": messages.messages,
     "token-answers": credentials.token_answers,
     "jwts": credentials.jwts,
     "retry-after": credentials.retry_after,

@@ -127,22 +127,28 @@ def check(config: Path | None, env_file: Path | None) -> int:
     epilog="""\b
 Examples:
   eval "$(camunda-auth-proxy env)"
-  camunda-auth-proxy env --format dotenv > .env.local"""
+  camunda-auth-proxy env --format dotenv > .env.local
+  camunda-auth-proxy env --format mcp > .mcp.json                  for Claude Code
+  camunda-auth-proxy env --format mcp-vscode > .vscode/mcp.json"""
 )
 @configured
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["shell", "dotenv", "json"]),
+    type=click.Choice(["shell", "dotenv", "json", "mcp", "mcp-cursor", "mcp-vscode"]),
     default="shell",
     show_default=True,
-    help="Format of the output.",
+    help="Format of the output; mcp: the entries of an MCP client (Claude Code, Cursor, VS Code).",
 )
 def env(config: Path | None, env_file: Path | None, form: str) -> int:
-    """Print the variables that point Camunda's own clients at the proxy.
+    """Print what points Camunda's own clients, or MCP clients, at the proxy.
 
-    Upstreams without such variables are named on stderr, each with the reason.
+    Upstreams that such clients cannot use are named on stderr, each with the reason.
     """
+    if form.startswith("mcp"):
+        from proxy.commands import mcp_entries
+
+        return mcp_entries.show(_load(config, env_file), form)
     from proxy.commands.environment import show
 
     return show(_load(config, env_file), form)

@@ -5,6 +5,7 @@ ProxyError
 ├── StartError              something else must change first, such as a taken port (exit code 2)
 ├── CredentialError         there is no credential
 │   ├── CredentialUnavailable   the token endpoint is down, slow, limits us or answers wrongly; try again
+│   ├── CredentialRefused       the upstream refuses the one that we have, and no new one helps
 │   └── CredentialRejected      the token endpoint or the login refused our client or password
 ├── RepairDeclined          a refused request is not sent again; the caller gets the upstream's refusal
 ├── RequestRefused          the proxy itself answers the caller's request
@@ -98,6 +99,13 @@ class CredentialUnavailable(CredentialError):
     ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.outcome = outcome
+
+
+class CredentialRefused(CredentialError):
+    """The upstream refuses the credential that we have, and it could not be replaced by one that helps.
+
+    The message continues the sentence "the upstream refuses the credential, and ...".
+    """
 
 
 class CredentialRejected(CredentialError):

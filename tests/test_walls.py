@@ -56,6 +56,7 @@ PURE = {
         "fields",
         "grammar",
         "guard",
+        "mcp",
         "options",
         "paths",
         "refusal",

@@ -3,6 +3,7 @@
 import logging
 import secrets
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
@@ -18,7 +19,7 @@ from proxy.gateway.forwarder import Forwarder
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.pool import Pool
-from proxy.gateway.records import RequestRecord, UpstreamRules
+from proxy.gateway.records import Removed, RequestRecord, UpstreamRules
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
@@ -26,6 +27,9 @@ from proxy.net import bracketed
 from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
+
+OUTSIDE_TENANTS: Final = frozenset((b"/v2/status", b"/cluster/v2/status", b"/cluster/v2/status/upgrade"))
+"""Paths of the whole server, which has none of them below a physical tenant (Camunda 8.10)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +112,7 @@ def plan(
     Raises:
         StartError: a file of its `tls` cannot be used.
     """
-    credential, url = config.credentials[upstream.credential], upstream.url
+    credential, url, gone = config.credentials[upstream.credential], upstream.url, upstream.gone
     injects = not isinstance(credential, NoCredential)
     return UpstreamPlan(
         upstream=replace(upstream, origins={}),
@@ -119,6 +123,8 @@ def plan(
             prefix=url.path.encode("ascii"),
             via=via,
             injects=injects,
+            tenant=upstream.tenant_path.encode("ascii"),
+            outside=OUTSIDE_TENANTS if upstream.tenant_path else frozenset(),
         ),
         rules=UpstreamRules(
             upstream=upstream.name,
@@ -127,6 +133,7 @@ def plan(
             open_paths=tuple(path.encode("ascii") for path in upstream.open_paths),
             replay_buffer=upstream.replay_buffer,
             patience=upstream.caller_timeout,
+            removed=None if gone is None else Removed(frozenset(gone.statuses), gone.sentence),
         ),
         guard=Guard(
             names(config, upstream.listen),
@@ -215,5 +222,6 @@ class RequestLog:
                 "waited": round(details.waited, 6),
                 "repaired": details.repaired,
                 "problem": details.problem,
+                "hint": details.hint,
             },
         )

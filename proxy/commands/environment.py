@@ -91,17 +91,22 @@ def variables(chosen: "Mapping[Api, Upstream]", taken: Mapping[str, int]) -> dic
     """
     found = dict(ALWAYS)
     for api, upstream in chosen.items():
-        port = upstream.listen.port or taken.get(upstream.name)
-        if port is None:
-            raise StartError(
-                f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve this "
-                "upstream: it runs with another configuration. Reload it, or name its configuration."
-            )
-        address = f"http://{_reachable(upstream.listen)}:{port}"
+        address = address_of(upstream, taken)
         if api == "modeler" and not upstream.url.path.endswith("/api"):
             address += "/api"  # part of its base URL, as https://modeler.camunda.io/api
         found |= dict.fromkeys(PRESETS[api].addresses, address)
     return found
+
+
+def address_of(upstream: "Upstream", taken: Mapping[str, int]) -> str:
+    """Return the address of an upstream's port for clients; arguments and errors as of `variables`."""
+    port = upstream.listen.port or taken.get(upstream.name)
+    if port is None:
+        raise StartError(
+            f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve this "
+            "upstream: it runs with another configuration. Reload it, or name its configuration."
+        )
+    return f"http://{_reachable(upstream.listen)}:{port}"
 
 
 def ports(admin: "Listen") -> dict[str, int]:

@@ -4,6 +4,7 @@ Anything that is not exactly one good answer means that the connection is never 
 """
 
 import asyncio
+import math
 from typing import Final
 
 from proxy.errors import RequestRefused, UpstreamTimeout
@@ -207,7 +208,7 @@ class Exchange(UpstreamTransport):
         if reader.complete:
             self._finish()
             return
-        self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
+        self.deadline = math.inf if relay.endless else self._pool.clock.now() + self._pool.timeouts.idle
         if self._pool.memory.scarce and not self._little:
             self._little = True
             read_little(self._transport, self, little=True)

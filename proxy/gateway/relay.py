@@ -68,6 +68,7 @@ class Relay:
         held: whether the answer is kept back: a refusal, because the request may be sent again, or what may
             turn out to be one.
         may_hold: whether the next refusal is kept back.
+        endless: whether its body may be silent for any time.
         session: the session that was injected; None: none.
         session_fields: Set-Cookie and CSRF fields of the answer.
         paused: whether the caller reads too slowly.
@@ -82,6 +83,7 @@ class Relay:
     begun = False
     held = False
     may_hold = False
+    endless = False
     session: Credential | None = None
     sent = 0
     verdict = _PASSES

@@ -50,7 +50,8 @@ def test_the_file_that_console_offers_is_taken_as_it_is() -> None:
         "optimize": (f"https://bru-2.optimize.camunda.io/{ID}", 19083, "optimize.camunda.io"),
     }
     told = tuple(notice for notice in config.notices if "can read" not in notice)  # as it is checked out
-    assert told == ("upstream `tasklist` is left out: CAMUNDA_CREDENTIALS_SCOPES does not name it",)
+    assert told[0] == "upstream `tasklist` is left out: CAMUNDA_CREDENTIALS_SCOPES does not name it"
+    assert [notice for notice in told[1:] if "8.10" not in notice] == []
     assert oauth2(config).token_url == SAAS_TOKEN_URL
     assert oauth2(config).client_secret == SecretRef(text="canary-s3cret~#$%")
     assert config.upstreams[0].origins["url"] == "ZEEBE_REST_ADDRESS"
@@ -75,7 +76,7 @@ def test_callers_write_v2_themselves(address: str, path: str) -> None:
 def test_a_cluster_without_addresses_opens_every_port(cluster: str, region: str) -> None:
     config = read({cluster: ID, region: "bru-2", "CAMUNDA_CLIENT_ID": "id", "CAMUNDA_CLIENT_SECRET": "s"})
     assert [upstream.name for upstream in config.upstreams] == ["zeebe", "operate", "tasklist", "optimize"]
-    assert str(config.upstreams[1].url) == f"https://bru-2.operate.camunda.io/{ID}"
+    assert str(config.upstreams[1].url) == f"https://bru-2.api.camunda.io/{ID}"
     assert oauth2(config).token_url == SAAS_TOKEN_URL
 
 
@@ -127,7 +128,8 @@ def test_each_api_has_its_own_audience() -> None:
     assert [upstream.audience for upstream in config.upstreams] == ["orchestration-api", "operate-api", None]
     assert (oauth2(config).scope, oauth2(config).resource) == ("s", "r")
     own = read({**environ, "CAMUNDA_ZEEBE_OAUTH_AUDIENCE": "zeebe-api"})
-    assert (own.upstreams[0].audience, own.notices) == ("zeebe-api", ())
+    assert own.upstreams[0].audience == "zeebe-api"
+    assert [notice for notice in own.notices if "differ" in notice] == []
 
 
 def test_console_and_modeler_have_a_client_of_their_own() -> None:

@@ -48,9 +48,9 @@ async def call(camunda: SimulatedCamunda, name: str, session: Credential, method
     """The status of an API call under a session."""
     outbound = Outbound()
     headers = {key.decode(): value.decode() for key, value in session.fields}
-    url = camunda.url(name) + (
-        "/v1/tasks/search" if name.startswith("tasklist") else "/v1/process-definitions/search"
-    )
+    searched = {"tasklist": "/v1/tasks/search", "cluster-8.10": "/v2/process-instances/search"}
+    kind = name if name in searched else name.partition("-")[0]
+    url = camunda.url(name) + searched.get(kind, "/v1/process-definitions/search")
     if method == "GET":
         url = camunda.url(name) + "/v2/topology"
     answer = await outbound.send(

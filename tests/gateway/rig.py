@@ -97,6 +97,7 @@ async def gateway(
     limit: ConnectionLimit | None = None,
     upstream_limit: UpstreamLimit | None = None,
     getaddrinfo: GetAddrInfo = socket.getaddrinfo,
+    guard: Guard | None = None,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
@@ -116,7 +117,7 @@ async def gateway(
     )
     address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
-    forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)
+    forwarder = Forwarder(rules, address, guard or Guard(), pool, keeper, clock, tally, notes)
     listener = Listener(forwarder, clock, limit)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
     await listener.start(bound.sockets)

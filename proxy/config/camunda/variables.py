@@ -188,7 +188,7 @@ def _upstream(draft: Draft, api: Api, address: SetVariable | None, kind: str | N
     """Write one upstream and the credential it takes."""
     place = ("upstreams", api)
     if address is not None:
-        draft.put((*place, "url"), address, _without_version(address.value) if api == "zeebe" else None)
+        draft.put((*place, "url"), address, _base(api, address.value))
     elif api in CONSOLE_APIS:
         draft.put((*place, "url"), draft.find(CONSOLE_ID), PRESETS[api].saas_url)
     else:
@@ -196,6 +196,13 @@ def _upstream(draft: Draft, api: Api, address: SetVariable | None, kind: str | N
     tls(draft, place, api_ca_file(draft))
     http_proxy(draft, place)
     credential(draft, api, kind)
+
+
+def _base(api: Api, url: str) -> str | None:
+    """Return the base URL for APIs whose variable may hold their version's path too; None: as it is set."""
+    if api == "hub":
+        return url.rstrip("/").removesuffix(PRESETS[api].version)
+    return _without_version(url) if api == "zeebe" else None
 
 
 def _without_version(url: str) -> str:
