@@ -132,13 +132,18 @@ class RequestRefused(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """The upstream gave no answer, or none that can be understood.
+    """The upstream gave no answer, or none that can be understood. The message speaks of `it`.
 
     Attributes:
         code: key of `problems.py`'s table.
+        cause: name of the cause in `outgoing/causes.py`.
     """
 
     code = "upstream_protocol"
+
+    def __init__(self, message: str, *, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class UpstreamUnreachable(UpstreamError):

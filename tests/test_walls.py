@@ -18,6 +18,7 @@ GROUND = {
     "proxy.clock",
     "proxy.files",
     "proxy.histogram",
+    "proxy.masking",
     "proxy.net",
     "proxy.terms",
 }
@@ -54,7 +55,7 @@ PURE = {
         "request_head",
         "request_reader",
     ),
-    "outgoing": ("addresses", "alerts"),
+    "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
 }
 HEAVY = {"asyncio", "aiohttp", "time", "socket"}

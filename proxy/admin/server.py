@@ -164,7 +164,7 @@ class _AdminService:
 
 
 def _problem(error: ProxyError) -> OwnAnswer:
-    return answer_to(error, upstream="", credential="")._replace(allow="GET, HEAD")
+    return answer_to(error)._replace(allow="GET, HEAD")
 
 
 def _new_id() -> str:

@@ -4,7 +4,7 @@ Each kind has a key, a configuration to compare and a function that makes the ke
 """
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -24,9 +24,11 @@ from proxy.config.model import (
 from proxy.credentials.as_session import BasicAsSession
 from proxy.credentials.assertion import can_sign
 from proxy.credentials.credential import CredentialSource
+from proxy.credentials.discovery import ISSUER
 from proxy.credentials.fixed import AT_ONCE, Anonymous, BasicLogin, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
+from proxy.credentials.login import SERVER
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.report import CredentialStatus
@@ -35,6 +37,7 @@ from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenSlot, TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
+from proxy.credentials.token_answer import ENDPOINT
 from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
 from proxy.outgoing.connect import Connector
@@ -121,7 +124,10 @@ class KeeperFactory:
         key = ("session", type(config), settings, max_idle, tls, upstream.http_proxy)
 
         def make(stack: AsyncExitStack) -> Keeper:
-            outbound = self.outbound(stack, f"upstreams.{upstream.name}", tls, upstream.http_proxy)
+            section = f"upstreams.{upstream.name}"
+            by_login_url = isinstance(config, Session) and config.login_url is not None
+            setting = f"credentials.{config.name}.login_url" if by_login_url else f"{section}.url"
+            outbound = self.outbound(stack, section, tls, upstream.http_proxy, {SERVER: setting})
             login = LoginSource(settings, outbound, self._clock)
             source: CredentialSource = login
             if isinstance(config, Basic):
@@ -149,20 +155,29 @@ class KeeperFactory:
         return self._asked[asked]
 
     def outbound(
-        self, stack: AsyncExitStack, setting: str, tls: Tls, http_proxy: HttpProxy | None
+        self,
+        stack: AsyncExitStack,
+        section: str,
+        tls: Tls,
+        http_proxy: HttpProxy | None,
+        addresses: Mapping[str, str],
     ) -> Outbound:
         """Make the HTTP client for a token endpoint or a login.
 
         Args:
             stack: of the keeper; it closes the client.
-            setting: section that holds `tls`, for messages: `credentials.saas`.
+            section, addresses: for messages, see `Outbound`.
 
         Raises:
             StartError: a file of `tls` cannot be used.
         """
-        context = self._tls_contexts.context(tls, setting)
         outbound = Outbound(
-            tls=context, server_name=tls.server_name, http_proxy=http_proxy, connector=self._connector
+            tls=self._tls_contexts.context(tls, section),
+            server_name=tls.server_name,
+            http_proxy=http_proxy,
+            connector=self._connector,
+            section=section,
+            addresses=addresses,
         )
         stack.push_async_callback(outbound.close)
         return outbound
@@ -177,10 +192,14 @@ class KeeperFactory:
         key = ("oauth2", key_of(settings), config.tls, config.http_proxy)
 
         def make(stack: AsyncExitStack) -> Keeper:
-            outbound = self.outbound(stack, f"credentials.{config.name}", config.tls, config.http_proxy)
+            section = f"credentials.{config.name}"
+            addresses = {ENDPOINT: f"{section}.token_url", ISSUER: f"{section}.issuer_url"}
+            if config.token_url is None:
+                addresses[ENDPOINT] = f"found through {section}.issuer_url"
+            outbound = self.outbound(stack, section, config.tls, config.http_proxy, addresses)
             return Keeper(
                 config.name,
-                OAuth2Source(settings, outbound, self._clock),
+                OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{_proof(config)}"),
                 clock=self._clock,
                 target=audience or "",
                 policy=Policy(),
@@ -221,6 +240,16 @@ class KeeperFactory:
 
 def _secret(ref: SecretRef, shortest: int) -> Secret:
     return FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
+
+
+def _proof(config: OAuth2) -> str:
+    """Return the setting that proves who the client is."""
+    match config.auth_method:
+        case "private_key_jwt":
+            return "private_key_file"
+        case "tls_client_auth":
+            return "tls.cert_file"
+    return "client_secret"
 
 
 def _certificate(tls: Tls) -> Secret | None:

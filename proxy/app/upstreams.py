@@ -23,6 +23,7 @@ from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
 from proxy.net import bracketed
+from proxy.outgoing.causes import Peer, shown
 from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
@@ -194,7 +195,9 @@ def names(config: Config, listen: Listen) -> frozenset[str]:
 def _endpoint(upstream: Upstream, contexts: TlsContexts) -> Endpoint:
     url = upstream.url
     tls = contexts.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
-    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy)
+    section = f"upstreams.{upstream.name}"
+    peer = Peer(upstream.name, shown(str(url)), f"{section}.url", section)
+    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy, peer)
 
 
 class RequestLog:

@@ -91,7 +91,7 @@ def meaning(dialect: Dialect, answer: Reply, before: Jar, after: Jar, wall: floa
         raise CredentialUnavailable(f"{SERVER} limits us (429)", outcome="limited", retry_after=wait)
     if status >= 500:
         raise CredentialUnavailable(f"{SERVER} failed: {status}", retry_after=answer.retry_after(wall))
-    if _media_type(answer) == "text/html":  # a page for people, or of a proxy; no known login sends HTML
+    if answer.media_type == "text/html":  # a page for people, or of a proxy; no known login sends HTML
         return "elsewhere"
     if 200 <= status < 300:
         set_some = status == 204 or after.cookies != before.cookies
@@ -102,7 +102,7 @@ def meaning(dialect: Dialect, answer: Reply, before: Jar, after: Jar, wall: floa
         return "csrf"
     if status == 403:  # Operate 8.6.0 does not know POST /login, and refuses it for CSRF without saying so
         return "elsewhere"
-    if dialect == "api-login" and _media_type(answer) == "application/problem+json":
+    if dialect == "api-login" and answer.media_type == "application/problem+json":
         return "elsewhere"  # 8.8 and later answer so to any call of an API without a session
     raise CredentialRejected(f"{SERVER} refused the user name or the password ({status})")
 
@@ -115,10 +115,6 @@ def _csrf_wanted(answer: Reply, before: Jar, after: Jar) -> bool:
     if _SPEAKS.search(answer.body):
         return True
     return after.csrf != before.csrf and (before.csrf is None or answer.status == 403)
-
-
-def _media_type(answer: Reply) -> str:
-    return (answer.get("content-type") or "").partition(";")[0].strip().lower()
 
 
 def _challenges(answer: Reply, scheme: str) -> bool:

@@ -101,11 +101,11 @@ class Forwarder:
         except ProxyError as error:
             refused = call.relay.status if call.relay is not None and call.relay.held else None
             rules = self._rules
-            self._answer(call, answer_to(error, rules.upstream, rules.credential, refused=refused))
+            self._answer(call, answer_to(error, self._pool.peer, rules.credential, refused=refused))
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
-            self._answer(call, answer_to(ProxyError(), self._rules.upstream, self._rules.credential))
+            self._answer(call, answer_to(ProxyError(), self._pool.peer, self._rules.credential))
         finally:
             if call.connection is not None and call.relay is not None:
                 call.connection.cancel(call.relay)
@@ -253,7 +253,7 @@ class Forwarder:
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer something that is not a request. The connection ends after it."""
-        answer = answer_to(error, self._rules.upstream, self._rules.credential)
+        answer = answer_to(error, self._pool.peer, self._rules.credential)
         self._tally.problems[answer.code] += 1
         data = answer.encoded(self._new_id(), http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
         self._tally.sent += len(data)

@@ -18,6 +18,7 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.gateway.grammar import persistence
+from proxy.outgoing.causes import UPSTREAM, Peer
 
 
 class Kind(NamedTuple):
@@ -141,14 +142,18 @@ class OwnAnswer(NamedTuple):
         return head + body if with_body else head
 
 
-def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> OwnAnswer:
+def answer_to(
+    error: ProxyError, peer: Peer = UPSTREAM, credential: str = "", *, refused: int | None = None
+) -> OwnAnswer:
     """Make the answer for an error.
 
     Args:
         error: what was raised.
-        upstream, credential: their names in the configuration.
+        peer: the upstream, as messages name it.
+        credential: its name in the configuration.
         refused: status with which the upstream had refused the credential in use; None: it had not.
     """
+    upstream = peer.name
     if isinstance(error, RequestRefused):
         later = 1 if error.code == "too_many_callers" else None
         return OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
@@ -175,7 +180,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
         closed = isinstance(error, UpstreamClosed) and error.code == UpstreamClosed.code
         kind = CLOSED if closed else None
         status = KINDS[error.code].status
-        return OwnAnswer(error.code, status, f"{upstream}: {error}", retry_after, kind=kind)
+        return OwnAnswer(error.code, status, f"{peer}: {error}", retry_after, kind=kind)
     return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")
 
 
