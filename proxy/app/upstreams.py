@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import TlsContexts
+from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
@@ -128,6 +129,7 @@ def plan(
             open_paths=tuple(path.encode("ascii") for path in upstream.open_paths),
             replay_buffer=upstream.replay_buffer,
             patience=upstream.caller_timeout,
+            refused=refusal(credential, upstream.audience),
         ),
         guard=Guard(
             names(config, upstream.listen),
@@ -167,6 +169,7 @@ def serve(
         clock,
         tally,
         observer=RequestLog() if plan.logged else None,
+        notes=UpstreamLog(),
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -182,6 +185,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         credential=upstream.credential,
         keeper=served.keeper,
         tally=served.forwarder.tally,
+        watch=served.forwarder.watch,
     )
 
 

@@ -70,6 +70,7 @@ class Relay:
         may_hold: whether the next refusal is kept back.
         session: the session that was injected; None: none.
         session_fields: Set-Cookie and CSRF fields of the answer.
+        refusal: without a session, the fields of a 4xx or 5xx by which it was judged.
         paused: whether the caller reads too slowly.
         sent: bytes written to the caller.
     """
@@ -87,6 +88,7 @@ class Relay:
     sent = 0
     verdict = _PASSES
     session_fields: Sequence[Field] = ()
+    refusal: Sequence[Field] = ()
     _late: tuple[AnswerFields, AnswerEnd] | None = (
         None  # of a held answer: its head is made when it is released
     )
@@ -120,6 +122,7 @@ class Relay:
         elif status >= 400:
             self.verdict = verdict = judge(status, fields.notable)
             self.held = verdict is not _PASSES and self.may_hold
+            self.refusal = fields.notable
         if end.length is None:
             end = self._without_length(end)
         if more:

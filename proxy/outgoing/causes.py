@@ -47,6 +47,14 @@ CauseName = Literal[
     "vanished",
     "not_http",
     "http2",
+    # answers of an upstream
+    "token_refused",
+    "shared_token_refused",
+    "password_refused",
+    "session_refused",
+    "none_refused",
+    "only_403",
+    "only_404",
     # answers of a token endpoint
     "redirect",
     "no_discovery",
@@ -164,10 +172,25 @@ TEXTS: Final[dict[CauseName, str]] = {
     " balancer, ingress)",
     "vanished": "it vanished {said}: no packet of it arrived any more. Check the network and the VPN, and"
     " whether the server still runs",
-    "not_http": "its answer is not HTTP/1.1. Check that {setting} names the port of the REST API or of the"
-    " login server, not another one",
+    "not_http": "its answer is not HTTP/1.1. Check the port in {setting}",
     "http2": "it speaks HTTP/2 only: is this the gRPC port? {setting} must name the port of the REST API"
     " (often 8080)",
+    "token_refused": "it does not accept the token of {section}, although its token endpoint has issued it."
+    " Check that both belong to the same cluster, and the audience{audience} and the scope that the API"
+    " expects",
+    "shared_token_refused": "it does not accept the shared token of {section}. It may have expired, or be"
+    " for another API: put a new one into {credential}",
+    "password_refused": "it does not accept user and password of {section}. Check {section}.username and"
+    " {section}.password; if the API takes no Basic, write type: session",
+    "session_refused": "it does not accept the session of {section}, although the login has succeeded."
+    " Check that {section} logs in at the server of this upstream, and that the user exists there",
+    "none_refused": "it wants a credential, and {section} is of type none. Give this upstream a credential"
+    " that the API accepts",
+    "only_403": "it has answered 403 to every request so far, so the credential is valid but lacks"
+    " permissions: give the client or user the authorizations of this API (in Admin or Identity; on SaaS"
+    " the client's scopes in Console), or correct the audience",
+    "only_404": "it has answered 404 to every request so far, so {setting} may have a wrong path or cluster"
+    " id, or this API is not there (8.10 has no Operate and Tasklist V1 any more)",
     "redirect": "it answered with a redirect ({status}{said}), which the proxy does not follow. Write the"
     " final URL in {setting}",
     "no_discovery": "it answered {status} at {said}, so there is no issuer at this URL. Correct {setting}:"

@@ -131,9 +131,7 @@ def test_each_answer_without_a_token_has_its_cause(
     assert (found.name, says in found.words) == (name, True), found
 
 
-@given(
-    st.builds(TokenAnswer, st.integers(100, 599), st.text(), st.text(), st.text(), st.text(), st.binary())
-)
+@given(st.builds(TokenAnswer, st.integers(100, 599), st.text(), st.text(), st.text(), st.text(), st.binary()))
 def test_whatever_is_answered_its_cause_is_short_and_printable(answer: TokenAnswer) -> None:
     text = of_answer(answer, TOKENS, ASKED).words
     assert text.isprintable()
