@@ -32,7 +32,7 @@ from proxy.credentials.login import SERVER
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.report import CredentialStatus
-from proxy.credentials.schedule import Policy
+from proxy.credentials.schedule import OFF_SAAS, PACE, Policy
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenSlot, TokenStore, token_store
@@ -202,7 +202,7 @@ class KeeperFactory:
                 OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{_proof(config)}"),
                 clock=self._clock,
                 target=audience or "",
-                policy=Policy(),
+                policy=_pace(config.token_url or config.issuer_url or ""),
                 observer=Narrator(),
                 secret=settings.secret or _certificate(config.tls),
                 throttle=self._throttle(config.token_url or config.issuer_url or ""),
@@ -213,7 +213,7 @@ class KeeperFactory:
         return self.keepers.obtain(key, (replace(config, wait=0.0), audience), make)
 
     def _throttle(self, url: str) -> HostThrottle:
-        host = (urlsplit(url).hostname or "").removesuffix(".")
+        host = _host(url)
         if host not in self._throttles:
             self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
         return self._throttles[host]
@@ -236,6 +236,15 @@ class KeeperFactory:
             parameters=tuple(config.parameters.items()),
             timeout=config.timeout,
         )
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removesuffix(".")
+
+
+def _pace(url: str) -> Policy:
+    """Return the policy of a token endpoint or issuer."""
+    return PACE if counts_per_address(_host(url)) else OFF_SAAS
 
 
 def _secret(ref: SecretRef, shortest: int) -> Secret:

@@ -39,12 +39,19 @@ FAREWELL = 1.0
 def pace(max_idle: float = MAX_IDLE) -> Policy:
     """Return the policy of sessions: no refresh ahead, because use extends a session.
 
-    A refused password is tried at most 6 times an hour.
+    A refused password is tried at most 6 times an hour, so that no account is locked: three times soon,
+    because the users of a new server may not have been created yet, then each 10 minutes.
 
     Args:
         max_idle: seconds.
     """
-    return Policy(refused_min=600.0, refused_max=600.0, max_idle=max_idle)
+    return Policy(
+        refused_min=600.0,
+        refused_max=600.0,
+        refused_early=(5.0, 10.0, 20.0),
+        refused_per_hour=6,
+        max_idle=max_idle,
+    )
 
 
 @dataclass(frozen=True, slots=True)
