@@ -20,6 +20,7 @@ GROUND = {
     "proxy.histogram",
     "proxy.masking",
     "proxy.net",
+    "proxy.secret_text",
     "proxy.terms",
 }
 """Every room may import these, and they import nothing of ours."""

@@ -80,17 +80,19 @@ class KeeperFactory:
         if isinstance(config, OAuth2):
             return self._oauth2(config, upstream.audience)
         if isinstance(config, Bearer):
-            token = self.secret(config.token)
+            token = self.secret(config.token, f"credentials.{config.name}.token_file")
             return self._read(("bearer", token), config.name, SharedToken(token, self._clock), token)
         if isinstance(config, Session):
             base = config.login_url or upstream.url
-            settings = LoginSettings(str(base), config.username, self.secret(config.password), config.dialect)
+            password = self.secret(config.password, f"credentials.{config.name}.password_file")
+            settings = LoginSettings(str(base), config.username, password, config.dialect)
             return self._session(replace(config, wait=0.0), settings, config.max_idle, upstream)
         if isinstance(config, Basic) and config.as_session:
-            settings = LoginSettings(str(upstream.url), config.username, self.secret(config.password))
+            password = self.secret(config.password, f"credentials.{config.name}.password_file")
+            settings = LoginSettings(str(upstream.url), config.username, password)
             return self._session(replace(config, wait=0.0), settings, MAX_IDLE, upstream)
         if isinstance(config, Basic):
-            password = self.secret(config.password)
+            password = self.secret(config.password, f"credentials.{config.name}.password_file")
             source = BasicLogin(config.username, password, self._clock)
             return self._read(("basic", config.username, password), config.name, source, password)
         return self._read(("none",), config.name, Anonymous(self._clock), None)
@@ -147,11 +149,15 @@ class KeeperFactory:
 
         return self.keepers.obtain(key, config, make)
 
-    def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
-        """Make a secret. The log masks it as soon as `settle` is called. For `shortest` see `FileSecret`."""
+    def secret(self, ref: SecretRef, setting: str, *, shortest: int = 1) -> Secret:
+        """Make a secret. The log masks it as soon as `settle` is called.
+
+        Args:
+            setting, shortest: see `FileSecret`.
+        """
         asked = ref, shortest
         if asked not in self._asked:
-            self._asked[asked] = _secret(ref, shortest)
+            self._asked[asked] = _secret(ref, shortest, setting)
         return self._asked[asked]
 
     def outbound(
@@ -219,13 +225,15 @@ class KeeperFactory:
         return self._throttles[host]
 
     def _settings(self, config: OAuth2, audience: str | None) -> OAuth2Settings:
-        secret = config.private_key if config.auth_method == "private_key_jwt" else config.client_secret
+        signs = config.auth_method == "private_key_jwt"
+        secret = config.private_key if signs else config.client_secret
+        key = "private_key_file" if signs else "client_secret_file"
         certificate = config.certificate_file
         return OAuth2Settings(
             token_url=config.token_url,
             issuer_url=config.issuer_url,
             client_id=config.client_id,
-            secret=self.secret(secret) if secret is not None else None,
+            secret=self.secret(secret, f"credentials.{config.name}.{key}") if secret is not None else None,
             auth_method=config.auth_method,
             key_id=config.key_id,
             certificate=FileSecret(certificate) if certificate is not None else None,
@@ -247,8 +255,12 @@ def _pace(url: str) -> Policy:
     return PACE if counts_per_address(_host(url)) else OFF_SAAS
 
 
-def _secret(ref: SecretRef, shortest: int) -> Secret:
-    return FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
+def _secret(ref: SecretRef, shortest: int, setting: str) -> Secret:
+    return (
+        FileSecret(ref.file, shortest, setting=setting)
+        if ref.file is not None
+        else TextSecret(ref.text or "")
+    )
 
 
 def _proof(config: OAuth2) -> str:

@@ -142,7 +142,9 @@ class Proxy:
         token = None
         if config.guard.caller_token is not None:
             token = CallerToken(
-                self._keeper_factory.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN)
+                self._keeper_factory.secret(
+                    config.guard.caller_token, "guard.caller_token_file", shortest=SHORTEST_TOKEN
+                )
             )
         plans: list[UpstreamPlan] = []
         for upstream in config.upstreams:

@@ -155,6 +155,15 @@ def test_in_no_hour_are_more_than_six_logins_refused(events: list[tuple[float, s
     assert all(later - at >= 3600.0 for at, later in zip(refused, refused[6:], strict=False))
 
 
+def test_another_password_has_its_own_early_attempts() -> None:
+    state, now = NEW, 0.0
+    for _ in range(6):
+        state = schedule.refused(state, LOGINS, now, None)
+        now = due_at(state, LOGINS)
+    state = schedule.secret_changed(state, 2000.0)
+    assert due_at(schedule.refused(state, LOGINS, 2000.0, None), LOGINS) == 2005.0
+
+
 def test_only_the_first_refusal_of_a_secret_that_has_worked_may_pass() -> None:
     worked = schedule.fetched(NEW, PACE, 1000.0, 1000.0, 1300.0, 0.0)
     once = schedule.refused(worked, PACE, 1225.0, None)
