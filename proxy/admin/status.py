@@ -230,7 +230,7 @@ def _credential(status: CredentialStatus, now: float) -> Json:
         "target": status.target,
         "condition": status.condition,
         "usable": status.usable,
-        "expires_in": _seconds(status.expires_at, now),
+        "expires_in": _seconds(status.expires_at if status.ends_at is None else status.ends_at, now),
         "last_success_ago": _seconds(now, status.last_success),
         "last_outcome": status.outcome,
         "next_attempt_in": _seconds(status.next_attempt, now),

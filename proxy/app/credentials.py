@@ -85,11 +85,13 @@ class KeeperFactory:
         if isinstance(config, Session):
             base = config.login_url or upstream.url
             password = self.secret(config.password, f"credentials.{config.name}.password_file")
-            settings = LoginSettings(str(base), config.username, password, config.dialect)
+            name = f"credentials.{config.name}"
+            settings = LoginSettings(str(base), config.username, password, config.dialect, section=name)
             return self._session(replace(config, wait=0.0), settings, config.max_idle, upstream)
         if isinstance(config, Basic) and config.as_session:
             password = self.secret(config.password, f"credentials.{config.name}.password_file")
-            settings = LoginSettings(str(upstream.url), config.username, password)
+            name = f"credentials.{config.name}"
+            settings = LoginSettings(str(upstream.url), config.username, password, section=name)
             return self._session(replace(config, wait=0.0), settings, MAX_IDLE, upstream)
         if isinstance(config, Basic):
             password = self.secret(config.password, f"credentials.{config.name}.password_file")
@@ -293,6 +295,8 @@ class Narrator:
     def changed(self, status: CredentialStatus) -> None:
         extra = {"credential": status.name, "target": status.target}
         match status.condition:
+            case "good" if status.reason:
+                log.warning("credential: %s", status.reason, extra=extra)
             case "good":
                 log.info("credential is good", extra=extra)
             case "failing":

@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Iterable
 from math import inf
 from re import compile as pattern
+from typing import Any
 
 from proxy.credentials.credential import Credential
 from proxy.credentials.reply import Reply, invalid, json_object, strict_json
@@ -17,6 +18,9 @@ from proxy.outgoing.causes import Peer
 
 LARGEST_TOKEN = 1 << 16
 LONGEST_LIFE = 86400.0
+LATEST = 1e11
+"""Seconds since 1970; a later `exp` counts as none."""
+
 USUAL_LIFE = 300.0
 """Assumed lifetime in seconds, if neither the answer nor the token tells it."""
 
@@ -131,10 +135,26 @@ def _life(expires_in: object) -> float:
 
 def _life_of_jwt(token: str) -> float:
     """Return the seconds from `iat` to `exp` of a JWT; USUAL_LIFE if it is no JWT or lacks them."""
+    claims = _claims(token)
+    try:
+        return _life(claims["exp"] - claims["iat"])
+    except (ArithmeticError, LookupError, TypeError, ValueError, CredentialUnavailable):
+        return USUAL_LIFE
+
+
+def jwt_expiry(token: str) -> float | None:
+    """Return when a JWT says that it expires (`exp`), in seconds since 1970; None: it does not say."""
+    exp = _claims(token).get("exp")
+    if isinstance(exp, int | float) and not isinstance(exp, bool) and 0 < exp < LATEST:
+        return float(exp)
+    return None
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Return the claims of a JWT, which is not verified; empty: it is no JWT."""
     try:
         payload = token.split(".")[1]
         claims = strict_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        life = _life(claims["exp"] - claims["iat"])
-    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, CredentialUnavailable):
-        return USUAL_LIFE
-    return life
+    except (LookupError, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}

@@ -13,7 +13,8 @@ from proxy.gateway.records import UpstreamRules
 from proxy.gateway.relay import Relay
 from proxy.gateway.watch import UpstreamHealth, UpstreamWatch
 from proxy.masking import masked
-from proxy.outgoing.causes import cleaned
+from proxy.outgoing.answer_causes import speaks_tls
+from proxy.outgoing.causes import cause, cleaned
 
 _SLOW: Final = frozenset(("answer_timeout", "body_timeout"))
 _AT_THE_DOOR: Final = frozenset(("wrong_host", "cross_site", "not_allowed", "caller_unknown"))
@@ -50,7 +51,8 @@ class Outcomes:
             told = self.watch.failed(now, "refuses", self._rules.refused.name, detail, request_id)
         if told:
             return
-        self._problems.note(now, self._record(answer, request_id, call.caller, call.head.notable))
+        record = record_of(self._rules.upstream, answer, request_id, call.caller, call.head.notable)
+        self._problems.note(now, record)
 
     def refused(self, call: Call, relay: Relay, used: Credential) -> None:
         """Note that the upstream's refusal of our credential was forwarded."""
@@ -60,28 +62,41 @@ class Outcomes:
         reason = f"{self.watch.peer}: it answered {relay.status}{told}: {why.words}."
         self.watch.failed(self._clock.now(), "refuses", why.name, reason, call.request_id)
 
-    def answered(self, status: int, *, credential: bool) -> None:
-        """Note an answer that is no refusal; call it while `watch.pending`."""
-        self.watch.answered(self._clock.now(), status, credential=credential)
+    def answered(self, relay: Relay, *, credential: bool) -> None:
+        """Note an answer that is no refusal; call it while `watch.pending`, and for each 400 with a body."""
+        now, peer = self._clock.now(), self.watch.peer
+        if speaks_tls(relay.status, relay.beginning) and not peer.url.startswith("https:"):
+            why = cause("plain_to_tls", peer)
+            self.watch.failed(now, "unreachable", why.name, f"{peer}: {why.words}.", "")
+        else:
+            self.watch.answered(now, relay.status, credential=credential)
 
     def no_request(self, caller: AnswerSink, answer: OwnAnswer, request_id: str) -> None:
         """Note bytes that are no request and were answered with an error."""
-        self._problems.note(self._clock.now(), self._record(answer, request_id, caller, []))
+        record = record_of(self._rules.upstream, answer, request_id, caller, [])
+        self._problems.note(self._clock.now(), record)
 
-    def _record(
-        self, answer: OwnAnswer, request_id: str, caller: AnswerSink, notable: list[Field]
-    ) -> ProblemRecord:
-        at_the_door = answer.code in _AT_THE_DOOR
-        return ProblemRecord(
-            self._rules.upstream,
-            answer.code,
-            answer.status,
-            answer.detail,
-            request_id,
-            caller.address,
-            _field(notable, b"host") if at_the_door else "",
-            _field(notable, b"origin") if at_the_door else "",
-        )
+
+def record_of(
+    upstream: str, answer: OwnAnswer, request_id: str, caller: AnswerSink, notable: list[Field]
+) -> ProblemRecord:
+    """Make the record of an answer of our own.
+
+    Args:
+        upstream: empty: an admin port.
+        notable: of the request's head; empty: there is none.
+    """
+    at_the_door = answer.code in _AT_THE_DOOR
+    return ProblemRecord(
+        upstream,
+        answer.code,
+        answer.status,
+        answer.detail,
+        request_id,
+        caller.address,
+        _field(notable, b"host") if at_the_door else "",
+        _field(notable, b"origin") if at_the_door else "",
+    )
 
 
 def _state(error: UpstreamError) -> UpstreamHealth:

@@ -84,10 +84,10 @@ class Repair:
             if used is not None and relay.verdict is Verdict.REFUSED:
                 self._outcomes.refused(call, relay, used)
             elif self._watch.pending:
-                self._outcomes.answered(relay.status, credential=False)
+                self._outcomes.answered(relay, credential=False)
             return
-        if self._watch.pending:
-            self._outcomes.answered(relay.status, credential=used is not None)
+        if self._watch.pending or relay.beginning:
+            self._outcomes.answered(relay, credential=used is not None)
         if call.repaired:
             self._tally.repairs["ok"] += 1
         if used is None:

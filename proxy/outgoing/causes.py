@@ -55,6 +55,13 @@ CauseName = Literal[
     "none_refused",
     "only_403",
     "only_404",
+    # answers of a login
+    "login_refused",
+    "login_limited",
+    "login_failed",
+    "no_login",
+    "no_login_404",
+    "basic_wanted",
     # answers of a token endpoint
     "redirect",
     "no_discovery",
@@ -169,7 +176,7 @@ TEXTS: Final[dict[CauseName, str]] = {
     "body_timeout": "no byte of the answer's body came in time ({timeout}). Look at the server's log, or"
     " raise {timeout}",
     "closed": "it closed the connection {said}. Look at its log, and at what stands before it (load"
-    " balancer, ingress)",
+    " balancer, ingress), and whether {setting} has the right scheme and port",
     "vanished": "it vanished {said}: no packet of it arrived any more. Check the network and the VPN, and"
     " whether the server still runs",
     "not_http": "its answer is not HTTP/1.1. Check the port in {setting}",
@@ -191,6 +198,15 @@ TEXTS: Final[dict[CauseName, str]] = {
     " the client's scopes in Console), or correct the audience",
     "only_404": "it has answered 404 to every request so far, so {setting} may have a wrong path or cluster"
     " id, or this API is not there (8.10 has no Operate and Tasklist V1 any more)",
+    "login_refused": "it refused the user name or the password ({status}). Check {section}.username and"
+    " {section}.password, and that this user exists at that server and is not locked",
+    "login_limited": "it limits how often logins may be tried (429). The proxy waits and tries again",
+    "login_failed": "it failed ({status}). The proxy tries again; look at the server's log",
+    "no_login": "it has no login that we know ({said}). Check {setting} and the dialect; if users log in by"
+    " an identity provider there, use type: oauth2",
+    "no_login_404": "it has no login that we know ({said}). {setting} may have a wrong path or name another"
+    " server, or users log in by an identity provider there; then use type: oauth2",
+    "basic_wanted": "it has no login that we know ({said}), but wants HTTP Basic, so use type: basic",
     "redirect": "it answered with a redirect ({status}{said}), which the proxy does not follow. Write the"
     " final URL in {setting}",
     "no_discovery": "it answered {status} at {said}, so there is no issuer at this URL. Correct {setting}:"

@@ -122,6 +122,30 @@ async def test_what_a_server_repeats_of_our_token_is_masked() -> None:
     assert not any(token in lines.changes[0].reason for token in source.given)
 
 
+async def test_a_400_of_a_port_that_speaks_tls_is_recognised_and_forwarded() -> None:
+    lines = Lines()
+    words = b"<center>The plain HTTP request was sent to HTTPS port</center>"
+    answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(words), words)
+    async with origin(answering(OK, answer, OK)) as site, gateway(site, lines=lines) as rig:
+        wire = await rig.call(get() + get() + get())
+        assert [(await wire.message()).body for _ in range(3)] == [b"ok", words, b"ok"]
+    assert [(each.kind, each.state) for each in lines.changes] == [
+        ("change", "unreachable"),
+        ("over", "unreachable"),
+    ]
+    assert lines.changes[0].cause == "plain_to_tls"
+    assert "it speaks TLS at this port. Write https://" in lines.changes[0].reason
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 100_000])
+async def test_a_400_of_any_size_arrives_whole(size: int) -> None:
+    answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size)
+    async with origin(answering(answer, OK)) as site, gateway(site) as rig:
+        wire = await rig.call(get() + get())
+        assert [(await wire.message()).body for _ in range(2)] == [b"x" * size, b"ok"]
+        assert rig.forwarder.watch.state == "answers"
+
+
 async def test_an_upstream_without_credential_that_wants_one_refuses() -> None:
     lines = Lines()
     async with (
