@@ -72,7 +72,8 @@ def _lives(found: Credential) -> None:
     assert name == b"Authorization"
     assert _BEARER.fullmatch(value)
     assert found.expires_at is not None
-    assert 5.0 < found.expires_at <= 5.0 + 86400.0
+    # A life can be too short for the clock's precision: such a token is over as soon as it is there.
+    assert 5.0 <= found.expires_at <= 5.0 + 86400.0
 
 
 def jwts(octets: bytes) -> None:

@@ -1,6 +1,8 @@
 """Runs fuzzers, two at a time, and says what they found. `fuzz/run --help`."""
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -39,14 +41,23 @@ class Ended:
         return self.code == 0 and not self.found
 
 
-def fuzz(name: str, seconds: int) -> Ended:
-    """Run one for so long, or until it finds something."""
+def fuzz(name: str, seconds: int, seed: int) -> Ended:
+    """Run one for so long, or until it finds something.
+
+    Args:
+        seed: 0 for other inputs each time, which go on from what was found before. With the same seed and
+            Python, the inputs are the same ones in the same order: a slower machine tries fewer of them.
+    """
     findings = WORK / "findings"
     findings.mkdir(parents=True, exist_ok=True)
     before = set(findings.glob(f"{name}-*"))
-    command = [sys.executable, "-m", "fuzz", name, str(WORK / "corpus" / name), *LIMITS]
-    command += [f"-max_total_time={seconds}", f"-artifact_prefix={findings / name}-"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    folder = WORK / ("corpus" if seed == 0 else f"corpus-{seed}") / name
+    if seed:
+        shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "fuzz", name, str(folder), *LIMITS]
+    command += [f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={findings / name}-"]
+    environ = os.environ | ({"PYTHONHASHSEED": "0"} if seed else {})
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     found = sorted(set(findings.glob(f"{name}-*")) - before)
     return Ended(name, done.returncode, done.stdout.decode("utf-8", "replace"), found)
 
@@ -68,12 +79,18 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("harness", nargs="*", help=f"all of them unless named: {', '.join(HARNESSES)}")
     parser.add_argument("--seconds", type=int, default=60, help="for each harness; 60 unless said otherwise")
     parser.add_argument("--jobs", type=int, default=2, help="at a time; 2 unless said otherwise")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="for the same inputs again; others each time unless said otherwise",
+    )
     parser.add_argument("--input", type=Path, help="a file that was found: run the one harness on it alone")
     options = parser.parse_args()
     if unknown := [name for name in options.harness if name not in HARNESSES]:
         parser.error(f"there is no harness {unknown[0]}; there are {', '.join(HARNESSES)}")
-    if options.seconds < 1 or options.jobs < 1:
-        parser.error("--seconds and --jobs are numbers above zero")
+    if options.seconds < 1 or options.jobs < 1 or options.seed < 0:
+        parser.error("--seconds and --jobs are numbers above zero, and --seed is none below")
     if options.input is not None and len(options.harness) != 1:
         parser.error("--input wants the name of one harness")
     if options.input is not None and not options.input.is_file():
@@ -90,7 +107,7 @@ def main() -> int:
     names = options.harness or list(HARNESSES)
     failed = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for ended in pool.map(lambda name: fuzz(name, options.seconds), names):
+        for ended in pool.map(lambda name: fuzz(name, options.seconds, options.seed), names):
             print(told(ended), flush=True)
             failed += not ended.right
     print(f"{len(names) - failed} passed, {failed} failed")

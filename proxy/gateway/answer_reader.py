@@ -165,7 +165,9 @@ class AnswerReader:
         self.pieces = 0
         rest = b""
         try:
-            if len(data) <= SLICE:
+            if self._to_head:
+                self._parse_head(data)
+            elif len(data) <= SLICE:
                 self._parser.feed_data(data)
             else:
                 rest = self._parse_fairly(data)
@@ -178,6 +180,14 @@ class AnswerReader:
         if self.begun and self._end.kind == "length":
             self._left = self._missing
         return rest
+
+    def _parse_head(self, data: bytes) -> None:
+        """Read byte by byte: llhttp would take the size of a first chunk that must not be there silently."""
+        for at in range(len(data)):
+            if self.complete:
+                self.keep = False
+                return
+            self._parser.feed_data(data[at : at + 1])
 
     def _parse_fairly(self, data: bytes) -> bytes:
         """Read until there were many very small chunks; return the rest."""

@@ -78,6 +78,9 @@ class CallerConnection(LimitedCaller):
         if not port.limit.admit(self):
             error = RequestRefused("too_many_callers", "The proxy has no room for another connection.")
             self._refuse(error)
+        elif port.limit.memory.scarce:
+            self._little = True
+            read_little(self.transport, self, little=True)
         self._begin()
 
     def connection_lost(self, error: Exception | None) -> None:

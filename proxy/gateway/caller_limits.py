@@ -50,7 +50,7 @@ class LimitedCaller(CallerTransport):
         self._fresh = True  # there has been no call yet
         self._reading = False  # a part of a head was received
         self._since = port.clock.now()  # start of the connection or of that head, or end of the last call
-        self._charged = 0  # its share of the limit's `buffered`
+        self._charged = 0  # its share of the memory's `buffered`
 
     def _refuse(self, error: RequestRefused) -> None:
         """End the connection with an error, after the answer to a call that is under way."""
@@ -62,10 +62,10 @@ class LimitedCaller(CallerTransport):
 
     def _charge(self, size: int) -> bool:
         """Count the unread bytes of this connection; return whether all connections keep to the budget."""
-        limit = self._port.limit
-        limit.buffered += size - self._charged
+        memory = self._port.limit.memory
+        memory.buffered += size - self._charged
         self._charged = size
-        return limit.buffered <= MAX_BUFFERED
+        return memory.buffered <= MAX_BUFFERED
 
     def _keep_within_budget(self, size: int) -> None:
         if self._charge(size):

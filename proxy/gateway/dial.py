@@ -12,6 +12,7 @@ from re import compile as pattern
 from typing import TypeVar
 
 from proxy.errors import UpstreamError, UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
+from proxy.gateway.tls_layer import connect_tls
 from proxy.net import ContextMaker, HttpProxy, authority
 from proxy.outgoing.causes import UPSTREAM, Cause, CauseName, Peer, cause
 from proxy.outgoing.connect import Connector
@@ -126,13 +127,12 @@ async def _opened(
     # A dot at the end is for DNS alone: no certificate has it, nor SNI (RFC 6066 section 3).
     name = (endpoint.server_name or endpoint.host).rstrip(".")
     try:
-        _, made = await loop.create_connection(protocol, sock=site, ssl=tls, server_hostname=name)
+        return await connect_tls(site, tls, name, protocol)
     except (ssl.SSLError, TimeoutError):
         raise
     except OSError as error:
         why = cause("tls_closed", endpoint.peer)
         raise UpstreamTLS(f"{why.words}.", cause=why.name) from error
-    return made
 
 
 # -- CONNECT --

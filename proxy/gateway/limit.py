@@ -23,21 +23,24 @@ MAX_KEPT: Final = 16 * 1024 * 1024
 KEPT_FREELY: Final = 64 * 1024
 """Bytes of each body that may be kept without regard to the others."""
 
-MANY_STALLED: Final = 8 * 1024 * 1024
-"""If so many bytes wait for peers that do not read, connections read little at once."""
+MANY_HELD: Final = 8 * 1024 * 1024
+"""If so many bytes wait, for peers that do not read or for upstream connections, connections read little at
+once."""
 
 
 class Memory:
     """Counts the bytes that all connections of a process hold for their peers.
 
     Attributes:
+        buffered: bytes that wait to be read (see MAX_BUFFERED).
         kept: bytes of bodies that may have to be sent again, beyond KEPT_FREELY of each.
         stalled: bytes that wait for callers or upstreams which do not read.
     """
 
-    __slots__ = ("kept", "stalled")
+    __slots__ = ("buffered", "kept", "stalled")
 
     def __init__(self) -> None:
+        self.buffered = 0
         self.kept = 0
         self.stalled = 0
 
@@ -50,8 +53,8 @@ class Memory:
 
     @property
     def scarce(self) -> bool:
-        """Whether so many bytes are stalled that connections should read little at once."""
-        return self.stalled >= MANY_STALLED
+        """Whether so many bytes wait that connections should read little at once."""
+        return self.stalled + self.buffered >= MANY_HELD
 
 
 class Connection(Protocol):
@@ -69,17 +72,15 @@ class ConnectionLimit:
 
     Attributes:
         places: most connections.
-        buffered: bytes that wait to be read, over all connections (see MAX_BUFFERED).
         memory: shared with the connections to upstreams.
     """
 
-    __slots__ = ("_connections", "buffered", "memory", "places")
+    __slots__ = ("_connections", "memory", "places")
 
     def __init__(self, places: int, memory: Memory | None = None) -> None:
         self.memory = memory if memory is not None else Memory()
         self.places = places
         self._connections: dict[Connection, None] = {}
-        self.buffered = 0
 
     @property
     def free(self) -> int:

@@ -24,6 +24,7 @@ from proxy.gateway.caller import CallerConnection
 from proxy.gateway.caller_transport import is_unix
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
+from proxy.gateway.small_reads import SmallReads
 
 CHECK_INTERVAL: Final = 5.0
 """Seconds between two checks of all connections for time-outs."""
@@ -100,6 +101,8 @@ class Listener:
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
         caller = request.transport.get_protocol() if request.transport is not None else None
+        if isinstance(caller, SmallReads):
+            caller = caller.protocol
         if isinstance(caller, CallerConnection):
             await caller.serve()
         return _Ended()

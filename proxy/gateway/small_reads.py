@@ -10,30 +10,34 @@ _buffer: Final = bytearray(SMALL)  # shared, because what was read is passed on 
 
 
 class SmallReads(asyncio.BufferedProtocol):
-    """Passes on to a protocol what its transport says, with at most SMALL bytes at once."""
+    """Passes on to a protocol what its transport says, with at most SMALL bytes at once.
 
-    __slots__ = ("_protocol",)
+    Attributes:
+        protocol: that gets it.
+    """
+
+    __slots__ = ("protocol",)
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
-        self._protocol = protocol
+        self.protocol = protocol
 
     def get_buffer(self, _sizehint: int) -> bytearray:
         return _buffer
 
     def buffer_updated(self, size: int) -> None:
-        self._protocol.data_received(bytes(_buffer[:size]))
+        self.protocol.data_received(bytes(_buffer[:size]))
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._protocol.connection_lost(error)
+        self.protocol.connection_lost(error)
 
     def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
+        return self.protocol.eof_received()
 
     def pause_writing(self) -> None:
-        self._protocol.pause_writing()
+        self.protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        self._protocol.resume_writing()
+        self.protocol.resume_writing()
 
 
 def read_little(transport: asyncio.Transport, protocol: asyncio.Protocol, *, little: bool) -> None:

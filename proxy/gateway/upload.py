@@ -6,7 +6,7 @@ from proxy.errors import RequestRefused
 from proxy.gateway.limit import KEPT_FREELY, Memory
 
 UNSENT_LIMIT = 64 * 1024
-"""Most bytes that wait for an upstream connection before the caller is paused."""
+"""Most bytes that wait for an upstream connection before the caller is paused; fewer if memory is scarce."""
 
 
 class Sink(Protocol):
@@ -86,7 +86,7 @@ class Upload:
                 self._drop_kept()
         if self._sink is not None:
             self._sink.send(wire, last=last)
-        elif self.size > UNSENT_LIMIT and not self._discarded:
+        elif (self.size > UNSENT_LIMIT or self._memory.scarce) and not self._discarded:
             self._flow.hold_upload()
 
     def _may_keep(self, size: int) -> bool:

@@ -109,6 +109,14 @@ def test_an_answer_to_head_has_no_body_whatever_its_length_says() -> None:
         assert read(OK + b"Content-Length: 5\r\n\r\nhello", step, to_head=True)[1] == "closed"
 
 
+def test_a_connection_with_chunks_behind_an_answer_to_head_is_not_used_again() -> None:
+    for head in (CHUNKED, CHUNKED.replace(b"OK", b"OK\x02")):  # llhttp reads the second one
+        for step in (1, 1000):
+            assert read(head, step, to_head=True) == (["200 none"], "kept")
+            for body in (b"0", b"0\r\nhell", b"5", b"5\r\nhello\r\n0\r\n\r\n", b"\r\n"):
+                assert read(head + body, step, to_head=True) == (["200 none"], "closed")
+
+
 def test_the_end_of_the_connection_ends_an_answer_without_a_length_and_no_other() -> None:
     told, reader = Told(), AnswerReader()
     reader.expect(told, told, to_head=False)

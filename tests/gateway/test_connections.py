@@ -323,7 +323,7 @@ class Connections(RuleBasedStateMachine):
         self.until(
             lambda: len(here.peers) == rig.pool.counts()["idle"], "a connection that only one side knows"
         )
-        assert rig.listener.limit.buffered == 0
+        assert rig.listener.limit.memory.buffered == 0
         assert rig.listener.busy == 0
 
 

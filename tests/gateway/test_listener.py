@@ -237,7 +237,7 @@ async def test_a_pipelining_caller_is_told_to_wait() -> None:
         (caller,) = rig.listener.connections
         await rig.until(lambda: not caller.transport.is_reading())
         await rig.clock.settle()
-        assert rig.listener.limit.buffered < MAX_PIPELINED + (512 << 10)
+        assert rig.listener.limit.memory.buffered < MAX_PIPELINED + (512 << 10)
         peer.send(OK)
         assert (await wire.message()).status == 200
         assert (await peer.head()).line == b"GET /more HTTP/1.1"

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from proxy.gateway.limit import MAX_BUFFERED, ConnectionLimit
+from proxy.gateway.limit import MANY_HELD, MAX_BUFFERED, ConnectionLimit
+from proxy.gateway.small_reads import SMALL
 from tests.gateway.rig import Rig, gateway, get, post
 from tests.gateway.test_faults import code
 from tests.gateway.wire import OK, Wire, answering, origin
@@ -179,29 +180,44 @@ async def test_where_none_is_silent_a_new_caller_is_told_so_and_finds_room_later
         assert (await later.message()).status == 200
 
 
-@pytest.mark.parametrize("how", ["unfinished heads", "sent ahead", "bodies"])
+@pytest.mark.parametrize("how", ["unfinished heads", "sent ahead"])
 async def test_what_waits_to_be_read_keeps_to_a_budget_over_all_connections(how: str) -> None:
     piece = 60_000
     junk = b"x: " + b"y" * 1000 + b"\r\n"
     head = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
-    octets = {
-        "unfinished heads": head + junk * (piece // len(junk)),
-        "sent ahead": get() + head + junk * (piece // len(junk)),
-        "bodies": post(b"x" * 200_000)[: piece + 60],
-    }[how]
+    octets = head + junk * (piece // len(junk))
+    if how == "sent ahead":
+        octets = get() + octets
     async with origin() as site, gateway(site, max_connections=1) as rig:
-        if how == "bodies":
-            await rig.call(get("/first"))
-            await (await site.accept()).head()
         wires = [await rig.call(octets) for _ in range(MAX_BUFFERED // piece + 20)]
-        await rig.until(lambda: rig.listener.limit.buffered > MAX_BUFFERED - piece)
+        await rig.until(lambda: rig.listener.limit.memory.buffered > MAX_BUFFERED - piece)
         await received(rig, len(octets) * len(wires) - piece)
-        assert rig.listener.limit.buffered <= MAX_BUFFERED
+        assert rig.listener.limit.memory.buffered <= MAX_BUFFERED
         await rig.clock.advance(11.0)  # so that those who wait for a connection are answered
-        await rig.until(lambda: rig.tally.problems["too_many_callers"] > 0 or how == "bodies")
+        await rig.until(lambda: rig.tally.problems["too_many_callers"] > 0)
         for wire in wires:
             wire.reset()
-        await rig.until(lambda: rig.listener.limit.buffered == 0)
+        await rig.until(lambda: rig.listener.limit.memory.buffered == 0)
+
+
+async def test_of_many_bodies_that_wait_for_an_upstream_little_is_read() -> None:
+    piece = 60_000
+    octets = post(b"x" * 200_000)[:piece]
+    large, small = MANY_HELD // piece, (MAX_BUFFERED - MANY_HELD) // SMALL
+    async with origin() as site, gateway(site, max_connections=1) as rig:
+        await rig.call(get("/first"))
+        await (await site.accept()).head()
+        wires = [await rig.call(octets) for _ in range(large + small // 2)]
+        await rig.until(lambda: rig.listener.busy == len(wires) + 1)
+        memory = rig.listener.limit.memory
+        assert MANY_HELD <= memory.buffered <= MANY_HELD + (small // 2 + 2) * SMALL
+        wires += [await rig.call(octets) for _ in range(small)]
+        await rig.until(lambda: rig.listener.busy == len(wires) + 1)
+        assert MAX_BUFFERED - piece < memory.buffered <= MAX_BUFFERED
+        for wire in wires:
+            wire.reset()
+        await rig.clock.advance(11.0)  # a paused connection does not see that its caller has gone
+        await rig.until(lambda: rig.listener.limit.memory.buffered == 0)
 
 
 async def test_callers_that_send_ahead_leave_the_loop_to_others_between_two_answers() -> None:

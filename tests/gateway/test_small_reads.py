@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from proxy.gateway.dial import Endpoint
-from proxy.gateway.limit import MANY_STALLED
+from proxy.gateway.limit import MANY_HELD
 from tests import certificates
 from tests.gateway.rig import gateway, get, post
 from tests.gateway.wire import OK, origin
@@ -26,14 +26,14 @@ async def test_a_body_and_an_answer_arrive_whole_in_small_reads(tls: bool, tmp_p
             endpoint = Endpoint("127.0.0.1", site.port, lambda: trusting)
         async with gateway(site, endpoint=endpoint) as rig:
             memory = rig.listener.limit.memory
-            memory.stalled += MANY_STALLED
+            memory.stalled += MANY_HELD
             answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
             wire = await rig.call(post(BODY))
             peer = await site.accept()
             assert (await peer.message()).body == BODY
             peer.send(answer)
             assert (await wire.message()).body == BODY
-            memory.stalled -= MANY_STALLED
+            memory.stalled -= MANY_HELD
             wire.send(get("/next"))
             assert (await peer.head()).line == b"GET /next HTTP/1.1"
             peer.send(OK)
