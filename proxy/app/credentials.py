@@ -108,7 +108,9 @@ class KeeperFactory:
                 source,
                 clock=self._clock,
                 policy=AT_ONCE,
-                observer=Narrator(),
+                observer=Narrator(
+                    "credential is there; it is not tried yet" if secret else "no credential is needed"
+                ),
                 secret=secret,
                 tally=self.keepers.tally(name, ""),
             )
@@ -284,7 +286,14 @@ def _certificate(tls: Tls) -> Secret | None:
 
 
 class Narrator:
-    """Logs when the state of a credential changes."""
+    """Logs when the state of a credential changes.
+
+    Args:
+        good: what to say of one that can be used.
+    """
+
+    def __init__(self, good: str = "credential is good") -> None:
+        self._good = good
 
     def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
         log.debug(
@@ -298,7 +307,7 @@ class Narrator:
             case "good" if status.reason:
                 log.warning("credential: %s", status.reason, extra=extra)
             case "good":
-                log.info("credential is good", extra=extra)
+                log.info(self._good, extra=extra)
             case "failing":
                 log.warning("refresh fails, the credential is still good: %s", status.reason, extra=extra)
             case "unusable":

@@ -63,7 +63,7 @@ class Outcomes:
         self.watch.failed(self._clock.now(), "refuses", why.name, reason, call.request_id)
 
     def answered(self, relay: Relay, *, credential: bool) -> None:
-        """Note an answer that is no refusal; call it while `watch.pending`, and for each 400 with a body."""
+        """Note an answer that is no refusal; call it while `watch.pending`."""
         now, peer = self._clock.now(), self.watch.peer
         if speaks_tls(relay.status, relay.beginning) and not peer.url.startswith("https:"):
             why = cause("plain_to_tls", peer)

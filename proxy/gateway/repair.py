@@ -86,7 +86,7 @@ class Repair:
             elif self._watch.pending:
                 self._outcomes.answered(relay, credential=False)
             return
-        if self._watch.pending or relay.beginning:
+        if self._watch.pending:
             self._outcomes.answered(relay, credential=used is not None)
         if call.repaired:
             self._tally.repairs["ok"] += 1
