@@ -70,13 +70,15 @@ class CredentialError(ProxyError):
     Attributes:
         outcome: label of the fetch in the metrics.
         retry_after: seconds until another attempt may succeed; None: not known.
+        detail: the message for callers: without words of a server that are meant for its client alone.
     """
 
     outcome: FetchOutcome = "unavailable"
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.detail = detail or message
 
 
 class CredentialUnavailable(CredentialError):
@@ -93,8 +95,9 @@ class CredentialUnavailable(CredentialError):
         *,
         outcome: Literal["limited", "unavailable", "invalid"] = "unavailable",
         retry_after: float | None = None,
+        detail: str = "",
     ) -> None:
-        super().__init__(message, retry_after=retry_after)
+        super().__init__(message, retry_after=retry_after, detail=detail)
         self.outcome = outcome
 
 

@@ -269,7 +269,7 @@ class RefreshLoop:
 
     def _note_failure(self, error: CredentialError) -> None:
         now = self._clock.now()
-        self._failure = Failure(now, error.outcome, str(error))
+        self._failure = Failure(now, error.outcome, str(error), error.detail)
         if isinstance(error, CredentialRejected):
             self._state = schedule.refused(self._state, self._policy, now, error.retry_after)
         else:

@@ -57,11 +57,13 @@ class Failure:
         at: end of the attempt, in seconds on the Clock.
         outcome: its kind.
         message: a sentence for people, without a secret.
+        detail: the same for callers; see `CredentialError`.
     """
 
     at: float
     outcome: FetchOutcome
     message: str
+    detail: str = ""
 
 
 class FetchObserver(Protocol):

@@ -102,11 +102,12 @@ class Standing:
         retry_after = max(due - now, SOONEST) if isfinite(due) else SOONEST
         message = self.reason(now) or "no other credential came in time"
         outcome = self.failure.outcome if self.failure is not None else "unavailable"
+        detail = self.failure.detail if self.failure is not None else ""
         if outcome == "rejected":
-            return CredentialRejected(message, retry_after=retry_after)
+            return CredentialRejected(message, retry_after=retry_after, detail=detail)
         if outcome in ("limited", "invalid"):
-            return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
-        return CredentialUnavailable(message, retry_after=retry_after)
+            return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after, detail=detail)
+        return CredentialUnavailable(message, retry_after=retry_after, detail=detail)
 
 
 def _duration(seconds: float) -> str:

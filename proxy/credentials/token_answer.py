@@ -37,6 +37,17 @@ REFUSALS = frozenset(
 BEGINNING = 4096
 """Bytes of an answer that are searched for the words of a port that speaks TLS."""
 
+KNOWN_ERRORS = REFUSALS | {
+    *(
+        "invalid_grant",
+        "invalid_request",
+        "server_error",
+        "temporarily_unavailable",
+        "unsupported_grant_type",
+    ),
+}
+"""Values of `error` that callers are told; any other could be any text."""
+
 _B64TOKEN = pattern(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 section 2.1
 _NUMBER = pattern(r"[0-9]{1,30}(\.[0-9]{1,30})?")
 
@@ -96,15 +107,17 @@ def _failure(answer: Reply, wall: float, peer: Peer, asked: Asked, secrets: Iter
         answer.body[:BEGINNING],
     )
     text = f"{peer}: {of_answer(seen, peer, asked).words}"
+    public = seen._replace(error=error if error in KNOWN_ERRORS else "", description="")
+    detail = f"{peer}: {of_answer(public, peer, asked).words}"
     wait = answer.retry_after(wall)
     status = answer.status
     if status == 429:
-        return CredentialUnavailable(text, outcome="limited", retry_after=wait)
+        return CredentialUnavailable(text, outcome="limited", retry_after=wait, detail=detail)
     if status in (401, 403) or (status != 200 and error in REFUSALS):
-        return CredentialRejected(text, retry_after=wait)
+        return CredentialRejected(text, retry_after=wait, detail=detail)
     if status >= 500:
-        return CredentialUnavailable(text, retry_after=wait)
-    return invalid(text, wait)
+        return CredentialUnavailable(text, retry_after=wait, detail=detail)
+    return CredentialUnavailable(text, outcome="invalid", retry_after=wait, detail=detail)
 
 
 def _is_page(answer: Reply) -> bool:

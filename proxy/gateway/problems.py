@@ -190,8 +190,8 @@ def _refusal(upstream: str, status: int | None) -> str:
     return f"{upstream} refused the credential it was sent ({status}), and no new one can be had: "
 
 
-def _sentence(error: ProxyError) -> str:
-    text = str(error)
+def _sentence(error: CredentialError) -> str:
+    text = error.detail
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
