@@ -23,11 +23,13 @@ def test_a_flood_is_counted_and_the_count_is_told_with_the_next_line() -> None:
     for number in range(1000):
         problems.note(number / 1000, record("bad_request", number))
     problems.note(20.0, record("bad_request", 1000))
+    problems.note(40.0, record("bad_request", 1001))
     assert [(each.request_id, each.unlogged) for each in lines.all] == [
         ("id-0", 0),
         ("id-1", 0),
         ("id-2", 0),
         ("id-1000", 997),
+        ("id-1001", 0),
     ]
 
 

@@ -122,6 +122,13 @@ def test_the_same_403_or_404_from_the_start_is_doubted_once(statuses: list[int],
         assert lines.all[0].reason.startswith(f"{PEER}: ")
 
 
+def test_a_good_answer_to_an_open_path_ends_the_doubt() -> None:
+    watch, lines = watching()
+    for status, credential in ((404, True), (404, True), (200, False), (404, True)):
+        watch.answered(1.0, status, credential=credential)
+    assert not lines.all
+
+
 @given(st.lists(st.tuples(st.sampled_from(["slow", "refuses", "unreachable", None]), st.floats(0.0, 5.0))))
 def test_whatever_alternates_writes_few_lines(events: list[tuple[UpstreamHealth | None, float]]) -> None:
     """At most LINES at once, then one each 30 s and the end of each: no flood."""

@@ -144,6 +144,11 @@ def test_cleaned_text_is_printable_and_short(text: str) -> None:
     assert len(cleaned(text)) <= LONGEST
 
 
+def test_a_long_text_is_cut() -> None:
+    assert cleaned("x" * 1000) == "x" * 197 + "..."
+    assert cleaned("x" * 200) == "x" * 200
+
+
 def test_a_token_in_a_text_is_masked() -> None:
     assert cleaned("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln instead") == "got *** instead"
 
