@@ -205,7 +205,8 @@ def told(seen: Seen, now: float) -> str:
         return words if seen.credential == "accepted" else f"{words}; the credential is not tried yet"
     lasted = duration(max(now - seen.since, 0.0))
     reason = f": {seen.problem.reason}" if seen.problem is not None else ""
-    return f"{words}, for {lasted} and {seen.requests} requests{reason}"
+    requests = "1 request" if seen.requests == 1 else f"{seen.requests} requests"
+    return f"{words}, for {lasted} and {requests}{reason}"
 
 
 def duration(seconds: float) -> str:

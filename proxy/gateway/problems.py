@@ -168,11 +168,12 @@ def answer_to(
     if isinstance(error, CredentialError):
         wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         so_far = f"Without a credential nothing is sent to {upstream}; " if refused is None else ""
+        hopeless = ", but waiting alone will hardly help" if error.outcome == "invalid" else ""
         return OwnAnswer(
             "credential_unavailable",
             503,
             f"{_refusal(upstream, refused)}{_sentence(error)} {so_far}"
-            f"credentials.{credential} is tried again by itself.",
+            f"credentials.{credential} is tried again by itself{hopeless}.",
             retry_after=wait,
         )
     if isinstance(error, UpstreamError):

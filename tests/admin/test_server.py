@@ -97,7 +97,7 @@ async def test_what_the_last_answers_say_is_told_and_changes_no_readiness(house:
         "ready": True,
         "reason": "",
         "upstream": "unreachable",
-        "told": "is unreachable, for 34 s and 1 requests: zeebe: connection refused.",
+        "told": "is unreachable, for 34 s and 1 request: zeebe: connection refused.",
     }
     assert (shown["state"], shown["upstream"]) == (
         "ready",

@@ -107,6 +107,20 @@ def test_where_a_refused_credential_cannot_be_replaced_both_are_said(error: Prox
     assert "nothing is sent" not in detail.lower()  # the refused one stays in use
 
 
+def test_where_a_setting_is_wrong_it_is_said_that_waiting_does_not_help() -> None:
+    wrong = answer_to(CredentialUnavailable("404", outcome="invalid"), Peer("operate"), "demo").detail
+    down = answer_to(CredentialUnavailable("down"), Peer("operate"), "demo").detail
+    assert "tried again by itself, but waiting alone will hardly help." in wrong
+    assert down.endswith("credentials.demo is tried again by itself.")
+
+
+def test_what_a_server_says_to_its_client_alone_is_not_told_to_callers() -> None:
+    error = CredentialRejected("401 invalid_client: c4n4ry", detail="401 invalid_client")
+    detail = answer_to(error, Peer("operate"), "demo").detail
+    assert "401 invalid_client" in detail
+    assert "c4n4ry" not in detail
+
+
 def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
     answer = OwnAnswer("loop", 508, "x")
     whole = answer.encoded("a", "b", keep_alive=True)
