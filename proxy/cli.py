@@ -107,11 +107,16 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
 def check(config: Path | None, env_file: Path | None) -> int:
     """Check the configuration, without a connection to any server.
 
-    Prints where each value came from, or every mistake at once.
+    Prints where the configuration and each value came from, or every mistake at once.
     """
     from proxy.commands.tables import configuration
 
-    loaded = _load(config, env_file)
+    try:
+        loaded = _load(config, env_file)
+    except ConfigError as error:
+        if error.origin:
+            click.echo(f"The configuration comes from {error.origin}.")
+        raise
     click.echo(configuration(loaded))
     for notice in loaded.notices:
         click.echo(f"notice: {notice}")

@@ -53,11 +53,13 @@ class ConfigError(ProxyError):
 
     Attributes:
         problems: everything that is wrong with it.
+        origin: where it came from, in words; empty: it was not found.
     """
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: Problem, origin: str = "") -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.origin = origin
 
 
 class StartError(ProxyError):

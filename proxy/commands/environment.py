@@ -16,15 +16,14 @@ import click
 from proxy.config.presets import PRESETS
 from proxy.errors import StartError
 from proxy.net import bracketed
+from proxy.terms import WITHOUT_CREDENTIALS
 
 if TYPE_CHECKING:
     from proxy.config.model import Api, Config, Listen, Upstream
 
 ALWAYS = {
-    "CAMUNDA_AUTH_STRATEGY": "NONE",
+    **WITHOUT_CREDENTIALS,
     "CAMUNDA_OAUTH_DISABLED": "true",  # for the JavaScript client before it had strategies
-    "CAMUNDA_CLIENT_MODE": "self-managed",  # so that Spring does not derive addresses from a cluster's id
-    "CAMUNDA_CLIENT_AUTH_METHOD": "none",
 }
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "shell": lambda found: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()),

@@ -286,6 +286,7 @@ class Config:
 
     Attributes:
         source: where it came from, for people: a file name, `--env-file NAME`, `environment`.
+        origin: the same in words, with the option or variable that named it.
         credentials: by name; only those that an upstream uses.
         notices: sentences to log once at start, without secrets.
         origins: where each credential came from (key: its name), and where the address of its login or token
@@ -301,3 +302,4 @@ class Config:
     shutdown: Shutdown
     notices: tuple[str, ...]
     origins: Mapping[str, str]
+    origin: str = ""

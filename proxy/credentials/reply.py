@@ -61,11 +61,12 @@ class Reply:
         return max(until - (wall if sent is None else sent), 0.0)
 
 
-def json_object(answer: Reply, whose: str) -> dict[str, Any]:
+def json_object(answer: Reply, whose: str, *, typed: bool = True) -> dict[str, Any]:
     """Parse the body, which has to be a JSON object.
 
     Args:
         whose: name of the server in messages: `the token endpoint`.
+        typed: whether the Content-Type must not call it anything else.
 
     Raises:
         CredentialUnavailable: the body is no JSON object.
@@ -73,7 +74,7 @@ def json_object(answer: Reply, whose: str) -> dict[str, Any]:
     if len(answer.body) > LARGEST_ANSWER:
         raise invalid(f"{whose}: its answer is larger than 1 MiB")
     content_type = answer.get("content-type")
-    if content_type is not None and not _is_json(content_type):
+    if typed and content_type is not None and not _is_json(content_type):
         raise invalid(f"{whose}: its answer is not JSON by its Content-Type; is this the right URL?")
     try:
         document = strict_json(answer.body)

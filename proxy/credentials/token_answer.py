@@ -76,7 +76,8 @@ def parse_token_answer(
     """
     if answer.status != 200 or _is_page(answer):
         raise _failure(answer, wall, peer, asked, secrets)
-    document = json_object(answer, str(peer))
+    # Some servers write null for a member that they could leave out.
+    document = {name: value for name, value in _document(answer, peer).items() if value is not None}
     if "error" in document:
         raise _failure(answer, wall, peer, asked, secrets)
     token = document.get("access_token")
@@ -93,6 +94,15 @@ def parse_token_answer(
     # Camunda 8.6 refuses `bearer`.
     stamped = ((b"Authorization", b"Bearer " + token.encode("ascii")),)
     return Credential(stamped, fetched_at, fetched_at + min(life, LONGEST_LIFE))
+
+
+def _document(answer: Reply, peer: Peer) -> dict[str, Any]:
+    """Return the JSON object of an answer. One with an access_token counts under any Content-Type."""
+    try:
+        document = json_object(answer, str(peer), typed=False)
+    except CredentialUnavailable:
+        document = {}
+    return document if document.get("access_token") else json_object(answer, str(peer))
 
 
 def _failure(answer: Reply, wall: float, peer: Peer, asked: Asked, secrets: Iterable[str]) -> CredentialError:

@@ -88,8 +88,11 @@ def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable
     """Return the absolute path of the file that is named at `place`; report what is wrong with the file."""
     path = context.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
-        shown, key = str(path), str(place[-1])
-        if key in SECRET_FILES:
+        key = str(place[-1])
+        shown = context.written.variable(place) or str(path)
+        if isinstance(context.written.origins.get(place), str):
+            shown = "a file"  # the problem names the variable itself
+        elif key in SECRET_FILES:
             shown = _shown(name, place, context)
             if problem == MISSING and (twin := SECRET_FILES[key]):
                 problem += f"; if the value is the secret itself, write {twin} instead of {key}"
@@ -141,5 +144,10 @@ def http_proxy(
     try:
         return egress.from_environment(url, context.environ)
     except ValueError as error:
-        context.findings.add((*owner, "http_proxy"), str(error))
+        place = (*owner, "http_proxy")
+        message, named = str(error), context.written.origins.get(place)
+        if isinstance(named, str):  # the operator wrote no `env`, but set the variable itself
+            message = message.replace("is env, and ", "").replace("must be env, or", "must")
+            message = message.removeprefix("HTTPS_PROXY ").removeprefix("https_proxy ")
+        context.findings.add(place, message)
         return None
