@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
-from fuzz.pieces import lines_and_rest, untold
+from fuzz.pieces import CANARY, lines_and_rest, untold
 from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
 from proxy.credentials.assertion import assertion, signing_key
@@ -59,7 +59,7 @@ def token_answers(octets: bytes) -> None:
     """A bearer token with a life, or an error of ours; an endpoint by https, or an error of ours."""
     answer = _answer(octets)
     untold(answer)
-    found = _result(lambda: parse_token_answer(answer, 5.0, 1.7e9))
+    found = _result(lambda: parse_token_answer(answer, 5.0, 1.7e9, secrets=(CANARY,)))
     if found is not None:
         _lives(found)
     endpoint = _result(lambda: token_endpoint(answer, ISSUER, 1.7e9))

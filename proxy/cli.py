@@ -184,15 +184,16 @@ def demo(stay: bool) -> int:
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy health --address 127.0.0.1:19090")
+@click.option("--json", "for_machines", is_flag=True, help="Print the answer as one line of JSON.")
 @click.option("--address", help="Admin listener of the running proxy, HOST:PORT.")
-def health(address: str | None) -> int:
-    """Ask the running proxy whether it is ready.
+def health(*, for_machines: bool, address: str | None) -> int:
+    """Ask the running proxy whether it is ready, and what each upstream's last answers say.
 
-    Exit code 0 if it is, else 1.
+    Exit code 0 if it is ready, else 1. An upstream that is down changes no exit code.
     """
     from proxy.commands.probe import health as ask
 
-    return ask([] if address is None else ["--address", address])
+    return ask([*(["--json"] if for_machines else []), *([] if address is None else ["--address", address])])
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy wait --timeout 60s && ./job.sh")

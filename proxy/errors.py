@@ -73,13 +73,15 @@ class CredentialError(ProxyError):
     Attributes:
         outcome: label of the fetch in the metrics.
         retry_after: seconds until another attempt may succeed; None: not known.
+        detail: the message for callers: without words of a server that are meant for its client alone.
     """
 
     outcome: FetchOutcome = "unavailable"
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.detail = detail or message
 
 
 class CredentialUnavailable(CredentialError):
@@ -96,8 +98,9 @@ class CredentialUnavailable(CredentialError):
         *,
         outcome: Literal["limited", "unavailable", "invalid"] = "unavailable",
         retry_after: float | None = None,
+        detail: str = "",
     ) -> None:
-        super().__init__(message, retry_after=retry_after)
+        super().__init__(message, retry_after=retry_after, detail=detail)
         self.outcome = outcome
 
 
@@ -142,13 +145,18 @@ class RequestRefused(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """The upstream gave no answer, or none that can be understood.
+    """The upstream gave no answer, or none that can be understood. The message speaks of `it`.
 
     Attributes:
         code: key of `problems.py`'s table.
+        cause: name of the cause in `outgoing/causes.py`.
     """
 
     code = "upstream_protocol"
+
+    def __init__(self, message: str, *, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -18,7 +18,9 @@ GROUND = {
     "proxy.clock",
     "proxy.files",
     "proxy.histogram",
+    "proxy.masking",
     "proxy.net",
+    "proxy.secret_text",
     "proxy.terms",
 }
 """Every room may import these, and they import nothing of ours."""
@@ -59,11 +61,13 @@ PURE = {
         "mcp",
         "options",
         "paths",
+        "problem_log",
         "refusal",
         "request_head",
         "request_reader",
+        "watch",
     ),
-    "outgoing": ("addresses", "alerts"),
+    "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
 }
 HEAVY = {"asyncio", "aiohttp", "time", "socket"}

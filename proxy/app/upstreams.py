@@ -8,6 +8,7 @@ from typing import Final
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import TlsContexts
+from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
@@ -24,6 +25,7 @@ from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
 from proxy.net import bracketed
+from proxy.outgoing.causes import Peer, shown
 from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
@@ -134,6 +136,7 @@ def plan(
             replay_buffer=upstream.replay_buffer,
             patience=upstream.caller_timeout,
             removed=None if gone is None else Removed(frozenset(gone.statuses), gone.sentence),
+            refused=refusal(credential, upstream.audience),
         ),
         guard=Guard(
             names(config, upstream.listen),
@@ -173,6 +176,7 @@ def serve(
         clock,
         tally,
         observer=RequestLog() if plan.logged else None,
+        notes=UpstreamLog(),
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -188,6 +192,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         credential=upstream.credential,
         keeper=served.keeper,
         tally=served.forwarder.tally,
+        watch=served.forwarder.watch,
     )
 
 
@@ -201,7 +206,9 @@ def names(config: Config, listen: Listen) -> frozenset[str]:
 def _endpoint(upstream: Upstream, contexts: TlsContexts) -> Endpoint:
     url = upstream.url
     tls = contexts.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
-    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy)
+    section = f"upstreams.{upstream.name}"
+    peer = Peer(upstream.name, shown(str(url)), f"{section}.url", section)
+    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy, peer)
 
 
 class RequestLog:

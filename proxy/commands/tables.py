@@ -95,9 +95,15 @@ def running_table(proxy: "Proxy") -> str:
         upstream = served.upstream
         status = served.keeper.snapshot()
         credential = f"{upstream.credential} {status.target}".rstrip()
-        if proxy.config is not None:
-            credential += f" ({kind(proxy.config.credentials[upstream.credential])})"
         state = "ready" if status.usable else status.reason
+        if proxy.config is not None:
+            configured = proxy.config.credentials[upstream.credential]
+            credential += f" ({kind(configured)})"
+            static = isinstance(configured, Bearer) or (
+                isinstance(configured, Basic) and not configured.as_session
+            )
+            if status.usable and static and not served.forwarder.watch.accepted:
+                state = f"{status.reason or 'ready'}; the credential is not tried yet"
         rows.append((_address(served), upstream.api, str(upstream.url), credential, state))
     return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
 

@@ -18,15 +18,18 @@ from proxy.gateway.lost import ConnectionLost
 from proxy.gateway.mcp import MessageId, is_mcp, is_mcp_base, is_metadata
 from proxy.gateway.mcp_call import McpRelay, message_of
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
+from proxy.gateway.outcomes import Outcomes
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
+from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
-from proxy.gateway.records import Hints, RequestObserver, RequestRecord, UpstreamRules
+from proxy.gateway.records import Hints, RequestObserver, RequestRecord, UpstreamObserver, UpstreamRules
 from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.tally import METHODS, OTHER, Tally
+from proxy.gateway.watch import UpstreamWatch
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2
 CALLER_GONE: Final = 499
@@ -50,6 +53,7 @@ class Forwarder:
     Attributes:
         busy: number of requests that are being answered.
         tally: counts of this upstream.
+        watch: what its last answers say.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Forwarder:
         clock: Clock,
         tally: Tally,
         observer: RequestObserver | None = None,
+        notes: UpstreamObserver | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self.replay_buffer = rules.replay_buffer
@@ -74,7 +79,9 @@ class Forwarder:
         self._keeper = keeper
         self._clock = clock
         self.tally = self._tally = tally
-        self._repair = Repair(rules.upstream, keeper, rules.wait, clock, tally)
+        self.watch = UpstreamWatch(pool.peer, notes)
+        self._outcomes = Outcomes(rules, self.watch, ProblemLog(notes), clock)
+        self._repair = Repair(rules.upstream, keeper, rules.wait, clock, tally, self._outcomes)
         self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
         self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
         self._no_sign_in = (
@@ -102,7 +109,8 @@ class Forwarder:
     def use(self, keeper: Keeper) -> None:
         """Inject the credential of another keeper from now on, also into requests that are sent again."""
         self._keeper = keeper
-        self._repair = Repair(self._rules.upstream, keeper, self._rules.wait, self._clock, self._tally)
+        rules = self._rules
+        self._repair = Repair(rules.upstream, keeper, rules.wait, self._clock, self._tally, self._outcomes)
 
     async def forward(self, call: Call) -> None:
         """Answer one request. Raises only when it is cancelled because the caller has left."""
@@ -112,16 +120,16 @@ class Forwarder:
             await self._tell(call)
         except ProxyError as error:
             refused = call.relay.status if call.relay is not None and call.relay.held else None
-            rules = self._rules
-            answer = answer_to(error, rules.upstream, rules.credential, refused=refused)
+            answer = answer_to(error, self._pool.peer, self._rules.credential, refused=refused)
             if self._speaks_mcp(call.head):
                 await self._answer_mcp(call, answer)
             else:
                 self._answer(call, answer)
+            self._outcomes.failed(call, error, answer, refused)
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
-            self._answer(call, answer_to(ProxyError(), self._rules.upstream, self._rules.credential))
+            self._answer(call, answer_to(ProxyError(), self._pool.peer, self._rules.credential))
         finally:
             if call.connection is not None and call.relay is not None:
                 call.connection.cancel(call.relay)
@@ -296,9 +304,11 @@ class Forwarder:
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer something that is not a request. The connection ends after it."""
-        answer = answer_to(error, self._rules.upstream, self._rules.credential)
+        answer = answer_to(error, self._pool.peer, self._rules.credential)
         self._tally.problems[answer.code] += 1
-        data = answer.encoded(self._new_id(), http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
+        request_id = self._new_id()
+        data = answer.encoded(request_id, http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
+        self._outcomes.no_request(caller, answer, request_id)
         self._tally.sent += len(data)
         caller.write(data)
 

@@ -20,6 +20,7 @@ from proxy.errors import (
 )
 from proxy.gateway.grammar import persistence
 from proxy.gateway.mcp import MessageId, error_body
+from proxy.outgoing.causes import UPSTREAM, Peer
 
 
 class Kind(NamedTuple):
@@ -147,14 +148,18 @@ class OwnAnswer(NamedTuple):
         return head + body if with_body else head
 
 
-def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> OwnAnswer:
+def answer_to(
+    error: ProxyError, peer: Peer = UPSTREAM, credential: str = "", *, refused: int | None = None
+) -> OwnAnswer:
     """Make the answer for an error.
 
     Args:
         error: what was raised.
-        upstream, credential: their names in the configuration.
+        peer: the upstream, as messages name it.
+        credential: its name in the configuration.
         refused: status with which the upstream had refused the credential in use; None: it had not.
     """
+    upstream = peer.name
     if isinstance(error, RequestRefused):
         later = 1 if error.code == "too_many_callers" else None
         return OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
@@ -175,11 +180,12 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
     if isinstance(error, CredentialError):
         wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         so_far = f"Without a credential nothing is sent to {upstream}; " if refused is None else ""
+        hopeless = ", but waiting alone will hardly help" if error.outcome == "invalid" else ""
         return OwnAnswer(
             "credential_unavailable",
             503,
             f"{_refusal(upstream, refused)}{_sentence(error)} {so_far}"
-            f"credentials.{credential} is tried again by itself.",
+            f"credentials.{credential} is tried again by itself{hopeless}.",
             retry_after=wait,
         )
     if isinstance(error, UpstreamError):
@@ -187,7 +193,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
         closed = isinstance(error, UpstreamClosed) and error.code == UpstreamClosed.code
         kind = CLOSED if closed else None
         status = KINDS[error.code].status
-        return OwnAnswer(error.code, status, f"{upstream}: {error}", retry_after, kind=kind)
+        return OwnAnswer(error.code, status, f"{peer}: {error}", retry_after, kind=kind)
     return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")
 
 
@@ -197,8 +203,8 @@ def _refusal(upstream: str, status: int | None) -> str:
     return f"{upstream} refused the credential it was sent ({status}), and no new one can be had: "
 
 
-def _sentence(error: ProxyError) -> str:
-    text = str(error)
+def _sentence(error: CredentialError) -> str:
+    text = error.detail
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 

@@ -2,7 +2,13 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from proxy.gateway.problem_log import ProblemObserver
+from proxy.gateway.watch import WatchObserver
+from proxy.outgoing.causes import Cause
+
+REFUSED: Final = Cause("token_refused", "it does not accept the credential")
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +53,7 @@ class UpstreamRules:
         wait: seconds that a request may wait if there is no usable credential.
         open_paths: paths that are forwarded bare if there is no credential; `/**` at the end: all below.
         replay_buffer: bytes of a body that are kept so that it can be sent again.
+        refused: what it means if the upstream refuses the credential, and what to do.
         patience: seconds that a caller may be silent, in its request or while it does not read.
         removed: what a newer version of the upstream has removed; None: nothing is known.
     """
@@ -58,6 +65,7 @@ class UpstreamRules:
     replay_buffer: int = 4 * 1024 * 1024
     patience: float = 60.0
     removed: Removed | None = None
+    refused: Cause = REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +102,7 @@ class RequestObserver(Protocol):
     """Gets a record of each finished request. It must not raise."""
 
     def forwarded(self, details: RequestRecord) -> None: ...
+
+
+class UpstreamObserver(WatchObserver, ProblemObserver, Protocol):
+    """Gets what is worth a line in the log about an upstream and its port."""

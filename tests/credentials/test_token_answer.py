@@ -197,7 +197,9 @@ def test_any_other_answer_that_calls_itself_something_else_is_a_failed_fetch(
     content_type: str, body: bytes
 ) -> None:
     error = refused(answer(body=body, content_type=content_type))
-    assert (error.outcome, "by its Content-Type" in str(error)) == ("invalid", True)
+    page = content_type == "text/html" and body == b"<html>"
+    says = "with an HTML page instead of JSON" if page else "by its Content-Type"
+    assert (error.outcome, says in str(error)) == ("invalid", True)
 
 
 @pytest.mark.parametrize(
@@ -236,15 +238,19 @@ def test_each_error_has_its_outcome(status: int, error: object, outcome: str) ->
     assert isinstance(caught, CredentialRejected if outcome == "rejected" else CredentialUnavailable)
 
 
-def test_a_known_error_code_is_told_and_nothing_else() -> None:
-    assert "invalid_client" in str(refused(answer(401, error="invalid_client", error_description=CANARY)))
-    assert "(" not in str(refused(answer(401, error=CANARY)))
+def test_error_and_description_are_told_cleaned_and_without_what_was_sent() -> None:
+    words = f"Wrong\r\nsecret \x1b[1m{CANARY} {jwt({})} " + "x" * 500
+    given = answer(401, error="invalid_client", error_description=words)
+    with pytest.raises(CredentialRejected) as caught:
+        parse_token_answer(given, 1000.0, 0.0, secrets=(CANARY,))
+    assert "(401 invalid_client: Wrong secret ?[1m*** *** xxx" in str(caught.value)
+    assert str(caught.value).count("x") < 220
 
 
 def refused(given: Reply) -> CredentialError:
-    """The error of an answer, after a look that nothing of the answer is in it."""
+    """The error of an answer, after a look that nothing of the answer but its error code is in it."""
     with pytest.raises(CredentialError) as caught:
-        parse_token_answer(given, 1000.0, 0.0)
+        parse_token_answer(given, 1000.0, 0.0, secrets=(CANARY,))
     error: BaseException | None = caught.value
     while error is not None:
         assert CANARY not in repr(error)

@@ -14,11 +14,13 @@ from proxy.config.written.files import (
     MISSING,
     certificate_file_problem,
     key_file_problem,
+    secret_file_oddities,
     secret_file_problem,
 )
 from proxy.config.written.findings import Findings, KeyPath, Written, dotted
 from proxy.files import all_can_read
 from proxy.net import HttpProxy
+from proxy.secret_text import oddities
 
 SECRET_FILES = {
     **{f"{key}_file": key for key in ("client_secret", "password", "token", "caller_token")},
@@ -66,8 +68,20 @@ def secret(
         place: of the key that names the file.
     """
     if file is None:
+        notice_oddities(text or "", (*place[:-1], SECRET_FILES[str(place[-1])]), context)
         return SecretRef(text=text)
-    return SecretRef(file=named_file(file, place, context, problem_of))
+    path = named_file(file, place, context, problem_of)
+    for odd in secret_file_oddities(path):
+        context.findings.notice(f"{dotted(place)}: the secret in {_shown(file, place, context)} {odd}")
+    return SecretRef(file=path)
+
+
+def notice_oddities(text: str, place: KeyPath, context: Context) -> None:
+    """Notice what looks odd in a secret, a client id or a user name; the value is never shown."""
+    variable = context.written.variable(place)
+    where = f"{dotted(place)} ({variable})" if variable is not None else dotted(place)
+    for odd in oddities(text):
+        context.findings.notice(f"{where}: the value {odd}")
 
 
 def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable[[Path], str | None]) -> Path:
