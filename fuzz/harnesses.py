@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fuzz import answers, credentials, files, long, messages, requests, targets
+from fuzz import answers, credentials, doctor, files, long, messages, requests, targets
 
 HERE: Final = Path(__file__).parent
 
@@ -22,6 +22,7 @@ HARNESSES: Final[dict[str, Callable[[bytes], None]]] = {
     "retry-after": credentials.retry_after,
     "cookies": credentials.cookies,
     "logins": credentials.logins,
+    "doctor": doctor.doctor,
     "keys": credentials.keys,
     "secret-files": credentials.secret_files,
     "yaml": files.yaml,

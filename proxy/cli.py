@@ -56,7 +56,8 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 Examples:
   camunda-auth-proxy demo                          see it work, without a Camunda
   camunda-auth-proxy run --env-file credentials    serve all APIs of the file downloaded from Console
-  camunda-auth-proxy check                         check the configuration""",
+  camunda-auth-proxy check                         check the configuration
+  camunda-auth-proxy doctor                        try it, and say what is wrong""",
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions."
@@ -121,6 +122,31 @@ def check(config: Path | None, env_file: Path | None) -> int:
     for notice in loaded.notices:
         click.echo(f"notice: {notice}")
     return DONE
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  camunda-auth-proxy doctor
+  camunda-auth-proxy doctor --env-file CamundaCloudMgmtAPI-Client.txt --report report.txt"""
+)
+@configured
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a report without secrets to this file, for the operators of Camunda.",
+)
+def doctor(config: Path | None, env_file: Path | None, as_json: bool, report: Path | None) -> int:
+    """Try each credential and each upstream, and name the cause of every fault.
+
+    Tries names, TCP, HTTP proxies, TLS, tokens or logins, clocks, and harmless calls of each API. It needs no
+    running proxy, and disturbs none. Exit code 0 if nothing is wrong, 1 if anything is, 2 if the
+    configuration cannot be used.
+    """
+    from proxy.commands.doctor.command import run as examine
+
+    return examine(lambda: _load(config, env_file), as_json=as_json, report=report)
 
 
 @cli.command(

@@ -47,7 +47,16 @@ MAY_IMPORT = {
     "admin": ("credentials", "gateway"),
     "demo": (),
     "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),
-    "commands": ("config.load", "config.model", "config.presets", "app", "demo"),
+    "commands": (
+        "config.load",
+        "config.model",
+        "config.presets",
+        "app",
+        "demo",
+        "outgoing",
+        "credentials",
+        "gateway",
+    ),
     "cli": ("config.load", "config.model", "config.document", "commands"),
     "__main__": ("commands", "cli"),
 }
@@ -69,6 +78,21 @@ PURE = {
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
+    "commands.doctor": (
+        "answer_texts",
+        "api_answers",
+        "api_asked",
+        "calls",
+        "claims",
+        "clocks",
+        "finding",
+        "login_answers",
+        "refused_answers",
+        "refused_tokens",
+        "show",
+        "token_answers",
+        "token_texts",
+    ),
 }
 HEAVY = {"asyncio", "aiohttp", "time", "socket"}
 
