@@ -267,7 +267,7 @@ def _public(config: Config) -> Iterator[str]:
 
 
 def _configuration(config: Config) -> Section:
-    counted = f"{len(config.upstreams)} upstreams, {len(config.credentials)} credentials"
+    counted = f"upstreams: {len(config.upstreams)}, credentials: {len(config.credentials)}"
     steps = [Step("file", "ok", counted)]
     steps += [Step("file", "notice", why=Why("notice", notice)) for notice in config.notices]
     return Section("configuration", config.source, tuple(steps))
