@@ -15,9 +15,12 @@ from proxy.gateway.answer_head import AnswerFields, answer_end, usual_head
 from proxy.gateway.call import Call
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
+from proxy.gateway.limit import Memory
 from proxy.gateway.refusal import Asked, Verdict, judge
 from proxy.gateway.relay import Relay
 from proxy.gateway.request_head import RequestHead, parse_head
+from proxy.gateway.share import Share
+from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
 from proxy.gateway.upstream_transport import Home
 from proxy.outgoing.causes import UPSTREAM
@@ -65,9 +68,9 @@ class Upstream:
             timeouts=Timeouts(),
             clock=SimpleNamespace(now=lambda: 0.0),
             loop=loop,
-            share=SimpleNamespace(left=1 << 30, spend=lambda _: None, later=self._later.append),
-            memory=SimpleNamespace(scarce=False, stalled=0),
-            tally=SimpleNamespace(response_seconds=SimpleNamespace(observe=lambda _: None)),
+            share=Share(cast(Any, loop)),
+            memory=Memory(),
+            tally=Tally(),
             release=lambda _: self._keep(),
             lost=lambda _: None,
             peer=UPSTREAM,
@@ -257,7 +260,7 @@ def _h11(octets: bytes, method: bytes) -> tuple[int, bytes, bool, bool] | str:
 # -- heads of answers on their way to the caller --
 
 _NAME: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_NEVER: Final = frozenset(b"keep-alive proxy-connection te trailer upgrade set-cookie2".split())
+_NEVER: Final = frozenset(b"keep-alive proxy-connection te trailer upgrade".split())
 
 
 def _fields_of(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
@@ -302,7 +305,7 @@ def _kept_in(got: Answer, known: AnswerFields, *, injects: bool) -> None:
     assert not any(
         name.startswith((b"access-control-", b"timing-allow", b"strict-transport")) for name in names
     )
-    assert not injects or not names & {b"set-cookie"}
+    assert not injects or not names & {b"set-cookie", b"set-cookie2"}
     assert b"sandbox" in got.all(b"content-security-policy")
     assert got.all(b"cross-origin-resource-policy")
     assert got.all(b"x-content-type-options")
