@@ -126,22 +126,24 @@ class Keeper(RefreshLoop):
 
     async def _wait(self, deadline: float, wanted: Callable[[bool], Credential | None]) -> Credential:
         """Return what `wanted` returns: call it now (with False), then after each attempt (with True)."""
-        if self._successor is not None:
-            raise _HandedOver(self._successor)
+        self._raise_if_handed_over()
         if (credential := wanted(False)) is not None:
             return credential
         self._fail_if_too_late(deadline)
         begun = self._clock.now()
         try:
             while await self._wait_for_attempt(deadline):
-                if self._successor is not None:
-                    raise _HandedOver(self._successor)
+                self._raise_if_handed_over()
                 if (credential := wanted(True)) is not None:
                     return credential
                 self._fail_if_too_late(deadline)
         finally:
             self.tally.wait_seconds.observe(self._clock.now() - begun)
         raise self._error()
+
+    def _raise_if_handed_over(self) -> None:
+        if self._successor is not None:
+            raise _HandedOver(self._successor)
 
     def _current_or_wish(self, ended: bool) -> Credential | None:
         """Return the credential to stamp now; if there is none, record the wish, and return None.

@@ -217,10 +217,10 @@ class CallerConnection(LimitedCaller):
 
     def _comes_at_once(self) -> bool:
         """Whether the next call was received while the last one was answered."""
-        if self.call is None and not self._paused:
+        before = self.call
+        if before is None and not self._paused:
             self._read_on()
-            return self.call is not None
-        return False
+        return self.call is not before
 
     def _read_on(self) -> None:
         """Continue with the bytes that the caller sent ahead."""

@@ -226,15 +226,15 @@ class Pool:
         self._limit.make_room()
         begun = self.clock.now()
         self._dialling += 1
-        connection: Exchange | None = None
         try:
             connection = await dial(
                 self._endpoint, lambda: Exchange(self), self.timeouts.connect, self._connector
             )
-        finally:
+        except BaseException:
             self._dialling -= 1
-            if connection is None:
-                self._give(None)
+            self._give(None)
+            raise
+        self._dialling -= 1
         self.tally.connect_seconds.observe(self.clock.now() - begun)
         self._dialled += 1
         connection.retire_at = self.clock.now() + MAX_AGE * (1 - (self._dialled * GOLDEN % 1) / 4)

@@ -75,7 +75,6 @@ class Relay:
     """
 
     # No slots: most requests change none of these, so class attributes save setting them each time.
-    _source: Source | None = None
     _chunked = False
     _peeked: bytes | None = None  # None: the body is not examined
     paused = False
@@ -96,6 +95,7 @@ class Relay:
         self._caller = request.caller
         self._head = request.head
         self._rewriter = rewriter
+        self._source: Source | None = None
         self._out: list[bytes] = []
 
     def interim(self, status: int, fields: AnswerFields) -> None:
