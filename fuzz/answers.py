@@ -20,6 +20,7 @@ from proxy.gateway.relay import Relay
 from proxy.gateway.request_head import RequestHead, parse_head
 from proxy.gateway.timeouts import Timeouts
 from proxy.gateway.upstream_transport import Home
+from proxy.outgoing.causes import UPSTREAM
 from tests.http.strict import Answer, read_answer
 
 ADDRESS: Final = HeadRewriter(b"http://origin:1", b"origin:1", b"/base", b"us-1", True)
@@ -69,6 +70,7 @@ class Upstream:
             tally=SimpleNamespace(response_seconds=SimpleNamespace(observe=lambda _: None)),
             release=lambda _: self._keep(),
             lost=lambda _: None,
+            peer=UPSTREAM,
         )
         self._exchange = Exchange(cast(Home, pool))
         self._exchange.connection_made(cast(Any, self))

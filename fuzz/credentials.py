@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
-from fuzz.pieces import lines_and_rest, untold
+from fuzz.pieces import CANARY, lines_and_rest, untold
 from proxy.app.tls import TlsContexts
 from proxy.config.model import Tls
 from proxy.credentials.assertion import assertion, signing_key
@@ -42,7 +42,7 @@ def _result(call: Callable[[], T]) -> T | None:
         return None
 
 
-def _answer(octets: bytes) -> Reply:
+def answer_of(octets: bytes) -> Reply:
     """Status and fields in lines, an empty one, the body."""
     lines, body = lines_and_rest(octets)
     status = int(lines[0]) if lines[0].isdigit() and len(lines[0]) == 3 else 200
@@ -57,9 +57,9 @@ def _answer(octets: bytes) -> Reply:
 
 def token_answers(octets: bytes) -> None:
     """A bearer token with a life, or an error of ours; an endpoint by https, or an error of ours."""
-    answer = _answer(octets)
+    answer = answer_of(octets)
     untold(answer)
-    found = _result(lambda: parse_token_answer(answer, 5.0, 1.7e9))
+    found = _result(lambda: parse_token_answer(answer, 5.0, 1.7e9, secrets=(CANARY,)))
     if found is not None:
         _lives(found)
     endpoint = _result(lambda: token_endpoint(answer, ISSUER, 1.7e9))
@@ -126,7 +126,7 @@ def cookies(octets: bytes) -> None:
 
 def logins(octets: bytes) -> None:
     """An answer to a login has a meaning, or is an error of ours."""
-    answer = _answer(octets)
+    answer = answer_of(octets)
     for before in (Jar(), Jar(((b"S", b"0"),), (b"X-CSRF-TOKEN", b"1"))):
         after = before.after(said(answer), 1.7e9)
         for dialect in DIALECTS:

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from fuzz.pieces import CANARY, untold
 from proxy.config.load import load
-from proxy.config.written.variables import parse_env_file, substitute
+from proxy.config.written.env_file import EnvFile, read_env_file
+from proxy.config.written.variables import substitute
 from proxy.config.written.yaml_reader import read_yaml
 from proxy.errors import ConfigError
 
@@ -46,11 +47,14 @@ def yaml(octets: bytes) -> None:
 def env_files(octets: bytes) -> None:
     """Any bytes are variables or refused, alone and as what Camunda's clients would read."""
     text = octets.decode("utf-8", "replace")
-    found: dict[str, str] = {}
-    error = _refused(lambda: found.update(parse_env_file(text, "f.env")))
-    assert all(name.isidentifier() and "\n" not in value for name, value in found.items())
+    files: list[EnvFile] = []
+    error = _refused(lambda: files.append(read_env_file(text, "f.env", VARIABLES)))
     if error is not None:
         untold(error)
+    found = {name: value for file in files for name, value in file.variables.items()}
+    assert all(name.isidentifier() for name in found)
+    for file in files:
+        untold(file, *file.notices, *file.unusable.values())
     for value in found.values():
         try:
             substitute(value, found)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fuzz import answers, credentials, files, long, requests, targets
+from fuzz import answers, credentials, doctor, files, long, messages, requests, targets
 
 HERE: Final = Path(__file__).parent
 
@@ -16,11 +16,13 @@ HARNESSES: Final[dict[str, Callable[[bytes], None]]] = {
     "fields": answers.fields,
     "refusal": answers.refusal,
     "paths": targets.paths,
+    "messages": messages.messages,
     "token-answers": credentials.token_answers,
     "jwts": credentials.jwts,
     "retry-after": credentials.retry_after,
     "cookies": credentials.cookies,
     "logins": credentials.logins,
+    "doctor": doctor.doctor,
     "keys": credentials.keys,
     "secret-files": credentials.secret_files,
     "yaml": files.yaml,

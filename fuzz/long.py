@@ -14,7 +14,8 @@ from fuzz.answers import forget as forget_answers
 from fuzz.files import _refused
 from fuzz.requests import _head, read
 from proxy.config.document.addresses import base_url, listen, origin
-from proxy.config.written.variables import parse_env_file, substitute
+from proxy.config.written.env_file import read_env_file
+from proxy.config.written.variables import substitute
 from proxy.config.written.yaml_reader import read_yaml
 from proxy.credentials.cookies import Jar
 from proxy.credentials.discovery import token_endpoint
@@ -92,8 +93,8 @@ def _answers(whole: bytes, short: bytes) -> None:
 
 def _texts(octets: bytes, octets_of_yaml: bytes) -> None:
     whole, short = octets.decode("latin-1"), octets_of_yaml.decode("latin-1")
-    _refused(lambda: parse_env_file(whole, "f"))
-    _refused(lambda: parse_env_file(whole.replace("\n", " "), "f"))
+    _refused(lambda: read_env_file(whole, "f"))
+    _refused(lambda: read_env_file(whole.replace("\n", " "), "f"))
     _try(lambda: substitute(whole, {"A": "a"}))
     _refused(lambda: read_yaml(short, "f", lambda text: text))
     for reader in (base_url, listen, origin):

@@ -59,7 +59,8 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 Examples:
   camunda-auth-proxy demo                          see it work, without a Camunda
   camunda-auth-proxy run --env-file credentials    serve all APIs of the file downloaded from Console
-  camunda-auth-proxy check                         check the configuration""",
+  camunda-auth-proxy check                         check the configuration
+  camunda-auth-proxy doctor                        try it, and say what is wrong""",
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions."
@@ -110,11 +111,16 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
 def check(config: Path | None, env_file: Path | None) -> int:
     """Check the configuration, without a connection to any server.
 
-    Prints where each value came from, or every mistake at once.
+    Prints where the configuration and each value came from, or every mistake at once.
     """
     from proxy.commands.tables import configuration
 
-    loaded = _load(config, env_file)
+    try:
+        loaded = _load(config, env_file)
+    except ConfigError as error:
+        if error.origin:
+            click.echo(f"The configuration comes from {error.origin}.")
+        raise
     click.echo(configuration(loaded))
     for notice in loaded.notices:
         click.echo(f"notice: {notice}")
@@ -124,23 +130,54 @@ def check(config: Path | None, env_file: Path | None) -> int:
 @cli.command(
     epilog="""\b
 Examples:
+  camunda-auth-proxy doctor
+  camunda-auth-proxy doctor --env-file CamundaCloudMgmtAPI-Client.txt --report report.txt"""
+)
+@configured
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a report without secrets to this file, for the operators of Camunda.",
+)
+def doctor(config: Path | None, env_file: Path | None, as_json: bool, report: Path | None) -> int:
+    """Try each credential and each upstream, and name the cause of every fault.
+
+    Tries names, TCP, HTTP proxies, TLS, tokens or logins, clocks, and harmless calls of each API. It needs no
+    running proxy, and disturbs none. Exit code 0 if nothing is wrong, 1 if anything is, 2 if the
+    configuration cannot be used.
+    """
+    from proxy.commands.doctor.command import run as examine
+
+    return examine(lambda: _load(config, env_file), as_json=as_json, report=report)
+
+
+@cli.command(
+    epilog="""\b
+Examples:
   eval "$(camunda-auth-proxy env)"
-  camunda-auth-proxy env --format dotenv > .env.local"""
+  camunda-auth-proxy env --format dotenv > .env.local
+  camunda-auth-proxy env --format mcp > .mcp.json                  for Claude Code
+  camunda-auth-proxy env --format mcp-vscode > .vscode/mcp.json"""
 )
 @configured
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["shell", "dotenv", "json"]),
+    type=click.Choice(["shell", "dotenv", "json", "mcp", "mcp-cursor", "mcp-vscode"]),
     default="shell",
     show_default=True,
-    help="Format of the output.",
+    help="Format of the output; mcp: the entries of an MCP client (Claude Code, Cursor, VS Code).",
 )
 def env(config: Path | None, env_file: Path | None, form: str) -> int:
-    """Print the variables that point Camunda's own clients at the proxy.
+    """Print what points Camunda's own clients, or MCP clients, at the proxy.
 
-    Upstreams without such variables are named on stderr, each with the reason.
+    Upstreams that such clients cannot use are named on stderr, each with the reason.
     """
+    if form.startswith("mcp"):
+        from proxy.commands import mcp_entries
+
+        return mcp_entries.show(_load(config, env_file), form)
     from proxy.commands.environment import show
 
     return show(_load(config, env_file), form)
@@ -176,15 +213,16 @@ def demo(stay: bool) -> int:
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy health --address 127.0.0.1:19090")
+@click.option("--json", "for_machines", is_flag=True, help="Print the answer as one line of JSON.")
 @click.option("--address", help="Admin listener of the running proxy, HOST:PORT.")
-def health(address: str | None) -> int:
-    """Ask the running proxy whether it is ready.
+def health(*, for_machines: bool, address: str | None) -> int:
+    """Ask the running proxy whether it is ready, and what each upstream's last answers say.
 
-    Exit code 0 if it is, else 1.
+    Exit code 0 if it is ready, else 1. An upstream that is down changes no exit code.
     """
     from proxy.commands.probe import health as ask
 
-    return ask([] if address is None else ["--address", address])
+    return ask([*(["--json"] if for_machines else []), *([] if address is None else ["--address", address])])
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy wait --timeout 60s && ./job.sh")

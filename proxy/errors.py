@@ -5,6 +5,7 @@ ProxyError
 ├── StartError              something else must change first, such as a taken port (exit code 2)
 ├── CredentialError         there is no credential
 │   ├── CredentialUnavailable   the token endpoint is down, slow, limits us or answers wrongly; try again
+│   ├── CredentialRefused       the upstream refuses the one that we have, and no new one helps
 │   └── CredentialRejected      the token endpoint or the login refused our client or password
 ├── RepairDeclined          a refused request is not sent again; the caller gets the upstream's refusal
 ├── RequestRefused          the proxy itself answers the caller's request
@@ -53,11 +54,13 @@ class ConfigError(ProxyError):
 
     Attributes:
         problems: everything that is wrong with it.
+        origin: where it came from, in words; empty: it was not found.
     """
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: Problem, origin: str = "") -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.origin = origin
 
 
 class StartError(ProxyError):
@@ -70,13 +73,15 @@ class CredentialError(ProxyError):
     Attributes:
         outcome: label of the fetch in the metrics.
         retry_after: seconds until another attempt may succeed; None: not known.
+        detail: the message for callers: without words of a server that are meant for its client alone.
     """
 
     outcome: FetchOutcome = "unavailable"
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, detail: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.detail = detail or message
 
 
 class CredentialUnavailable(CredentialError):
@@ -93,9 +98,17 @@ class CredentialUnavailable(CredentialError):
         *,
         outcome: Literal["limited", "unavailable", "invalid"] = "unavailable",
         retry_after: float | None = None,
+        detail: str = "",
     ) -> None:
-        super().__init__(message, retry_after=retry_after)
+        super().__init__(message, retry_after=retry_after, detail=detail)
         self.outcome = outcome
+
+
+class CredentialRefused(CredentialError):
+    """The upstream refuses the credential that we have, and it could not be replaced by one that helps.
+
+    The message continues the sentence "the upstream refuses the credential, and ...".
+    """
 
 
 class CredentialRejected(CredentialError):
@@ -132,13 +145,18 @@ class RequestRefused(ProxyError):
 
 
 class UpstreamError(ProxyError):
-    """The upstream gave no answer, or none that can be understood.
+    """The upstream gave no answer, or none that can be understood. The message speaks of `it`.
 
     Attributes:
         code: key of `problems.py`'s table.
+        cause: name of the cause in `outgoing/causes.py`.
     """
 
     code = "upstream_protocol"
+
+    def __init__(self, message: str, *, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class UpstreamUnreachable(UpstreamError):

@@ -19,3 +19,10 @@ DISCOVERY: Final = "/.well-known/openid-configuration"
 
 CSRF_NAMES: Final = frozenset((b"x-csrf-token", b"operate-x-csrf-token", b"tasklist-x-csrf-token"))
 """Camunda's names of CSRF headers and cookies: since 8.6; Operate 8.5.1; Tasklist before 8.6."""
+
+WITHOUT_CREDENTIALS = {
+    "CAMUNDA_AUTH_STRATEGY": "NONE",
+    "CAMUNDA_CLIENT_MODE": "self-managed",  # so that Spring does not derive addresses from a cluster's id
+    "CAMUNDA_CLIENT_AUTH_METHOD": "none",
+}
+"""Variables for Camunda's own clients, so that they send no credential: the proxy adds it."""

@@ -1,6 +1,7 @@
 """A TCP server whose connections end with it, so that no socket is left for the garbage collector."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -8,8 +9,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def accepting(handler: Handler) -> AsyncIterator[int]:
-    """Its port on 127.0.0.1. The handler's OSError ends its connection and nothing else."""
+async def accepting(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Its port on 127.0.0.1; with `tls`, over TLS. The handler's OSError ends its connection only."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -24,7 +25,7 @@ async def accepting(handler: Handler) -> AsyncIterator[int]:
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

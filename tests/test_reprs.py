@@ -45,7 +45,19 @@ SECRET = frozenset(
 """Names of what holds a secret, or bytes of a request or an answer."""
 
 PUBLIC_BYTES = frozenset(
-    ["origin", "authority", "prefix", "via", "method", "host", "origins", "open_paths", "connection"]
+    [
+        "origin",
+        "authority",
+        "prefix",
+        "tenant",
+        "outside",
+        "via",
+        "method",
+        "host",
+        "origins",
+        "open_paths",
+        "connection",
+    ]
 )
 """Bytes out of the configuration, and the parts of a request that say which one it is."""
 

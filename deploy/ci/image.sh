@@ -94,6 +94,8 @@ hardened() {
   listeners="$(docker exec proxy python -c "$LISTENERS")"
   same "listeners" "0.0.0.0:19091 127.0.0.1:19080 127.0.0.1:19090" "$listeners" # no IPv6 here
   answered 200 proxy
+  docker exec proxy camunda-auth-proxy doctor >"$W/doctor" || die "the doctor finds: $(cat "$W/doctor")"
+  same "doctor" "Nothing is wrong." "$(tail -1 "$W/doctor")"
   say "uid 65532, capabilities 0, NoNewPrivs 1, Seccomp 2, nothing written, RSS $(field VmRSS); healthy after" \
     "$HEALTHY s; listens at $listeners; a call is answered with 200"
   stopped proxy

@@ -151,8 +151,13 @@ def healthy(camunda: SimulatedCamunda, admin: int) -> dict[str, Any]:
     }
 
 
-def with_faults(camunda: SimulatedCamunda, config: dict[str, Any]) -> dict[str, Any]:
-    """More upstreams: one whose client is refused, one that refuses good tokens, one that is not there."""
+def with_faults(camunda: SimulatedCamunda, config: dict[str, Any], silent: int) -> dict[str, Any]:
+    """More upstreams: one whose client is refused, one that refuses good tokens, one that is not there, and
+    one that takes connections and never answers.
+
+    Args:
+        silent: port of the last one.
+    """
     zeebe, listen = camunda.url("zeebe"), "localhost:0"
     config["upstreams"] |= {
         "locked": {"api": "zeebe", "url": zeebe, "listen": listen, "credential": "wrong"},
@@ -162,6 +167,13 @@ def with_faults(camunda: SimulatedCamunda, config: dict[str, Any]) -> dict[str, 
             "url": f"http://127.0.0.1:{free_port()}",
             "listen": listen,
             "credential": "main",
+        },
+        "silent": {
+            "api": "zeebe",
+            "url": f"http://127.0.0.1:{silent}",
+            "listen": listen,
+            "credential": "main",
+            "response_timeout": "1s",
         },
     }
     main = config["credentials"]["main"]
@@ -232,10 +244,10 @@ async def be_healthy(camunda: SimulatedCamunda, sidecar: Sidecar, server: Promet
 
 
 async def be_sick(
-    camunda: SimulatedCamunda, sidecar: Sidecar, server: Prometheus, config: dict[str, Any]
+    camunda: SimulatedCamunda, sidecar: Sidecar, server: Prometheus, config: dict[str, Any], silent: int
 ) -> None:
     """Every fault at once, until each alert but that of silence has come."""
-    sidecar.file.write_text(json.dumps(with_faults(camunda, config)), encoding="utf-8")
+    sidecar.file.write_text(json.dumps(with_faults(camunda, config, silent)), encoding="utf-8")
     sidecar.send(signal.SIGHUP)
     camunda.keycloak.rejected.add("late")
     camunda.revoke("orchestration")
@@ -249,7 +261,7 @@ async def be_sick(
     wanted = {rule["name"] for rule in await server.rules()} - {"CamundaAuthProxyDown"}
 
     async def all_came() -> bool:
-        for name in ("zeebe", "locked", "strange", "gone"):
+        for name in ("zeebe", "locked", "strange", "gone", "silent"):
             await sidecar.call(name, "/v2/topology")
         await sidecar.call("zeebe", "/v2/topology", {"Host": "intranet.example"})
         seen.update(await server.alerts())
@@ -349,7 +361,8 @@ async def main(folder: Path) -> None:
             async with prometheus(session, folder, admin) as server:
                 await be_healthy(camunda, sidecar, server)
                 await lint(sidecar, session)
-                await be_sick(camunda, sidecar, server, config)
+                with socket.create_server(("127.0.0.1", 0), backlog=256) as silent:  # it accepts nothing
+                    await be_sick(camunda, sidecar, server, config, silent.getsockname()[1])
                 await dashboard_shows(server)
                 await fall_silent(sidecar, server)
         finally:

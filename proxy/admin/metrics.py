@@ -18,16 +18,18 @@ from prometheus_client.utils import floatToGoString
 
 from proxy import is_compiled
 from proxy.admin.state import State
-from proxy.admin.status import Snapshot
+from proxy.admin.status import Seen, Snapshot
 from proxy.clock import Clock, wall_time
 from proxy.credentials.keeper import Keeper
 from proxy.errors import FetchOutcome
 from proxy.gateway.tally import Tally
+from proxy.gateway.watch import UpstreamHealth
 from proxy.histogram import Histogram
 
 OPENMETRICS: Final = "application/openmetrics-text"
 PREFIX: Final = "camunda_auth_proxy_"
 RELOADS: Final = ("ok", "refused")
+STATES: Final = get_args(UpstreamHealth)
 REPAIRS: Final = ("ok", "refused_again", "same_credential", "no_credential", "not_replayable", "too_soon")
 
 _Labels = tuple[str, ...]
@@ -73,6 +75,7 @@ class _Counts(Collector):
         yield from _request_times(tallies)
         yield from _fetches(upstream.keeper for upstream in self._state.upstreams)
         yield from _credentials(snapshot, self._wall() - now)
+        yield from _upstream_states(snapshot)
         yield _counter(
             "config_reloads",
             "Times that the configuration was read again, and whether it was applied or refused.",
@@ -89,6 +92,26 @@ class _Counts(Collector):
                 "compiled": str(is_compiled()).lower(),
             },
         )
+
+
+def _upstream_states(snapshot: Snapshot) -> Iterator[Metric]:
+    each = {upstream.name: upstream.seen for upstream in snapshot.upstreams}
+    yield _gauge(
+        "upstream_state",
+        "What the last answers of the upstream say: 1 for its present state, 0 for all others.",
+        ("upstream", "state"),
+        {(name, state): seen.state == state for name, seen in each.items() for state in STATES},
+    )
+    yield _gauge(
+        "upstream_state_seconds",
+        "How long that state has lasted; 0 if no request was sent yet.",
+        ("upstream",),
+        {(name,): _lasted(seen, snapshot.now) for name, seen in each.items()},
+    )
+
+
+def _lasted(seen: Seen, now: float) -> float:
+    return 0.0 if seen.state == "unknown" else now - seen.since
 
 
 def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:

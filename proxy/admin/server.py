@@ -25,6 +25,8 @@ from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.call import AnswerSink, Call, Service
 from proxy.gateway.guard import Guard
+from proxy.gateway.outcomes import record_of
+from proxy.gateway.problem_log import ProblemLog, ProblemObserver
 from proxy.gateway.problems import OwnAnswer, answer_to, own_head
 from proxy.gateway.request_head import RequestHead
 
@@ -60,6 +62,7 @@ class Admin:
     Args:
         version: of the proxy.
         wall: returns seconds since 1970.
+        notes: gets the errors that are worth a line in the log; None: none.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class Admin:
         clock: Clock,
         version: str,
         wall: Callable[[], float] = wall_time,
+        notes: ProblemObserver | None = None,
     ) -> None:
+        self._problems = ProblemLog(notes)
         self._state = state
         self._clock = clock
         self._version = version
@@ -83,11 +88,16 @@ class Admin:
 
     def service(self, guard: Guard) -> Service:
         """Make the service of `admin.listen`."""
-        return _AdminService({**self._probes, b"/status.json": self._overview}, self._state, guard)
+        pages = {**self._probes, b"/status.json": self._overview}
+        return _AdminService(pages, self._state, guard, self._note)
 
     def probe_service(self) -> Service:
         """Make the service of `admin.probe_listen`."""
-        return _AdminService(self._probes, self._state, None)
+        return _AdminService(self._probes, self._state, None, self._note)
+
+    def _note(self, answer: OwnAnswer, request_id: str, caller: AnswerSink, head: RequestHead | None) -> None:
+        record = record_of("", answer, request_id, caller, head.notable if head is not None else [])
+        self._problems.note(self._clock.now(), record)
 
     def _startup(self, _: RequestHead) -> Document:
         snapshot = self._state.snapshot(self._clock.now())
@@ -114,12 +124,20 @@ class _AdminService:
 
     Args:
         guard: decides which requests are allowed; None: all.
+        note: is told of each error.
     """
 
     replay_buffer = 0
     patience = 10.0
 
-    def __init__(self, pages: Mapping[bytes, Page], state: State, guard: Guard | None) -> None:
+    def __init__(
+        self,
+        pages: Mapping[bytes, Page],
+        state: State,
+        guard: Guard | None,
+        note: Callable[[OwnAnswer, str, AnswerSink, RequestHead | None], None],
+    ) -> None:
+        self._note = note
         self._pages = pages
         self._state = state
         self._guard = guard
@@ -133,14 +151,18 @@ class _AdminService:
         if isinstance(answer, Document):
             data = answer.encoded(date, keep_alive=keep_alive, minor=head.minor, with_body=with_body)
         else:
+            request_id = _new_id()
             data = answer.encoded(
-                _new_id(), date, keep_alive=keep_alive, minor=head.minor, with_body=with_body
+                request_id, date, keep_alive=keep_alive, minor=head.minor, with_body=with_body
             )
+            self._note(answer, request_id, call.caller, head)
         call.caller.write(data)
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer bytes that are no request; the connection ends after it."""
-        caller.write(_problem(error).encoded(_new_id(), http_date(), keep_alive=False))
+        answer, request_id = _problem(error), _new_id()
+        caller.write(answer.encoded(request_id, http_date(), keep_alive=False))
+        self._note(answer, request_id, caller, None)
 
     def received(self, size: int) -> None:
         """Ignore the number of bytes; the admin ports do not count them."""
@@ -164,7 +186,7 @@ class _AdminService:
 
 
 def _problem(error: ProxyError) -> OwnAnswer:
-    return answer_to(error, upstream="", credential="")._replace(allow="GET, HEAD")
+    return answer_to(error)._replace(allow="GET, HEAD")
 
 
 def _new_id() -> str:

@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from proxy.admin.status import Snapshot, UpstreamStatus
+from proxy.admin.status import CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
 from proxy.gateway.tally import Tally
+from proxy.gateway.watch import UpstreamWatch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +20,7 @@ class UpstreamView:
         listen: addresses its listener is bound to, as `127.0.0.1:19080`.
         keeper: of its credential; equal credentials share it, under the name of one of them.
         tally: counts of its requests.
+        watch: what its last answers say.
     """
 
     name: str
@@ -28,6 +30,7 @@ class UpstreamView:
     listen: tuple[str, ...]
     keeper: Keeper
     tally: Tally
+    watch: UpstreamWatch
 
 
 @dataclass(slots=True)
@@ -66,4 +69,12 @@ def _status(upstream: UpstreamView) -> UpstreamStatus:
         status=upstream.keeper.snapshot(),
         requests=upstream.tally.requests,
         in_flight=upstream.tally.in_flight,
+        seen=_seen(upstream.watch),
     )
+
+
+def _seen(watch: UpstreamWatch) -> Seen:
+    credential: CredentialProof = "accepted" if watch.accepted else "untried"
+    if watch.state == "refuses":
+        credential = "refused"
+    return Seen(watch.state, watch.since, watch.requests, credential, watch.problem)

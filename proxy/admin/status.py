@@ -5,13 +5,37 @@ All times are in seconds. None of the values read here is a secret, so none can 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from proxy.credentials.report import CredentialStatus
+from proxy.gateway.watch import LastProblem, UpstreamHealth
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 UpstreamState = Literal["starting", "ready", "unusable", "draining"]
+
+
+CredentialProof = Literal["untried", "accepted", "refused"]
+"""What the upstream's answers say about our credential. `untried`: no answer has shown it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the last answers of an upstream say.
+
+    Attributes:
+        state, since, requests, problem: see `UpstreamWatch`.
+        credential: see `CredentialProof`.
+    """
+
+    state: UpstreamHealth
+    since: float
+    requests: int
+    credential: CredentialProof
+    problem: LastProblem | None
+
+
+NOTHING_SEEN = Seen("unknown", 0.0, 0, "untried", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +47,7 @@ class UpstreamStatus:
         status: of its credential.
         requests: so far, by (method, first digit of the status).
         in_flight: requests that are being answered now.
+        seen: what its last answers say.
     """
 
     name: str
@@ -33,6 +58,7 @@ class UpstreamStatus:
     status: CredentialStatus
     requests: Mapping[tuple[str, int], int]
     in_flight: int
+    seen: Seen = NOTHING_SEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +120,8 @@ def readiness(snapshot: Snapshot) -> Json:
             upstream.name: {
                 "ready": snapshot.state(upstream) == "ready",
                 "reason": snapshot.reason(upstream),
+                "upstream": upstream.seen.state,
+                "told": told(upstream.seen, snapshot.now),
             }
             for upstream in snapshot.upstreams
         },
@@ -131,10 +159,61 @@ def _upstream(snapshot: Snapshot, upstream: UpstreamStatus) -> Json:
         "target": upstream.status.target,
         "state": snapshot.state(upstream),
         "reason": snapshot.reason(upstream),
+        "upstream": _seen(upstream.seen, snapshot.now),
         "requests": sum(upstream.requests.values()),
         "codes": _by_class(upstream.requests),
         "in_flight": upstream.in_flight,
     }
+
+
+def _seen(seen: Seen, now: float) -> Json:
+    return {
+        "state": seen.state,
+        "for": _seconds(now, seen.since) if seen.state != "unknown" else None,
+        "failed_requests": seen.requests,
+        "credential": seen.credential,
+        "last_problem": _problem(seen.problem, now) if seen.problem is not None else None,
+    }
+
+
+def _problem(problem: LastProblem, now: float) -> Json:
+    return {
+        "ago": _seconds(now, problem.at),
+        "state": problem.state,
+        "cause": problem.cause,
+        "reason": problem.reason,
+        "request_id": problem.request_id,
+    }
+
+
+STATE_WORDS: Final[dict[UpstreamHealth, str]] = {
+    "unknown": "no request was sent yet",
+    "answers": "answers",
+    "slow": "does not answer in time",
+    "refuses": "refuses our credential",
+    "unreachable": "is unreachable",
+}
+"""Each state as a predicate, for people."""
+
+
+def told(seen: Seen, now: float) -> str:
+    """Say in words what the last answers say, with the reason if it is a problem."""
+    words = STATE_WORDS[seen.state]
+    if seen.state == "unknown":
+        return f"{words}, so the credential is not tried yet"
+    if seen.state == "answers":
+        return words if seen.credential == "accepted" else f"{words}; the credential is not tried yet"
+    lasted = duration(max(now - seen.since, 0.0))
+    reason = f": {seen.problem.reason}" if seen.problem is not None else ""
+    requests = "1 request" if seen.requests == 1 else f"{seen.requests} requests"
+    return f"{words}, for {lasted} and {requests}{reason}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: `34 s`, `12 min`, `5 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _by_class(requests: Mapping[tuple[str, int], int]) -> Json:
@@ -152,7 +231,7 @@ def _credential(status: CredentialStatus, now: float) -> Json:
         "target": status.target,
         "condition": status.condition,
         "usable": status.usable,
-        "expires_in": _seconds(status.expires_at, now),
+        "expires_in": _seconds(status.expires_at if status.ends_at is None else status.ends_at, now),
         "last_success_ago": _seconds(now, status.last_success),
         "last_outcome": status.outcome,
         "next_attempt_in": _seconds(status.next_attempt, now),

@@ -4,7 +4,7 @@ Each kind has a key, a configuration to compare and a function that makes the ke
 """
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -24,17 +24,20 @@ from proxy.config.model import (
 from proxy.credentials.as_session import BasicAsSession
 from proxy.credentials.assertion import can_sign
 from proxy.credentials.credential import CredentialSource
+from proxy.credentials.discovery import ISSUER
 from proxy.credentials.fixed import AT_ONCE, Anonymous, BasicLogin, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
+from proxy.credentials.login import SERVER
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.report import CredentialStatus
-from proxy.credentials.schedule import Policy
+from proxy.credentials.schedule import OFF_SAAS, PACE, Policy
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenSlot, TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
+from proxy.credentials.token_answer import ENDPOINT
 from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
 from proxy.outgoing.connect import Connector
@@ -77,17 +80,21 @@ class KeeperFactory:
         if isinstance(config, OAuth2):
             return self._oauth2(config, upstream.audience)
         if isinstance(config, Bearer):
-            token = self.secret(config.token)
+            token = self.secret(config.token, f"credentials.{config.name}.token_file")
             return self._read(("bearer", token), config.name, SharedToken(token, self._clock), token)
         if isinstance(config, Session):
             base = config.login_url or upstream.url
-            settings = LoginSettings(str(base), config.username, self.secret(config.password), config.dialect)
+            password = self.secret(config.password, f"credentials.{config.name}.password_file")
+            name = f"credentials.{config.name}"
+            settings = LoginSettings(str(base), config.username, password, config.dialect, section=name)
             return self._session(replace(config, wait=0.0), settings, config.max_idle, upstream)
         if isinstance(config, Basic) and config.as_session:
-            settings = LoginSettings(str(upstream.url), config.username, self.secret(config.password))
+            password = self.secret(config.password, f"credentials.{config.name}.password_file")
+            name = f"credentials.{config.name}"
+            settings = LoginSettings(str(upstream.url), config.username, password, section=name)
             return self._session(replace(config, wait=0.0), settings, MAX_IDLE, upstream)
         if isinstance(config, Basic):
-            password = self.secret(config.password)
+            password = self.secret(config.password, f"credentials.{config.name}.password_file")
             source = BasicLogin(config.username, password, self._clock)
             return self._read(("basic", config.username, password), config.name, source, password)
         return self._read(("none",), config.name, Anonymous(self._clock), None)
@@ -101,7 +108,9 @@ class KeeperFactory:
                 source,
                 clock=self._clock,
                 policy=AT_ONCE,
-                observer=Narrator(),
+                observer=Narrator(
+                    "credential is there; it is not tried yet" if secret else "no credential is needed"
+                ),
                 secret=secret,
                 tally=self.keepers.tally(name, ""),
             )
@@ -121,7 +130,10 @@ class KeeperFactory:
         key = ("session", type(config), settings, max_idle, tls, upstream.http_proxy)
 
         def make(stack: AsyncExitStack) -> Keeper:
-            outbound = self.outbound(stack, f"upstreams.{upstream.name}", tls, upstream.http_proxy)
+            section = f"upstreams.{upstream.name}"
+            by_login_url = isinstance(config, Session) and config.login_url is not None
+            setting = f"credentials.{config.name}.login_url" if by_login_url else f"{section}.url"
+            outbound = self.outbound(stack, section, tls, upstream.http_proxy, {SERVER: setting})
             login = LoginSource(settings, outbound, self._clock)
             source: CredentialSource = login
             if isinstance(config, Basic):
@@ -141,28 +153,41 @@ class KeeperFactory:
 
         return self.keepers.obtain(key, config, make)
 
-    def secret(self, ref: SecretRef, *, shortest: int = 1) -> Secret:
-        """Make a secret. The log masks it as soon as `settle` is called. For `shortest` see `FileSecret`."""
+    def secret(self, ref: SecretRef, setting: str, *, shortest: int = 1) -> Secret:
+        """Make a secret. The log masks it as soon as `settle` is called.
+
+        Args:
+            setting, shortest: see `FileSecret`.
+        """
         asked = ref, shortest
         if asked not in self._asked:
-            self._asked[asked] = _secret(ref, shortest)
+            self._asked[asked] = _secret(ref, shortest, setting)
         return self._asked[asked]
 
     def outbound(
-        self, stack: AsyncExitStack, setting: str, tls: Tls, http_proxy: HttpProxy | None
+        self,
+        stack: AsyncExitStack,
+        section: str,
+        tls: Tls,
+        http_proxy: HttpProxy | None,
+        addresses: Mapping[str, str],
     ) -> Outbound:
         """Make the HTTP client for a token endpoint or a login.
 
         Args:
             stack: of the keeper; it closes the client.
-            setting: section that holds `tls`, for messages: `credentials.saas`.
+            section, addresses: for messages, see `Outbound`.
 
         Raises:
             StartError: a file of `tls` cannot be used.
         """
-        context = self._tls_contexts.context(tls, setting)
         outbound = Outbound(
-            tls=context, server_name=tls.server_name, http_proxy=http_proxy, connector=self._connector
+            tls=self._tls_contexts.context(tls, section),
+            server_name=tls.server_name,
+            http_proxy=http_proxy,
+            connector=self._connector,
+            section=section,
+            addresses=addresses,
         )
         stack.push_async_callback(outbound.close)
         return outbound
@@ -177,13 +202,17 @@ class KeeperFactory:
         key = ("oauth2", key_of(settings), config.tls, config.http_proxy)
 
         def make(stack: AsyncExitStack) -> Keeper:
-            outbound = self.outbound(stack, f"credentials.{config.name}", config.tls, config.http_proxy)
+            section = f"credentials.{config.name}"
+            addresses = {ENDPOINT: f"{section}.token_url", ISSUER: f"{section}.issuer_url"}
+            if config.token_url is None:
+                addresses[ENDPOINT] = f"found through {section}.issuer_url"
+            outbound = self.outbound(stack, section, config.tls, config.http_proxy, addresses)
             return Keeper(
                 config.name,
-                OAuth2Source(settings, outbound, self._clock),
+                OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{_proof(config)}"),
                 clock=self._clock,
                 target=audience or "",
-                policy=Policy(),
+                policy=_pace(config.token_url or config.issuer_url or ""),
                 observer=Narrator(),
                 secret=settings.secret or _certificate(config.tls),
                 throttle=self._throttle(config.token_url or config.issuer_url or ""),
@@ -194,19 +223,21 @@ class KeeperFactory:
         return self.keepers.obtain(key, (replace(config, wait=0.0), audience), make)
 
     def _throttle(self, url: str) -> HostThrottle:
-        host = (urlsplit(url).hostname or "").removesuffix(".")
+        host = _host(url)
         if host not in self._throttles:
             self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
         return self._throttles[host]
 
     def _settings(self, config: OAuth2, audience: str | None) -> OAuth2Settings:
-        secret = config.private_key if config.auth_method == "private_key_jwt" else config.client_secret
+        signs = config.auth_method == "private_key_jwt"
+        secret = config.private_key if signs else config.client_secret
+        key = "private_key_file" if signs else "client_secret_file"
         certificate = config.certificate_file
         return OAuth2Settings(
             token_url=config.token_url,
             issuer_url=config.issuer_url,
             client_id=config.client_id,
-            secret=self.secret(secret) if secret is not None else None,
+            secret=self.secret(secret, f"credentials.{config.name}.{key}") if secret is not None else None,
             auth_method=config.auth_method,
             key_id=config.key_id,
             certificate=FileSecret(certificate) if certificate is not None else None,
@@ -219,8 +250,31 @@ class KeeperFactory:
         )
 
 
-def _secret(ref: SecretRef, shortest: int) -> Secret:
-    return FileSecret(ref.file, shortest) if ref.file is not None else TextSecret(ref.text or "")
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removesuffix(".")
+
+
+def _pace(url: str) -> Policy:
+    """Return the policy of a token endpoint or issuer."""
+    return PACE if counts_per_address(_host(url)) else OFF_SAAS
+
+
+def _secret(ref: SecretRef, shortest: int, setting: str) -> Secret:
+    return (
+        FileSecret(ref.file, shortest, setting=setting)
+        if ref.file is not None
+        else TextSecret(ref.text or "")
+    )
+
+
+def _proof(config: OAuth2) -> str:
+    """Return the setting that proves who the client is."""
+    match config.auth_method:
+        case "private_key_jwt":
+            return "private_key_file"
+        case "tls_client_auth":
+            return "tls.cert_file"
+    return "client_secret"
 
 
 def _certificate(tls: Tls) -> Secret | None:
@@ -232,7 +286,14 @@ def _certificate(tls: Tls) -> Secret | None:
 
 
 class Narrator:
-    """Logs when the state of a credential changes."""
+    """Logs when the state of a credential changes.
+
+    Args:
+        good: what to say of one that can be used.
+    """
+
+    def __init__(self, good: str = "credential is good") -> None:
+        self._good = good
 
     def fetched(self, name: str, target: str, outcome: FetchOutcome, seconds: float) -> None:
         log.debug(
@@ -243,8 +304,10 @@ class Narrator:
     def changed(self, status: CredentialStatus) -> None:
         extra = {"credential": status.name, "target": status.target}
         match status.condition:
+            case "good" if status.reason:
+                log.warning("credential: %s", status.reason, extra=extra)
             case "good":
-                log.info("credential is good", extra=extra)
+                log.info(self._good, extra=extra)
             case "failing":
                 log.warning("refresh fails, the credential is still good: %s", status.reason, extra=extra)
             case "unusable":

@@ -19,6 +19,7 @@ from proxy.app.credentials import KeeperFactory
 from proxy.app.ports import POLL, Ports
 from proxy.app.sockets import Bound, room_for_callers
 from proxy.app.tls import TlsContexts
+from proxy.app.upstream_log import UpstreamLog
 from proxy.app.upstreams import CallerToken, Lasting, RunningUpstream, UpstreamPlan, names, plan, serve, view
 from proxy.clock import Clock, pause
 from proxy.config.model import SHORTEST_TOKEN, Config, Listen, OAuth2, Upstream
@@ -59,7 +60,7 @@ class Proxy:
         self._connector = Connector(clock.now)
         self._keepers = Keepers(tasks)
         self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers, self._connector)
-        self._admin = Admin(self.state, clock, __version__)
+        self._admin = Admin(self.state, clock, __version__, notes=UpstreamLog())
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
         memory = Memory()
@@ -142,7 +143,9 @@ class Proxy:
         token = None
         if config.guard.caller_token is not None:
             token = CallerToken(
-                self._keeper_factory.secret(config.guard.caller_token, shortest=SHORTEST_TOKEN)
+                self._keeper_factory.secret(
+                    config.guard.caller_token, "guard.caller_token_file", shortest=SHORTEST_TOKEN
+                )
             )
         plans: list[UpstreamPlan] = []
         for upstream in config.upstreams:

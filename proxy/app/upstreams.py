@@ -3,10 +3,12 @@
 import logging
 import secrets
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import TlsContexts
+from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
@@ -18,14 +20,18 @@ from proxy.gateway.forwarder import Forwarder
 from proxy.gateway.guard import LOOPBACK_NAMES, Guard
 from proxy.gateway.limit import UpstreamLimit
 from proxy.gateway.pool import Pool
-from proxy.gateway.records import RequestRecord, UpstreamRules
+from proxy.gateway.records import Removed, RequestRecord, UpstreamRules
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
 from proxy.net import bracketed
+from proxy.outgoing.causes import Peer, shown
 from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
+
+OUTSIDE_TENANTS: Final = frozenset((b"/v2/status", b"/cluster/v2/status", b"/cluster/v2/status/upgrade"))
+"""Paths of the whole server, which has none of them below a physical tenant (Camunda 8.10)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +114,7 @@ def plan(
     Raises:
         StartError: a file of its `tls` cannot be used.
     """
-    credential, url = config.credentials[upstream.credential], upstream.url
+    credential, url, gone = config.credentials[upstream.credential], upstream.url, upstream.gone
     injects = not isinstance(credential, NoCredential)
     return UpstreamPlan(
         upstream=replace(upstream, origins={}),
@@ -119,6 +125,8 @@ def plan(
             prefix=url.path.encode("ascii"),
             via=via,
             injects=injects,
+            tenant=upstream.tenant_path.encode("ascii"),
+            outside=OUTSIDE_TENANTS if upstream.tenant_path else frozenset(),
         ),
         rules=UpstreamRules(
             upstream=upstream.name,
@@ -127,6 +135,8 @@ def plan(
             open_paths=tuple(path.encode("ascii") for path in upstream.open_paths),
             replay_buffer=upstream.replay_buffer,
             patience=upstream.caller_timeout,
+            removed=None if gone is None else Removed(frozenset(gone.statuses), gone.sentence),
+            refused=refusal(credential, upstream.audience),
         ),
         guard=Guard(
             names(config, upstream.listen),
@@ -166,6 +176,7 @@ def serve(
         clock,
         tally,
         observer=RequestLog() if plan.logged else None,
+        notes=UpstreamLog(),
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -181,6 +192,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         credential=upstream.credential,
         keeper=served.keeper,
         tally=served.forwarder.tally,
+        watch=served.forwarder.watch,
     )
 
 
@@ -194,7 +206,9 @@ def names(config: Config, listen: Listen) -> frozenset[str]:
 def _endpoint(upstream: Upstream, contexts: TlsContexts) -> Endpoint:
     url = upstream.url
     tls = contexts.context(upstream.tls, f"upstreams.{upstream.name}") if url.scheme == "https" else None
-    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy)
+    section = f"upstreams.{upstream.name}"
+    peer = Peer(upstream.name, shown(str(url)), f"{section}.url", section)
+    return Endpoint(url.host, url.port, tls, upstream.tls.server_name, upstream.http_proxy, peer)
 
 
 class RequestLog:
@@ -215,5 +229,6 @@ class RequestLog:
                 "waited": round(details.waited, 6),
                 "repaired": details.repaired,
                 "problem": details.problem,
+                "hint": details.hint,
             },
         )

@@ -16,15 +16,14 @@ import click
 from proxy.config.presets import PRESETS
 from proxy.errors import StartError
 from proxy.net import bracketed
+from proxy.terms import WITHOUT_CREDENTIALS
 
 if TYPE_CHECKING:
     from proxy.config.model import Api, Config, Listen, Upstream
 
 ALWAYS = {
-    "CAMUNDA_AUTH_STRATEGY": "NONE",
+    **WITHOUT_CREDENTIALS,
     "CAMUNDA_OAUTH_DISABLED": "true",  # for the JavaScript client before it had strategies
-    "CAMUNDA_CLIENT_MODE": "self-managed",  # so that Spring does not derive addresses from a cluster's id
-    "CAMUNDA_CLIENT_AUTH_METHOD": "none",
 }
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "shell": lambda found: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()),
@@ -92,17 +91,22 @@ def variables(chosen: "Mapping[Api, Upstream]", taken: Mapping[str, int]) -> dic
     """
     found = dict(ALWAYS)
     for api, upstream in chosen.items():
-        port = upstream.listen.port or taken.get(upstream.name)
-        if port is None:
-            raise StartError(
-                f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve this "
-                "upstream: it runs with another configuration. Reload it, or name its configuration."
-            )
-        address = f"http://{_reachable(upstream.listen)}:{port}"
+        address = address_of(upstream, taken)
         if api == "modeler" and not upstream.url.path.endswith("/api"):
             address += "/api"  # part of its base URL, as https://modeler.camunda.io/api
         found |= dict.fromkeys(PRESETS[api].addresses, address)
     return found
+
+
+def address_of(upstream: "Upstream", taken: Mapping[str, int]) -> str:
+    """Return the address of an upstream's port for clients; arguments and errors as of `variables`."""
+    port = upstream.listen.port or taken.get(upstream.name)
+    if port is None:
+        raise StartError(
+            f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve this "
+            "upstream: it runs with another configuration. Reload it, or name its configuration."
+        )
+    return f"http://{_reachable(upstream.listen)}:{port}"
 
 
 def ports(admin: "Listen") -> dict[str, int]:

@@ -38,6 +38,16 @@ def address(given: "str | None") -> "tuple[str, int]":
 
 def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
     """Ask whether the proxy is ready; return the answer, and a sentence for people."""
+    good, body, sentence = ask(where, timeout)
+    return good, sentence or ("ready" if good else f"not ready: {_reasons(body)}")
+
+
+def ask(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, bytes, str]":
+    """Ask whether the proxy is ready.
+
+    Returns:
+        Whether it is; the body of its answer; a sentence if there was no answer.
+    """
     try:
         with socket.create_connection(where, timeout) as connection:
             connection.settimeout(timeout)
@@ -48,13 +58,39 @@ def ready(where: "tuple[str, int]", timeout: float = 2.0) -> "tuple[bool, str]":
                     break
                 data += piece
     except UnicodeError:  # a label of more than 63 characters, or an empty one
-        return False, f"no proxy answers on port {where[1]}: the host is not a valid name"
+        return False, b"", f"no proxy answers on port {where[1]}: the host is not a valid name"
     except OSError as error:
-        return False, f"no proxy answers on port {where[1]}: {error.strerror or 'no answer in time'}"
-    if data.startswith(b"HTTP/1.1 200 "):
-        return True, "ready"
-    body = data.partition(b"\r\n\r\n")[2]
-    return False, f"not ready: {_shown(body) or 'the answer cannot be understood'}"
+        return False, b"", f"no proxy answers on port {where[1]}: {error.strerror or 'no answer in time'}"
+    return data.startswith(b"HTTP/1.1 200 "), data.partition(b"\r\n\r\n")[2], ""
+
+
+def _upstreams(body: bytes) -> "dict[str, dict[str, object]]":
+    """Return the upstreams in a document of `/health/ready`; empty: it is none of ours."""
+    import json
+
+    try:
+        upstreams = json.loads(body)["upstreams"]
+        return {str(name): dict(each) for name, each in upstreams.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def _reasons(body: bytes) -> str:
+    """Say in one line what is not ready, and why."""
+    waiting = [
+        f"{name}: {each.get('reason')}" for name, each in _upstreams(body).items() if not each.get("ready")
+    ]
+    return _shown("; ".join(waiting).encode() or body) or "the answer cannot be understood"
+
+
+def report(body: bytes) -> "list[str]":
+    """Return one line for each upstream: whether it is ready, and what its last answers say."""
+    lines = []
+    for name, each in _upstreams(body).items():
+        state = "ready" if each.get("ready") else "not ready"
+        reason = f" ({each['reason']})" if each.get("reason") else ""
+        lines.append(_shown(f"{name}: {state}{reason}; {each.get('told', '')}".encode()))
+    return lines
 
 
 def _shown(body: bytes) -> str:
@@ -66,7 +102,8 @@ def _shown(body: bytes) -> str:
 def health(arguments: "list[str]") -> int:
     """Run the `health` command; return exit code 0 or 1, or 2 for a wrong usage."""
     given: str | None = None
-    match arguments:
+    for_machines = "--json" in arguments
+    match [each for each in arguments if each != "--json"]:
         case []:
             pass
         case ["--address", value]:
@@ -74,16 +111,28 @@ def health(arguments: "list[str]") -> int:
         case [option] if option.startswith("--address="):
             given = option.removeprefix("--address=")
         case _:
-            print("usage: camunda-auth-proxy health [--address HOST:PORT]")  # noqa: T201
+            print("usage: camunda-auth-proxy health [--json] [--address HOST:PORT]")  # noqa: T201
             return 0 if arguments in (["--help"], ["-h"]) else 2
     try:
         where = address(given)
     except ValueError as error:
         print(error)  # noqa: T201
         return 2
-    good, sentence = ready(where)
-    print(sentence)  # noqa: T201
+    good, body, sentence = ask(where)
+    if for_machines:
+        print(_document(good, body, sentence))  # noqa: T201
+        return 0 if good else 1
+    print("\n".join([sentence or ("ready" if good else f"not ready: {_reasons(body)}"), *report(body)]))  # noqa: T201
     return 0 if good else 1
+
+
+def _document(good: bool, body: bytes, sentence: str) -> str:
+    """Return the document of `/health/ready` in one line, or one of ours that says why there is none."""
+    import json
+
+    if not sentence and _upstreams(body):
+        return json.dumps(json.loads(body))
+    return json.dumps({"ready": good, "error": sentence or _shown(body), "upstreams": {}})
 
 
 def wait_until_ready(where: "tuple[str, int]", limit: float, clock: "Clock") -> "tuple[bool, str]":

@@ -1,5 +1,6 @@
 """Prints tables on a terminal."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from proxy.app.upstreams import RunningUpstream
     from proxy.config.model import Config, CredentialConfig
     from proxy.net import HttpProxy
+
+_AUDIENCE = re.compile(r"[A-Za-z0-9._:/-]{1,200}", re.ASCII)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -23,7 +26,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def configuration(config: "Config") -> str:
     """Return what `check` prints: upstreams and credentials, and where their values came from."""
     parts = [
-        f"{config.source} is right.",
+        f"{config.source} is right. The configuration comes from {config.origin}.",
         table(_upstreams(config)),
         table(_credentials(config)),
         f"admin  http://{config.admin.listen}",
@@ -36,7 +39,7 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
     for upstream in config.upstreams:
         url = _via(str(upstream.url), upstream.http_proxy)
         credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
-        rows.append((str(upstream.listen), upstream.api, url, credential, upstream.audience or "-"))
+        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience)))
         origins = upstream.origins
         rows.append(
             (
@@ -48,6 +51,13 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def _audience(audience: str | None) -> str:
+    """Return an audience for people. A text that is no usual audience may be a secret at the wrong place."""
+    if audience is None:
+        return "-"
+    return audience if _AUDIENCE.fullmatch(audience) else "***"
 
 
 def _credentials(config: "Config") -> list[tuple[str, ...]]:
@@ -85,9 +95,15 @@ def running_table(proxy: "Proxy") -> str:
         upstream = served.upstream
         status = served.keeper.snapshot()
         credential = f"{upstream.credential} {status.target}".rstrip()
-        if proxy.config is not None:
-            credential += f" ({kind(proxy.config.credentials[upstream.credential])})"
         state = "ready" if status.usable else status.reason
+        if proxy.config is not None:
+            configured = proxy.config.credentials[upstream.credential]
+            credential += f" ({kind(configured)})"
+            static = isinstance(configured, Bearer) or (
+                isinstance(configured, Basic) and not configured.as_session
+            )
+            if status.usable and static and not served.forwarder.watch.accepted:
+                state = f"{status.reason or 'ready'}; the credential is not tried yet"
         rows.append((_address(served), upstream.api, str(upstream.url), credential, state))
     return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
 

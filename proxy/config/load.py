@@ -1,28 +1,26 @@
-"""Finds the configuration, reads all of it, and reports everything that is wrong with it at once."""
+"""Reads all of the configuration that counts, and reports everything that is wrong with it at once."""
 
-import os
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from proxy.config.camunda.variables import from_variables
+from proxy.config.choice import CONFIG, PREFIX, Choice
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
 from proxy.config.resolve.context import SECRET_FILES, ListenHost
 from proxy.config.resolve.upstreams import resolve
+from proxy.config.written.env_file import read_env_file
 from proxy.config.written.files import read_utf8
 from proxy.config.written.findings import Findings, KeyPath, Written
 from proxy.config.written.found import distrust
-from proxy.config.written.variables import parse_env_file, substitute
+from proxy.config.written.variables import substitute
 from proxy.config.written.yaml_reader import read_yaml
 from proxy.errors import ConfigError, Problem
 from proxy.files import all_can_read
-
-FILE = "camunda-auth-proxy.yaml"
-SYSTEM_FILE = Path("/etc/camunda-auth-proxy/config.yaml")
-PREFIX = "CAMUNDA_AUTH_PROXY_"
 
 SECRETS = frozenset(filter(None, SECRET_FILES.values()))
 
@@ -33,56 +31,78 @@ _OVERRIDES = {
     f"{PREFIX}ALLOW_NON_LOOPBACK": ("guard", "allow_non_loopback"),
 }
 _LISTEN_HOST = f"{PREFIX}LISTEN_HOST"
+OURS = frozenset((*_OVERRIDES, _LISTEN_HOST, CONFIG))
+"""Our own variables, of the environment or of `--env-file`."""
 
 
 def load(
     *, config: Path | None, env_file: Path | None, environ: Mapping[str, str], directory: Path
 ) -> Config:
-    """Load the configuration from the first place that has one.
+    """Load the configuration that counts: what an option names, before the environment, before a file found.
 
     Args:
         config: value of `--config`.
-        env_file: value of `--env-file`; a variable in it counts unless `environ` has it too.
+        env_file: value of `--env-file`; a variable in it counts before that of `environ`.
         environ: the environment.
         directory: the working directory, for relative paths.
 
     Raises:
         ConfigError: everything that is wrong; if none was found, how to begin.
     """
-    variables: dict[str, str] = {}
-    if env_file is not None:
-        variables = parse_env_file(read_utf8(directory / env_file, str(env_file)), str(env_file))
-    known = {**variables, **environ}
-    path = _named(config, environ)
-    found = path is None
-    if path is None:
-        path = _find(environ, directory)
-    problems: dict[KeyPath, Problem] = {}
-    notices: tuple[str, ...] = ()
-    if path is None:
-        source, folder = ("environment" if env_file is None else f"--env-file {env_file}"), directory
-        written, notices = from_variables(environ, variables)
-    else:
-        source, folder = str(path), (directory / path).parent
-        put = partial(substitute, variables=known)
-        whole = directory.absolute() / path
-        distrusted = partial(distrust, whole, beside_us=not path.is_absolute()) if found else lambda _: None
-        written, problems = read_yaml(read_utf8(whole, source, distrusted), source, put)
-    written = _overridden(written, environ)
+    choice = Choice(environ)
+    try:
+        if env_file is not None:
+            name = str(env_file)
+            choice.env_file = read_env_file(read_utf8(directory / env_file, name), name, environ)
+        return _load(config, choice, directory)
+    except ConfigError as error:
+        raise ConfigError(
+            *dict.fromkeys((*error.problems, *choice.more_problems())), origin=choice.origin
+        ) from None
+
+
+def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
+    written, problems = _written(config, choice, directory)
+    written = _overridden(written, choice.variables)
     findings = Findings(written, problems)
-    findings.notices.extend(notices)
-    listen_host = _listen_host(environ, findings)
+    for notice in choice.notices:
+        findings.notice(notice)
+    listen_host = _listen_host(choice.variables, findings)
     document = understand(written, findings)
-    if env_file is not None:
-        _notice_readable(directory / env_file, f"--env-file {env_file}:", findings)
-    if path is not None and _holds_secret(written):
-        _notice_readable(directory / path, f"{source} holds a secret, and", findings)
+    folder = directory
+    if (file := choice.env_file) is not None:
+        _notice_readable(directory / file.name, f"--env-file {file.name}:", findings)
+    if (place := choice.place) is not None:
+        folder = (directory / place.path).parent
+        if _holds_secret(written):
+            _notice_readable(directory / place.path, f"{place.source} holds a secret, and", findings)
     result = resolve(
-        document, written, findings, source=source, folder=folder, environ=known, listen_host=listen_host
+        document,
+        written,
+        findings,
+        source=choice.source,
+        folder=folder,
+        environ=choice.variables,
+        listen_host=listen_host,
     )
-    if findings.problems:
-        raise ConfigError(*findings.problems)
-    return result
+    if found := findings.problems or choice.unused():
+        raise ConfigError(*found)
+    return replace(result, origin=choice.origin, notices=(*result.notices, *choice.late_notices(OURS)))
+
+
+def _written(config: Path | None, choice: Choice, directory: Path) -> tuple[Written, dict[KeyPath, Problem]]:
+    """Return what is written in the YAML file that counts, or in variables, and what is wrong with it."""
+    if (place := choice.begin(config, directory)) is not None:
+        whole = directory.absolute() / place.path
+        distrusted = partial(distrust, whole, beside_us=not place.path.is_absolute())
+        text = read_utf8(whole, place.name, distrusted if place.found else lambda _: None)
+        written, problems = read_yaml(text, place.source, partial(substitute, variables=choice.variables))
+        if choice.counts():
+            return written, problems
+    written, notices = from_variables(choice.environ, choice.env_file)
+    choice.notices.extend(notices)
+    choice.tell_origins(written)
+    return written, {}
 
 
 def _notice_readable(path: Path, what: str, findings: Findings) -> None:
@@ -126,16 +146,3 @@ def _listen_host(environ: Mapping[str, str], findings: Findings) -> ListenHost |
     except ValueError as error:
         findings.add((_LISTEN_HOST,), str(error))
         return None
-
-
-def _named(config: Path | None, environ: Mapping[str, str]) -> Path | None:
-    if config is None and (named := environ.get(f"{PREFIX}CONFIG")):
-        return Path(named)
-    return config
-
-
-def _find(environ: Mapping[str, str], directory: Path) -> Path | None:
-    """Return the first configuration file that exists, else None. A relative path is below `directory`."""
-    home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
-    places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
-    return next((place for place in places if os.path.lexists(directory / place)), None)

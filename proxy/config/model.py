@@ -11,7 +11,7 @@ from typing import Literal
 from proxy.net import HttpProxy, authority, bracketed, is_loopback
 from proxy.terms import AuthMethod, DialectChoice, RequestFormat
 
-Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "other"]
+Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "hub", "other"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 
@@ -114,10 +114,24 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """What a newer version of Camunda has removed.
+
+    Attributes:
+        statuses: of answers that may mean it.
+        sentence: what is gone, since which version, and what to use instead; without a full stop.
+    """
+
+    statuses: tuple[int, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """One Camunda API and its local port.
 
     Attributes:
+        url: base URL; ends with `tenant_path`.
         credential: name in `Config.credentials`.
         audience: to request a token for; None: the token request names none.
         connect_timeout: seconds, TLS included.
@@ -129,6 +143,8 @@ class Upstream:
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
             everything below. If no credential is usable, requests for these are forwarded without one
             instead of being refused.
+        tenant_path: path of its physical tenant, `/physical-tenants/NAME`; empty: it has none.
+        gone: what Camunda 8.10 has removed of it; None: nothing.
         origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,
             `default`; keys `url`, `listen`, `credential`, `audience`.
     """
@@ -148,6 +164,8 @@ class Upstream:
     max_connections: int
     replay_buffer: int
     open_paths: tuple[str, ...]
+    tenant_path: str
+    gone: Gone | None
     origins: Mapping[str, str]
 
 
@@ -286,6 +304,7 @@ class Config:
 
     Attributes:
         source: where it came from, for people: a file name, `--env-file NAME`, `environment`.
+        origin: the same in words, with the option or variable that named it.
         credentials: by name; only those that an upstream uses.
         notices: sentences to log once at start, without secrets.
         origins: where each credential came from (key: its name), and where the address of its login or token
@@ -301,3 +320,4 @@ class Config:
     shutdown: Shutdown
     notices: tuple[str, ...]
     origins: Mapping[str, str]
+    origin: str = ""

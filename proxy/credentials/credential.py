@@ -15,6 +15,8 @@ class Credential:
         fields: fields to inject, as bytes: `((b"Authorization", b"Bearer ..."),)`; may be empty.
         fetched_at: seconds on the Clock, taken before the request to the source.
         expires_at: seconds on the Clock; None: never.
+        ends_at: seconds on the Clock; when a shared token says that it expires. It is told and not obeyed,
+            because the server decides, by a clock of its own. None: it does not say.
         session: whether it is a session, with cookies and a CSRF token. Then more answers count as refusals.
         lines: the fields as they are sent, made once.
     """
@@ -23,6 +25,7 @@ class Credential:
     fetched_at: float
     expires_at: float | None = None
     session: bool = False
+    ends_at: float | None = None
     lines: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

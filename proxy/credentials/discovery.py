@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.reply import Reply, invalid, json_object
 from proxy.errors import CredentialUnavailable
+from proxy.outgoing.answer_causes import speaks_tls
+from proxy.outgoing.causes import Peer, cause, shown
 from proxy.terms import DISCOVERY
 
 ISSUER = "the issuer"
@@ -19,12 +21,18 @@ _URL = pattern(r"[\x21-\x7e]{1,2048}")
 _AUTHORITY = pattern(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
-def token_endpoint(answer: Reply, issuer_url: str, wall: float) -> str:
+def token_endpoint(
+    answer: Reply,
+    issuer_url: str,
+    wall: float,
+    peer: Peer = Peer(ISSUER),  # noqa: B008 -- a value
+) -> str:
     """Return the token URL in an issuer's answer.
 
     Args:
         issuer_url: as requested, without a trailing slash.
         wall: seconds since 1970, for Retry-After.
+        peer: the issuer, as messages name it.
 
     Raises:
         CredentialUnavailable: there is no token URL, or none to which a secret may be sent.
@@ -32,28 +40,32 @@ def token_endpoint(answer: Reply, issuer_url: str, wall: float) -> str:
     status = answer.status
     wait = answer.retry_after(wall)
     if status == 429:
-        raise CredentialUnavailable("the issuer limits us (429)", outcome="limited", retry_after=wait)
+        text = f"{peer}: {cause('limited', peer).words}"
+        raise CredentialUnavailable(text, outcome="limited", retry_after=wait)
     if status >= 500:
-        raise CredentialUnavailable(f"the issuer failed: {status}", retry_after=wait)
+        text = f"{peer}: {cause('server_error', peer, status=status).words}"
+        raise CredentialUnavailable(text, retry_after=wait)
     if 300 <= status < 400:
-        raise invalid(
-            f"the issuer answered with a redirect ({status}), which the proxy does not follow;"
-            " write the final URL as issuer_url",
-            wait,
-        )
+        to = shown(answer.get("location") or "").removesuffix(DISCOVERY)
+        said = f" to {to}" if to else ""
+        raise invalid(f"{peer}: {cause('redirect', peer, status=status, said=said).words}", wait)
     if status != 200:
-        raise invalid(f"the issuer has no {DISCOVERY} ({status}); check issuer_url", wait)
-    document = json_object(answer, ISSUER)
+        speaks = speaks_tls(status, answer.body)
+        why = cause("plain_to_tls" if speaks else "no_discovery", peer, status=status, said=DISCOVERY)
+        raise invalid(f"{peer}: {why.words}", wait)
+    document = json_object(answer, str(peer))
     # Section 4.3 demands exactly the same name. A slash at its end is allowed, because we removed ours.
     named = document.get("issuer")
     if not isinstance(named, str) or named.removesuffix("/") != issuer_url:
-        raise invalid("the issuer's own name is not issuer_url; write that name, or write token_url instead")
+        other = f" ({shown(named)})" if isinstance(named, str) and shown(named) else ""
+        raise invalid(f"{peer}: {cause('issuer_name', peer, said=other).words}")
     endpoint = document.get("token_endpoint")
     if not isinstance(endpoint, str) or not _is_token_url(endpoint):
-        raise invalid("the issuer names no token_endpoint that is an http(s) URL")
+        raise invalid(f"{peer}: it names no token_endpoint that is an http(s) URL; set token_url instead")
     if issuer_url.lower().startswith("https:") and not endpoint.lower().startswith("https:"):
         raise invalid(
-            "issuer_url is https but the issuer's token_endpoint is plain http, so no secret is sent there"
+            f"{peer}: issuer_url is https but its token_endpoint is plain http, so no secret is sent"
+            " there; set the issuer's public URL at the identity provider"
         )
     return endpoint
 
@@ -105,7 +117,8 @@ class Discovery:
                 headers={"Accept": "application/json"},
                 timeout=self._timeout,
             )
-            self._found = token_endpoint(answer, self._issuer_url, self._wall())
+            peer = self._outbound.peer(ISSUER, self._issuer_url)
+            self._found = token_endpoint(answer, self._issuer_url, self._wall(), peer)
         return self._found
 
     def forget(self) -> None:

@@ -4,12 +4,14 @@ A Keeper runs them like all others, with the policy below: when the file changes
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from re import compile as pattern
 
-from proxy.clock import Clock
+from proxy.clock import Clock, wall_time
 from proxy.credentials.credential import Credential
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import Secret
+from proxy.credentials.token_answer import jwt_expiry
 from proxy.errors import CredentialUnavailable
 
 AT_ONCE = Policy(retry_min=0.0, repair_min=0.0, repair_max=0.0)
@@ -24,15 +26,22 @@ _CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f]")
 class SharedToken:
     """A bearer token that was issued elsewhere: any visible ASCII, as real tokens exceed RFC 6750."""
 
-    def __init__(self, token: Secret, clock: Clock) -> None:
+    def __init__(self, token: Secret, clock: Clock, wall: Callable[[], float] = wall_time) -> None:
         self._token = token
         self._clock = clock
+        self._wall = wall
 
     async def fetch(self) -> Credential:
         token = self._token.read()
         if not _VISIBLE.fullmatch(token) or len(token) > LARGEST_SHARED_TOKEN:
-            raise _invalid("the shared token has other characters than visible ASCII, or more than 64 KiB")
-        return Credential(((b"Authorization", b"Bearer " + token.encode("ascii")),), self._clock.now())
+            raise _invalid(
+                "the shared token has other characters than visible ASCII (a space, a line end, or the word"
+                " Bearer before it?), or more than 64 KiB"
+            )
+        now, expiry = self._clock.now(), jwt_expiry(token)
+        ends_at = now + expiry - self._wall() if expiry is not None else None
+        fields = ((b"Authorization", b"Bearer " + token.encode("ascii")),)
+        return Credential(fields, now, ends_at=ends_at)
 
 
 class BasicLogin:

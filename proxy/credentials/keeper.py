@@ -188,7 +188,8 @@ class Keeper(RefreshLoop):
         """Raise the last attempt's error if the next attempt starts after the deadline."""
         now = self._clock.now()
         due = schedule.due_at(self._state, self._policy)
-        if not self._attempting and due > now and (due > deadline or self._standing.refused):
+        hopeless = self._standing.refused and not self._state.may_pass
+        if not self._attempting and due > now and (due > deadline or hopeless):
             raise self._error()
 
     async def _wait_for_attempt(self, deadline: float) -> bool:

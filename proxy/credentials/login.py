@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 from proxy.credentials.cookies import Jar
 from proxy.credentials.reply import Reply, invalid
 from proxy.errors import CredentialRejected, CredentialUnavailable
+from proxy.outgoing.answer_causes import speaks_tls
+from proxy.outgoing.causes import CauseName, Peer, cause
 from proxy.terms import CSRF_NAMES, Dialect, DialectChoice
 
 Meaning = Literal["in", "csrf", "elsewhere"]
@@ -36,14 +38,18 @@ class NoLogin(CredentialUnavailable):
         said: the answer to each dialect, for people.
     """
 
-    def __init__(self, answers: dict[Dialect, Reply]) -> None:
+    def __init__(self, answers: dict[Dialect, Reply], peer: Peer = Peer(SERVER)) -> None:  # noqa: B008
         self.said = ", ".join(
             f"POST {LOGIN[each]} answered {answer.status}" for each, answer in answers.items()
         )
-        hint = "check login_url and dialect"
+        name: CauseName = "no_login"
         if any(_challenges(answer, "basic") for answer in answers.values()):
-            hint = "the server wants HTTP Basic, so use type: basic"
-        super().__init__(f"the server has no login that we know ({self.said}); {hint}", outcome="invalid")
+            name = "basic_wanted"
+        elif any(speaks_tls(answer.status, answer.body) for answer in answers.values()):
+            name = "plain_to_tls"
+        elif answers and all(answer.status == 404 for answer in answers.values()):
+            name = "no_login_404"
+        super().__init__(f"{peer}: {cause(name, peer, said=self.said).words}", outcome="invalid")
 
 
 def order(choice: DialectChoice, worked: Dialect | None) -> tuple[Dialect, ...]:
@@ -74,12 +80,22 @@ def said(answer: Reply) -> tuple[tuple[bytes, bytes], ...]:
     )
 
 
-def meaning(dialect: Dialect, answer: Reply, before: Jar, after: Jar, wall: float) -> Meaning:
+def meaning(
+    dialect: Dialect,
+    answer: Reply,
+    before: Jar,
+    after: Jar,
+    wall: float,
+    peer: Peer = Peer(SERVER),  # noqa: B008 -- a value
+    section: str = "",
+) -> Meaning:
     """Decide what the answer to a login's POST means.
 
     Args:
         before, after: the jar that was sent, and the jar after the answer.
         wall: seconds since 1970.
+        peer: the server, as messages name it.
+        section: the setting that holds user name and password: `credentials.demo`.
 
     Raises:
         CredentialRejected: the server refused the user name or the password.
@@ -88,10 +104,12 @@ def meaning(dialect: Dialect, answer: Reply, before: Jar, after: Jar, wall: floa
     status = answer.status
     if status == 429:
         wait = answer.retry_after(wall)
-        raise CredentialUnavailable(f"{SERVER} limits us (429)", outcome="limited", retry_after=wait)
+        text = f"{peer}: {cause('login_limited', peer).words}"
+        raise CredentialUnavailable(text, outcome="limited", retry_after=wait)
     if status >= 500:
-        raise CredentialUnavailable(f"{SERVER} failed: {status}", retry_after=answer.retry_after(wall))
-    if _media_type(answer) == "text/html":  # a page for people, or of a proxy; no known login sends HTML
+        text = f"{peer}: {cause('login_failed', peer, status=status).words}"
+        raise CredentialUnavailable(text, retry_after=answer.retry_after(wall))
+    if answer.media_type == "text/html":  # a page for people, or of a proxy; no known login sends HTML
         return "elsewhere"
     if 200 <= status < 300:
         set_some = status == 204 or after.cookies != before.cookies
@@ -102,9 +120,10 @@ def meaning(dialect: Dialect, answer: Reply, before: Jar, after: Jar, wall: floa
         return "csrf"
     if status == 403:  # Operate 8.6.0 does not know POST /login, and refuses it for CSRF without saying so
         return "elsewhere"
-    if dialect == "api-login" and _media_type(answer) == "application/problem+json":
+    if dialect == "api-login" and answer.media_type == "application/problem+json":
         return "elsewhere"  # 8.8 and later answer so to any call of an API without a session
-    raise CredentialRejected(f"{SERVER} refused the user name or the password ({status})")
+    whose = peer._replace(section=section)
+    raise CredentialRejected(f"{peer}: {cause('login_refused', whose, status=status).words}")
 
 
 def _csrf_wanted(answer: Reply, before: Jar, after: Jar) -> bool:
@@ -115,10 +134,6 @@ def _csrf_wanted(answer: Reply, before: Jar, after: Jar) -> bool:
     if _SPEAKS.search(answer.body):
         return True
     return after.csrf != before.csrf and (before.csrf is None or answer.status == 403)
-
-
-def _media_type(answer: Reply) -> str:
-    return (answer.get("content-type") or "").partition(";")[0].strip().lower()
 
 
 def _challenges(answer: Reply, scheme: str) -> bool:

@@ -17,6 +17,7 @@ from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import Secret
 from proxy.credentials.token_answer import ENDPOINT, parse_token_answer
 from proxy.errors import CredentialUnavailable
+from proxy.outgoing.answer_causes import Asked
 from proxy.terms import AuthMethod, RequestFormat
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -113,6 +114,7 @@ class OAuth2Source:
 
     Args:
         outbound: the HTTP client for token endpoint and issuer; not closed here.
+        credential: the setting that proves who the client is, for messages.
         wall: returns seconds since 1970.
     """
 
@@ -122,12 +124,14 @@ class OAuth2Source:
         outbound: Outbound,
         clock: Clock,
         *,
+        credential: str = "client_secret",
         wall: Callable[[], float] = wall_time,
     ) -> None:
         self._settings = settings
         self._outbound = outbound
         self._clock = clock
         self._wall = wall
+        self._asked = Asked(settings.scope, settings.audience, credential)
         self._issuer: Discovery | None = None
         if settings.issuer_url is not None:
             self._issuer = Discovery(settings.issuer_url, outbound, settings.timeout, wall)
@@ -148,7 +152,8 @@ class OAuth2Source:
             raise
 
     async def _fetch(self, token_url: str) -> Credential:
-        request = token_request(self._settings, self._proof(token_url))
+        proof = self._proof(token_url)
+        request = token_request(self._settings, proof)
         fetched_at = self._clock.now()
         answer = await self._outbound.send(
             "POST",
@@ -158,7 +163,14 @@ class OAuth2Source:
             body=request.body,
             timeout=self._settings.timeout,
         )
-        return parse_token_answer(answer, fetched_at, self._wall())
+        return parse_token_answer(
+            answer,
+            fetched_at,
+            self._wall(),
+            self._outbound.peer(ENDPOINT, token_url),
+            self._asked,
+            (proof, *(value for _, value in self._settings.parameters)),
+        )
 
     def _proof(self, token_url: str) -> str:
         if self._signer is not None:

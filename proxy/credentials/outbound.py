@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +21,10 @@ from proxy.credentials.reply import LARGEST_ANSWER, Reply
 from proxy.errors import CredentialUnavailable
 from proxy.net import ContextMaker, HttpProxy
 from proxy.outgoing.addresses import AddressInfo
-from proxy.outgoing.alerts import UNEXPLAINED, explain, tls_error, untrusted
+from proxy.outgoing.alerts import tls_error
+from proxy.outgoing.causes import CauseName, Peer, cause, shown
 from proxy.outgoing.connect import Connector, open_socket
+from proxy.outgoing.diagnosis import cause_of
 
 CONNECT = 10.0
 """Seconds for a connection with TLS; where a host has addresses left after that, the next ones are tried."""
@@ -30,6 +33,9 @@ TURNS = 3
 """Turns of the event loop after which a closed connection has said why."""
 
 AGENT = {"User-Agent": "camunda-auth-proxy"}
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Outbound:
@@ -43,6 +49,9 @@ class Outbound:
         server_name: name in the certificate, if it is not the host of the URL.
         http_proxy: None: connect directly.
         connector: what it shares with others; None: its own.
+        section: the setting that holds `tls` and `http_proxy`, for messages: `credentials.saas`.
+        addresses: the settings that hold the URLs, for messages, by the name of the server there:
+            `{"the token endpoint": "credentials.saas.token_url"}`.
     """
 
     def __init__(
@@ -52,7 +61,11 @@ class Outbound:
         server_name: str | None = None,
         http_proxy: HttpProxy | None = None,
         connector: Connector | None = None,
+        section: str = "",
+        addresses: Mapping[str, str] = _NONE,
     ) -> None:
+        self._section = section
+        self._addresses = addresses
         self._connector = connector if connector is not None else Connector(SystemClock().now)
         self._tls = tls
         self._server_name = server_name.rstrip(".") if server_name is not None else None
@@ -70,6 +83,10 @@ class Outbound:
 
     async def close(self) -> None:
         await self._session.close()
+
+    def peer(self, to: str, url: str) -> Peer:
+        """Return a server as messages name it; arguments as those of `send`."""
+        return Peer(to, shown(url), self._addresses.get(to, ""), self._section)
 
     async def send(
         self,
@@ -96,7 +113,8 @@ class Outbound:
             reply = await self._exchange(method, url, to, headers, timeout, body)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             attempt.failed(self._connector)
-            raise _network_failure(error, to, await attempt.why(error)) from None  # its repr has our fields
+            why = await attempt.why(error)
+            raise self._failure(error, self.peer(to, url), why) from None  # its repr has our fields
         attempt.succeeded(self._connector)
         return reply
 
@@ -127,9 +145,47 @@ class Outbound:
             timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT, timeout)),
         ) as response:
             if response.status == 407 and http_proxy is not None:
-                raise CredentialUnavailable(_refused_by_proxy(to, 407))
+                raise self._refused_by_proxy(self.peer(to, url), 407)
             fields = tuple((name.lower(), value) for name, value in response.headers.items())
             return Reply(response.status, await _read(response.content, LARGEST_ANSWER + 1), fields)
+
+    def _failure(self, error: Exception, peer: Peer, why: ssl.SSLError | None) -> CredentialUnavailable:
+        """What happened, without a word of the exception's own."""
+        match error:
+            case aiohttp.ClientProxyConnectionError():
+                at = cause_of(error.os_error, self._gateway)
+                return CredentialUnavailable(f"{peer}: {self._gateway}: {at.words}")
+            case aiohttp.ClientHttpProxyError():
+                return self._refused_by_proxy(peer, error.status)
+            case TimeoutError():
+                name: CauseName = "answer_timeout"
+            case _ if why is not None:
+                return CredentialUnavailable(f"{peer}: {cause_of(why, peer).words}")
+            case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
+                name = "tls_closed" if peer.url.startswith("https:") else "reset"
+            case aiohttp.ClientConnectorError():  # and those of DNS
+                return CredentialUnavailable(f"{peer}: {cause_of(error.os_error, peer).words}")
+            case aiohttp.InvalidURL() | UnicodeError():  # the latter from a host name that no DNS can have
+                name = "name_invalid"
+            case aiohttp.ClientResponseError():
+                name = "not_http"
+            case _:
+                name = "closed"
+        limit = f"{peer.section}.timeout" if peer.section else "timeout"
+        text = cause(name, peer, timeout=limit, said="before it answered").words
+        if name in ("name_invalid", "not_http"):
+            return CredentialUnavailable(f"{peer}: {text}", outcome="invalid")
+        return CredentialUnavailable(f"{peer}: {text}")
+
+    @property
+    def _gateway(self) -> Peer:
+        setting = f"{self._section}.http_proxy" if self._section else "http_proxy"
+        return Peer("its HTTP proxy", str(self._http_proxy), setting, self._section)
+
+    def _refused_by_proxy(self, peer: Peer, status: int) -> CredentialUnavailable:
+        name: CauseName = "http_proxy_login" if status == 407 else "http_proxy_denied"
+        text = cause(name, self._gateway, status=status).words
+        return CredentialUnavailable(f"{peer}: {self._gateway}: {text}")
 
 
 class _Attempt:
@@ -243,38 +299,3 @@ async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
     while len(pieces) < most and (piece := await content.read(most - len(pieces))):
         pieces += piece
     return bytes(pieces)
-
-
-def _network_failure(error: Exception, to: str, why: ssl.SSLError | None) -> CredentialUnavailable:
-    """What happened, without a word of the exception's own."""
-    match error:
-        case TimeoutError():
-            return CredentialUnavailable(f"{to} did not answer in time")
-        case aiohttp.ClientProxyConnectionError():
-            return CredentialUnavailable(f"the http_proxy on the way to {to} cannot be reached")
-        case aiohttp.ClientHttpProxyError():
-            return CredentialUnavailable(_refused_by_proxy(to, error.status))
-        case aiohttp.ClientConnectorDNSError():
-            return CredentialUnavailable(f"{to}'s name cannot be resolved")
-        case _ if isinstance(why, ssl.SSLCertVerificationError):
-            return CredentialUnavailable(f"{to}'s certificate cannot be trusted: {untrusted(why)}")
-        case _ if why is not None:
-            reason = explain(why)
-            reason = "" if reason == UNEXPLAINED else f": {reason}"
-            return CredentialUnavailable(f"the TLS connection to {to} failed{reason}")
-        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
-            return CredentialUnavailable(f"{to} refused the connection")
-        case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
-            return CredentialUnavailable(f"{to} ended the TLS handshake")
-        case aiohttp.ClientConnectorError():
-            return CredentialUnavailable(f"{to} cannot be reached")
-        case aiohttp.InvalidURL() | UnicodeError():  # the latter from a host name that no DNS can have
-            return CredentialUnavailable(f"{to}'s URL cannot be used", outcome="invalid")
-        case aiohttp.ClientResponseError():
-            return CredentialUnavailable(f"{to}'s answer is not HTTP", outcome="invalid")
-    return CredentialUnavailable(f"the connection to {to} broke")
-
-
-def _refused_by_proxy(to: str, status: int) -> str:
-    hint = "; check the user and password in http_proxy" if status == 407 else ""
-    return f"the http_proxy refused to connect to {to}: {status}{hint}"

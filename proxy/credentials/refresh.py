@@ -23,7 +23,7 @@ from proxy.credentials.report import (
 )
 from proxy.credentials.schedule import PACE, Policy, RefreshState
 from proxy.credentials.secret import Secret, SecretWatch
-from proxy.credentials.standing import Standing
+from proxy.credentials.standing import Ending, Standing
 from proxy.credentials.store import TokenSlot
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, FetchOutcome
@@ -100,7 +100,7 @@ class RefreshLoop:
         self._succeeded_at: float | None = None
         self._failure: Failure | None = None
         self._gaps = RepairGaps(policy)
-        self._reported: tuple[Condition, bool] = ("starting", False)
+        self._reported: tuple[Condition, bool, Ending] = ("starting", False, "")
         self._attempting = False
         self._fetching: asyncio.Future[Credential] | None = None
         self._awake: asyncio.Future[object] | None = None
@@ -168,6 +168,7 @@ class RefreshLoop:
             next_attempt=due if isfinite(due) and not self._attempting else None,
             failures=self._state.failures + self._state.refusals,
             reason=standing.reason(now),
+            ends_at=self._credential.ends_at if self._credential is not None else None,
         )
 
     # -- attempts --
@@ -268,7 +269,7 @@ class RefreshLoop:
 
     def _note_failure(self, error: CredentialError) -> None:
         now = self._clock.now()
-        self._failure = Failure(now, error.outcome, str(error))
+        self._failure = Failure(now, error.outcome, str(error), error.detail)
         if isinstance(error, CredentialRejected):
             self._state = schedule.refused(self._state, self._policy, now, error.retry_after)
         else:
@@ -300,7 +301,8 @@ class RefreshLoop:
 
     def _report(self) -> None:
         standing = self._standing
-        report = standing.condition(self._clock.now(), self._reported[0]), standing.refused
+        now = self._clock.now()
+        report = standing.condition(now, self._reported[0]), standing.refused, standing.ending(now)
         if report != self._reported:
             self._reported = report
             self._observer.changed(self.snapshot())

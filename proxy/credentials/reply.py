@@ -1,6 +1,6 @@
 """Reads answers of token endpoints, issuers and login servers, strictly: pure functions.
 
-No text of an answer becomes part of a message.
+No text of an answer becomes part of a message here.
 """
 
 import json
@@ -36,6 +36,11 @@ class Reply:
         """Return the first field of this name, which is in lower case; None: absent."""
         return next((value for known, value in self.fields if known == name), None)
 
+    @property
+    def media_type(self) -> str:
+        """Of the Content-Type, in lower case, without parameters; empty: there is none."""
+        return (self.get("content-type") or "").partition(";")[0].strip().lower()
+
     def retry_after(self, wall: float) -> float | None:
         """Return the seconds to wait by Retry-After (RFC 9110 section 10.2.3); None: there is no valid one.
 
@@ -56,26 +61,27 @@ class Reply:
         return max(until - (wall if sent is None else sent), 0.0)
 
 
-def json_object(answer: Reply, whose: str) -> dict[str, Any]:
+def json_object(answer: Reply, whose: str, *, typed: bool = True) -> dict[str, Any]:
     """Parse the body, which has to be a JSON object.
 
     Args:
         whose: name of the server in messages: `the token endpoint`.
+        typed: whether the Content-Type must not call it anything else.
 
     Raises:
         CredentialUnavailable: the body is no JSON object.
     """
     if len(answer.body) > LARGEST_ANSWER:
-        raise invalid(f"{whose}'s answer is larger than 1 MiB")
+        raise invalid(f"{whose}: its answer is larger than 1 MiB")
     content_type = answer.get("content-type")
-    if content_type is not None and not _is_json(content_type):
-        raise invalid(f"{whose}'s answer is not JSON by its Content-Type")
+    if typed and content_type is not None and not _is_json(content_type):
+        raise invalid(f"{whose}: its answer is not JSON by its Content-Type; is this the right URL?")
     try:
         document = strict_json(answer.body)
     except (ValueError, RecursionError):
-        raise invalid(f"{whose}'s answer is not JSON") from None
+        raise invalid(f"{whose}: its answer is not JSON; is this the right URL?") from None
     if not isinstance(document, dict):
-        raise invalid(f"{whose}'s answer is not a JSON object")
+        raise invalid(f"{whose}: its answer is not a JSON object; is this the right URL?")
     return document
 
 

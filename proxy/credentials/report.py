@@ -28,7 +28,9 @@ class CredentialStatus:
         outcome: of the last attempt; None: there was none.
         next_attempt: seconds on the Clock; None: none is planned, or one is under way.
         failures: attempts in a row that failed.
-        reason: a sentence that says why it is not usable, or why its refresh fails; empty: all is well.
+        reason: a sentence that says why it is not usable, why its refresh fails, or that it ends soon; empty:
+            all is well.
+        ends_at: seconds on the Clock; see `Credential.ends_at`.
     """
 
     name: str
@@ -41,6 +43,7 @@ class CredentialStatus:
     next_attempt: float | None
     failures: int
     reason: str
+    ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,13 @@ class Failure:
         at: end of the attempt, in seconds on the Clock.
         outcome: its kind.
         message: a sentence for people, without a secret.
+        detail: the same for callers; see `CredentialError`.
     """
 
     at: float
     outcome: FetchOutcome
     message: str
+    detail: str = ""
 
 
 class FetchObserver(Protocol):

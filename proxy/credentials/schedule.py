@@ -22,6 +22,8 @@ class Policy:
             time between an attempt and the next while attempts fail.
         retry_after_max: longest wait that a server may ask for.
         refused_min, refused_max: first and longest back-off after a refusal of our client.
+        refused_early: back-offs after the first refusals of an hour, before those.
+        refused_per_hour: most attempts in an hour that may be refused; None: as many as the back-off allows.
         repair_min, repair_max: gap between repairs; each repair that does not help doubles it (see
             `repairs.py`).
         suspected_min: gap between logins for answers that may be refusals.
@@ -36,6 +38,8 @@ class Policy:
     retry_after_max: float = 300.0
     refused_min: float = 60.0
     refused_max: float = 300.0
+    refused_early: tuple[float, ...] = ()
+    refused_per_hour: int | None = None
     repair_min: float = 1.0
     repair_max: float = 300.0
     suspected_min: float = 60.0
@@ -43,6 +47,13 @@ class Policy:
 
 
 PACE = Policy()
+"""Of token endpoints of Camunda SaaS, which delay a refused client by 30 s and count failed requests."""
+
+OFF_SAAS = Policy(refused_min=3.0)
+"""Of all other token endpoints: a refusal is looked at again soon, because it often passes by itself, while a
+client is being created, or while an identity provider restarts."""
+
+HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,8 @@ class RefreshState:
         repaired_at: end of the last attempt that was made for a repair.
         suspecting: whether a request waits for another session, because its answer may have been a refusal.
         suspected_at: end of the last attempt that was made for that.
+        refused_at: ends of the refused attempts of the last hour, if a policy limits these.
+        worked: whether the present secret has ever brought a credential.
     """
 
     planned_at: float = -inf
@@ -72,10 +85,17 @@ class RefreshState:
     repaired_at: float = -inf
     suspecting: bool = False
     suspected_at: float = -inf
+    refused_at: tuple[float, ...] = ()
+    worked: bool = False
 
     @property
     def failing(self) -> bool:
         return self.failures + self.refusals > 0
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a refusal may pass by itself: it is the first one, and this secret has worked before."""
+        return self.worked and self.refusals == 1
 
 
 def due_at(state: RefreshState, policy: Policy) -> float:
@@ -160,9 +180,15 @@ def failed(
 
 
 def refused(state: RefreshState, policy: Policy, now: float, retry_after: float | None) -> RefreshState:
-    """Record a refusal of our client: try again only slowly, because only an operator can change that."""
-    delay = doubled(policy.refused_min, state.refusals, policy.refused_max)
-    state = replace(state, refusals=state.refusals + 1)
+    """Record a refusal of our client: try again ever more slowly, because it seldom passes by itself."""
+    delay, recent = doubled(policy.refused_min, state.refusals, policy.refused_max), state.refused_at
+    if policy.refused_early or policy.refused_per_hour is not None:
+        recent = (*(at for at in recent if now - at < HOUR), now)
+        if len(recent) <= len(policy.refused_early):
+            delay = policy.refused_early[len(recent) - 1]
+        if policy.refused_per_hour is not None and len(recent) >= policy.refused_per_hour:
+            delay = max(delay, recent[-policy.refused_per_hour] + HOUR - now)
+    state = replace(state, refusals=state.refusals + 1, refused_at=recent)
     return _ended(state, policy, now, "rejected", now + delay, retry_after)
 
 
@@ -189,7 +215,8 @@ def abandoned(state: RefreshState, begun: float) -> RefreshState:
 
 def secret_changed(state: RefreshState, now: float) -> RefreshState:
     """Record a changed secret: try at once, without back-off, but keep `retry_min` and a Retry-After."""
-    return replace(state, planned_at=min(state.planned_at, now), failures=0, refusals=0)
+    planned_at = min(state.planned_at, now)
+    return replace(state, planned_at=planned_at, failures=0, refusals=0, refused_at=(), worked=False)
 
 
 def _succeeded(state: RefreshState, now: float, outcome: FetchOutcome, planned_at: float) -> RefreshState:
@@ -199,6 +226,8 @@ def _succeeded(state: RefreshState, now: float, outcome: FetchOutcome, planned_a
         outcome=outcome,
         repaired_at=now if state.repairing else state.repaired_at,
         suspected_at=now if state.suspecting else state.suspected_at,
+        refused_at=state.refused_at,
+        worked=True,
     )
 
 

@@ -1,10 +1,14 @@
 """Reads secrets from the configuration or from files, which may change at any time or be half written."""
 
+import logging
 from pathlib import Path
 from typing import ClassVar, NoReturn, Protocol
 
 from proxy.errors import CredentialUnavailable
 from proxy.files import NotRegular, read_regular, signature
+from proxy.secret_text import NotText, oddities, read_text
+
+log = logging.getLogger("proxy")
 
 LARGEST = 1 << 20
 """Most bytes of a file with a secret."""
@@ -73,13 +77,15 @@ class FileSecret(_Hidden):
 
     Args:
         shortest: fewest characters of the secret.
+        setting: that names the file, for the log: `credentials.saas.client_secret_file`.
     """
 
-    __slots__ = ("_path", "_seen", "_shortest", "_text", "_version")
+    __slots__ = ("_path", "_seen", "_setting", "_shortest", "_text", "_version")
 
     may_change: ClassVar[bool] = True
 
-    def __init__(self, path: Path, shortest: int = 1) -> None:
+    def __init__(self, path: Path, shortest: int = 1, *, setting: str = "") -> None:
+        self._setting = setting
         self._path = path
         self._shortest = shortest
         self._seen: tuple[int, ...] | None = None
@@ -89,7 +95,8 @@ class FileSecret(_Hidden):
     def read(self) -> str:
         self._look()
         if self._text is None:
-            raise CredentialUnavailable("a secret's file is missing, empty or not readable as text")
+            whose = f"the file of {self._setting}" if self._setting else "a secret's file"
+            raise CredentialUnavailable(f"{whose} is missing, empty or not readable as text in UTF-8")
         return self._text
 
     def version(self) -> int:
@@ -109,17 +116,29 @@ class FileSecret(_Hidden):
                 return
             data, state = read_regular(self._path, LARGEST)
             self._seen = signature(state)  # of the file as read; a later write gives another signature
-            text = _without_line_end(data.decode())
+            text = read_text(data)
         except NotRegular:
             self._seen = seen
+            return
+        except NotText as error:
+            self._tell(f"{error}; the secret read last stays in use")
             return
         except (OSError, ValueError):
             return
         if len(data) > LARGEST:
             return
-        if len(text) >= self._shortest and text != self._text:
+        if len(text) < self._shortest:
+            self._tell("is empty or too short; the secret read last stays in use")
+        elif text != self._text:
+            for odd in oddities(text):
+                self._tell(f"holds a secret that {odd}")
             self._text = text
             self._version += 1
+
+    def _tell(self, what: str) -> None:
+        """Log what is odd about a file that has changed; the configuration tells it of the first one."""
+        if self._version and self._setting:
+            log.warning("%s: %s %s", self._setting, self._path, what)
 
 
 class SecretWatch:
@@ -133,7 +152,3 @@ class SecretWatch:
         """Check the secret; return whether it has changed since the last check, False at the first one."""
         known, self._version = self._version, self._secret.version()
         return known is not None and known != self._version
-
-
-def _without_line_end(text: str) -> str:
-    return text.removesuffix("\n").removesuffix("\r")

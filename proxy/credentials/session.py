@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.clock import Clock, wall_time
 from proxy.credentials import cookies
@@ -39,12 +39,19 @@ FAREWELL = 1.0
 def pace(max_idle: float = MAX_IDLE) -> Policy:
     """Return the policy of sessions: no refresh ahead, because use extends a session.
 
-    A refused password is tried at most 6 times an hour.
+    A refused password is tried at most 6 times an hour, so that no account is locked: three times soon,
+    because the users of a new server may not have been created yet, then each 10 minutes.
 
     Args:
         max_idle: seconds.
     """
-    return Policy(refused_min=600.0, refused_max=600.0, max_idle=max_idle)
+    return Policy(
+        refused_min=600.0,
+        refused_max=600.0,
+        refused_early=(5.0, 10.0, 20.0),
+        refused_per_hour=6,
+        max_idle=max_idle,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class LoginSettings:
     Attributes:
         base_url: without a trailing slash; the path of a login is appended.
         timeout: seconds for each step of a login.
+        section: the setting that holds user name and password, for messages: `credentials.demo`.
     """
 
     base_url: str
@@ -61,6 +69,7 @@ class LoginSettings:
     password: Secret
     dialect: DialectChoice = "auto"
     timeout: float = 30.0
+    section: str = field(default="", compare=False)
 
 
 class LoginSource:
@@ -101,7 +110,7 @@ class LoginSource:
                 jar = await self._with_csrf(jar)
                 return Credential(jar.fields, fetched_at, session=True)
             answers[dialect] = answer
-        raise NoLogin(answers)
+        raise NoLogin(answers, self._outbound.peer(SERVER, self._settings.base_url))
 
     def note_session_fields(
         self, used: Credential, fields: Sequence[tuple[bytes, bytes]]
@@ -125,7 +134,8 @@ class LoginSource:
         for once_more in (True, False):
             answer = await self._send("POST", LOGIN[dialect], jar, body)
             after = jar.after(said(answer), self._wall())
-            means = meaning(dialect, answer, jar, after, self._wall())
+            peer = self._outbound.peer(SERVER, self._settings.base_url)
+            means = meaning(dialect, answer, jar, after, self._wall(), peer, self._settings.section)
             if means == "in":
                 return after, answer
             if means == "csrf" and once_more and after.csrf != jar.csrf:

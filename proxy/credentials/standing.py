@@ -2,11 +2,20 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Literal
 
 from proxy.credentials.credential import Credential
 from proxy.credentials.report import Condition, Failure
 from proxy.credentials.schedule import RefreshState
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+
+Ending = Literal["", "soon", "over"]
+
+WARN_SHARE = 0.1
+"""The share of a shared token's remaining life, at its end, in which the proxy warns of its expiry."""
+
+WARN_AHEAD = 7 * 86400.0
+"""Most seconds of that."""
 
 SOONEST = 1.0
 """Fewest seconds after which a caller may try again (Retry-After)."""
@@ -57,15 +66,32 @@ class Standing:
             return "failing" if usable else "unusable"
         return "good" if usable and self.failure is None else before
 
+    def ending(self, now: float) -> Ending:
+        """Return how near the end is that a shared token names."""
+        credential = self.credential
+        if credential is None or credential.ends_at is None:
+            return ""
+        ahead = min(WARN_AHEAD, (credential.ends_at - credential.fetched_at) * WARN_SHARE)
+        return "over" if now >= credential.ends_at else "soon" if now >= credential.ends_at - ahead else ""
+
     def reason(self, now: float) -> str:
-        """Say why there is no credential, or why its refresh fails; empty: nothing is wrong."""
+        """Say why there is no credential, why its refresh fails, or that it ends soon; empty: all is well."""
         if self.failure is not None:
             return self.failure.message
         if self.usable(now):
-            return ""
+            return self._end(now)
         if self.succeeded_at is None:
             return "the first fetch of a credential has not ended yet"
         return "the credential has expired, and a new one is being fetched"
+
+    def _end(self, now: float) -> str:
+        ends_at = self.credential.ends_at if self.credential is not None else None
+        ending = self.ending(now)
+        if ends_at is None or not ending:
+            return ""
+        after = _duration(abs(ends_at - now))
+        says = f"expired {after} ago" if ending == "over" else f"expires in {after}"
+        return f"the shared token says that it {says}; put a new one in its place"
 
     def error(self, now: float, due: float) -> CredentialError:
         """Return the last failure as an exception.
@@ -76,8 +102,16 @@ class Standing:
         retry_after = max(due - now, SOONEST) if isfinite(due) else SOONEST
         message = self.reason(now) or "no other credential came in time"
         outcome = self.failure.outcome if self.failure is not None else "unavailable"
+        detail = self.failure.detail if self.failure is not None else ""
         if outcome == "rejected":
-            return CredentialRejected(message, retry_after=retry_after)
+            return CredentialRejected(message, retry_after=retry_after, detail=detail)
         if outcome in ("limited", "invalid"):
-            return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after)
-        return CredentialUnavailable(message, retry_after=retry_after)
+            return CredentialUnavailable(message, outcome=outcome, retry_after=retry_after, detail=detail)
+        return CredentialUnavailable(message, retry_after=retry_after, detail=detail)
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

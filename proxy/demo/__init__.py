@@ -18,7 +18,13 @@ APIs with sessions, a port each; `username` and `password` are the same for all 
     tasklist-8.5          TASKLIST-X-CSRF-TOKEN, set by an authenticated GET, not by the login
     tasklist-8.6          the single application with Tasklist: `/v1` and `/v2`
     cluster-8.8           8.8, 8.9: `POST /login`; accepts Basic as well
-    cluster-8.10          newest: the login itself wants a CSRF token; accepts Basic as well
+    cluster-8.10          newest: the login itself wants a CSRF token; accepts Basic as well; no `/v1`; a
+                          physical tenant, `payments`, with sessions of its own; `/cluster/v2` with Basic
+                          (`administrator`, `password`)
+
+8.10 with tokens (`newest.py`): `orchestration-8.10` (no `/v1`; tenant and `/cluster/v2` want tokens of the
+clients `payments` and `cluster-admin`; `/.well-known/oauth-protected-resource`), `optimize-8.10` (no shared
+token), `hub`.
 
         sessions = camunda.sessions("operate-8.6")
         sessions.kill()       ends every session; CSRF pairs stay valid

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from proxy.demo.gate import Basic, Gate, Open, leftovers, nginx
+from proxy.demo.gate import Basic, Gate, Open, leftovers, nginx, problem
 from proxy.demo.sessions import Sessions
 from proxy.demo.tomcat import read_path
 from proxy.demo.world import World
 
 LOGIN_PATHS = ("/login", "/api/login")
+TENANTS = "/physical-tenants/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ class Api:
         prefix: of every path; on SaaS the cluster's id.
         open: paths that need no Authorization; an invalid one is refused there too (Camunda 8.8: "permit all"
             inside the authenticated chain).
+        public: paths that ignore Authorization; a trailing `/**` is everything below (8.10).
+        parts: parts of the server with credentials of their own, by the beginning of their paths (8.10).
+        tenants: whether it has physical tenants; one that it does not know gets 404 before any check (8.10).
         url: base URL, prefix included; set after the start.
         keys_lost: whether it refuses valid tokens as well (observed: `JWKS error`, if the issuer is
             down and the key unknown).
@@ -82,6 +86,9 @@ class Api:
     routes: tuple[Route, ...]
     prefix: str = ""
     open: frozenset[str] = frozenset()
+    public: tuple[str, ...] = ()
+    parts: "dict[str, Api]" = field(default_factory=dict)
+    tenants: bool = False
     sessions: Sessions | None = None
     url: str = ""
     host: str = ""
@@ -106,18 +113,40 @@ class Api:
     async def _judged(self, world: World, request: web.BaseRequest) -> web.StreamResponse:
         if head_size(request) > world.rules.header_limit:
             return closing(400, "<!doctype html><title>HTTP Status 400 - Bad Request</title>")  # observed
-        complaint = leftovers(request, self.host, cookies=self._takes_cookies(request))
-        if complaint is None and self.sessions is not None:
-            complaint = self.sessions.complaint(request)
-        if complaint is not None:
-            world.complaints.append((self.name, complaint))
-            return web.Response(status=400, text=f"simulated Camunda: {complaint}")
         path = read_path(request.raw_path.partition("?")[0])
         if path is None:
             return closing(400, "<!doctype html><title>HTTP Status 400 - Bad Request</title>")
         if not path.startswith(self.prefix + "/"):
             return nginx(404, "Not Found")  # not this cluster's id
         path = path[len(self.prefix) :]
+        part = next((part for part in self.parts if f"{path}/".startswith(f"{part}/")), None)
+        if part is not None and not self._is_public(path):
+            api = self.parts[part]
+            inner = path.removeprefix(api.prefix)
+            query = request.raw_path.partition("?")[1:]
+            response = await api.admit(world, request.clone(rel_url=inner + "".join(query)), inner, self.host)
+            api.statuses[response.status] += 1
+            return response
+        if self.tenants and path.startswith(TENANTS):
+            return problem(request, 404, "Not Found", "There is no such physical tenant")
+        return await self.admit(world, request, path, self.host)
+
+    def _is_public(self, path: str) -> bool:
+        return any(
+            path.startswith(each.removesuffix("**")) if each.endswith("/**") else path == each
+            for each in self.public
+        )
+
+    async def admit(self, world: World, request: web.BaseRequest, path: str, host: str) -> web.StreamResponse:
+        """Check the credential of a request for a path below the prefix, and answer it."""
+        complaint = leftovers(request, host, cookies=self._takes_cookies(request))
+        if complaint is None and self.sessions is not None:
+            complaint = self.sessions.complaint(request)
+        if complaint is not None:
+            world.complaints.append((self.name, complaint))
+            return web.Response(status=400, text=f"simulated Camunda: {complaint}")
+        if self._is_public(path):
+            return await self._let_in(world, request, path)
         if self.sessions is not None:
             return await self._in_session(world, self.sessions, request, path)
         authorization = request.headers.get("Authorization")

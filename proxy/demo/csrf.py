@@ -22,8 +22,9 @@ class Pairs:
         name: of the cookie, and of the header.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, attributes: str = ATTRIBUTES) -> None:
         self.name = name
+        self._attributes = attributes
         self._good: set[str] = set()
         self._given: set[str] = set()
 
@@ -53,7 +54,7 @@ class Pairs:
         token = str(uuid.uuid4())
         self._good.add(token)
         self._given.add(token)
-        return [("Set-Cookie", f"{self.name}={token}; {ATTRIBUTES}"), (self.name, masked(token))]
+        return [("Set-Cookie", f"{self.name}={token}; {self._attributes}"), (self.name, masked(token))]
 
     def new_cookie(self, request: web.BaseRequest) -> Fields:
         """Return a cookie for a refused request without one; never the header (observed on Operate 8.6)."""

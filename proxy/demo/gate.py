@@ -22,6 +22,7 @@ HOP_BY_HOP = frozenset(
     (b"proxy-authorization", b"proxy-connection", b"keep-alive", b"te", b"upgrade", b"http2-settings")
 )
 CALLER_TOKEN = b"x-proxy-token"  # the caller's token for the proxy must not reach the upstream
+METADATA = "/.well-known/oauth-protected-resource"
 MOMENT = "2026-01-01T00:00:00.000+00:00"
 FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
@@ -141,6 +142,16 @@ def refuse_as_resource_server(request: web.BaseRequest, reason: Reason) -> web.R
     response = problem(request, 401, "Unauthorized", "An Authentication object was not found")
     bare = reason in ("missing", "scheme")
     response.headers["WWW-Authenticate"] = "Bearer" if bare else 'Bearer error="invalid_token"'
+    return response
+
+
+def refuse_with_metadata(request: web.BaseRequest, reason: Reason) -> web.Response:
+    """Camunda 8.10: the challenge names the OAuth metadata (Spring Security 7, RFC 9728 section 5.1)."""
+    response = refuse_as_resource_server(request, reason)
+    if response.status == 401:
+        challenge, named = response.headers["WWW-Authenticate"], f"http://{request.host}{METADATA}"
+        comma = "," if " " in challenge else ""
+        response.headers["WWW-Authenticate"] = f'{challenge}{comma} resource_metadata="{named}"'
     return response
 
 

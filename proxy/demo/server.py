@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from aiohttp import web
 
 from proxy.clock import Clock, SystemClock
-from proxy.demo import gate, webapps
+from proxy.demo import gate, newest, webapps
 from proxy.demo.apis import Api, Route
 from proxy.demo.dialects import DIALECTS
 from proxy.demo.engine import Engine
@@ -27,6 +27,8 @@ SAAS_AUDIENCES = {  # Camunda docs, per API
     "optimize": "optimize.camunda.io",
     "console": CONSOLE_AUDIENCE,
     "modeler": CONSOLE_AUDIENCE,
+    "hub": CONSOLE_AUDIENCE,
+    "orchestration-8.10": "zeebe.camunda.io",
 }
 SELF_AUDIENCES = {  # the names in Management Identity
     "zeebe": "zeebe-api",
@@ -36,18 +38,25 @@ SELF_AUDIENCES = {  # the names in Management Identity
     "optimize": "optimize-api",
     "console": "console-api",
     "modeler": "web-modeler-public-api",
+    "hub": "web-modeler-public-api",
+    "orchestration-8.10": "orchestration-api",
+    "optimize-8.10": "optimize-api",
 }
 SELF_REFUSALS: dict[str, gate.Refuse] = {
     "zeebe": gate.refuse_as_engine,
     "operate": gate.refuse_as_operate,
     "tasklist": gate.refuse_as_operate,
     "optimize": gate.refuse_as_optimize,
+    "optimize-8.10": gate.refuse_as_optimize,
+    "orchestration-8.10": gate.refuse_with_metadata,
 }
 OPEN = {
     "orchestration": frozenset(("/v2/license", "/v2/status")),  # 8.8 and later; 8.6 refuses (observed)
+    "orchestration-8.10": frozenset(("/v2/license", "/v2/status")),
     "optimize": frozenset(("/api/readyz",)),
 }
-PREFIXES = {"console": "", "modeler": "/api"}
+PUBLIC = {"orchestration-8.10": newest.PUBLIC, "optimize-8.10": ("/api/readyz",)}  # Authorization is ignored
+PREFIXES = {"console": "", "modeler": "/api", "hub": ""}
 
 
 class SimulatedCamunda(World):
@@ -59,6 +68,7 @@ class SimulatedCamunda(World):
         saas, keycloak: the token endpoints, with their switches and records.
         apis: all APIs, by (name, saas).
         username, password: for `zeebe-basic`, and for every API with sessions.
+        administrator: user of the cluster-admin API of `cluster-8.10`, with `password`.
         shared_token: for `optimize-shared`.
     """
 
@@ -79,10 +89,14 @@ class SimulatedCamunda(World):
                 Client("other-audience", ("other-api",)),
                 Client("basic-only", everything, basic_only=True),
                 Client("signed", everything, signed=True),
+                Client("payments", (newest.TENANT_AUDIENCE,)),
+                Client("cluster-admin", (newest.ADMIN_AUDIENCE,)),
+                Client(newest.NO_PERMISSION, everything),
                 Client("odd:client +%", everything, secret="p:a s+s%20&=\u00e9" + new_secret()),
             ),
         )
         self.username = USERNAME
+        self.administrator = "cluster-admin"
         self.password = new_secret()
         self.shared_token = new_secret()
         self.engine = Engine()
@@ -99,15 +113,24 @@ class SimulatedCamunda(World):
             "optimize": optimize,
             "console": webapps.console(),
             "modeler": webapps.modeler(),
+            "hub": newest.hub(),
+            "orchestration-8.10": newest.routes(self.engine),
+            "optimize-8.10": optimize,
         }
         for name, audience in SAAS_AUDIENCES.items():
             jwt = gate.Jwt(self.mint, audience, gate.refuse_as_ingress)
             prefix = PREFIXES.get(name, f"/{CLUSTER_ID}")
-            yield Api(name, True, jwt, routes[name], prefix, OPEN.get(name, frozenset()))
+            yield Api(
+                name, True, jwt, routes[name], prefix, OPEN.get(name, frozenset()), PUBLIC.get(name, ())
+            )
         for name, audience in SELF_AUDIENCES.items():
             refuse = SELF_REFUSALS.get(name, gate.refuse_as_resource_server)
             jwt = gate.Jwt(self.mint, audience, refuse, exact=name == "zeebe")
-            yield Api(name, False, jwt, routes[name], PREFIXES.get(name, ""), OPEN.get(name, frozenset()))
+            prefix, opened = PREFIXES.get(name, ""), OPEN.get(name, frozenset[str]())
+            api = Api(name, False, jwt, routes[name], prefix, opened, PUBLIC.get(name, ()))
+            if name == "orchestration-8.10":
+                newest.divide_by_tokens(api, self.engine, self.mint)
+            yield api
         basic = gate.Basic(self.username, self.password, gate.refuse_as_basic)
         yield Api("zeebe-basic", False, basic, zeebe)
         yield Api("zeebe-open", False, gate.Open(), zeebe)
@@ -117,7 +140,11 @@ class SimulatedCamunda(World):
             sessions = Sessions(name, self, dialect, basic)
             single = routes["orchestration"] if not name.endswith(("8.2", "8.5")) else routes[name[:-4]]
             opened = OPEN["orchestration"] if dialect.basic else frozenset[str]()
-            yield Api(name, False, gate.Open(), single, open=opened, sessions=sessions)
+            api = Api(name, False, gate.Open(), single, open=opened, sessions=sessions)
+            if name == "cluster-8.10":
+                inner = newest.tenant_sessions(f"{name}, tenant", self, dialect, basic)
+                newest.divide_by_users(api, self.engine, inner, self.administrator, self.password)
+            yield api
 
     def api(self, name: str, *, saas: bool = False) -> Api:
         return self.apis[name, saas]

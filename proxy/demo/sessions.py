@@ -20,7 +20,7 @@ from proxy.demo.mint import Reason
 from proxy.demo.world import LoginFault, World
 
 SAFE = frozenset(("GET", "HEAD", "TRACE", "OPTIONS"))
-API_PATHS = ("/api/", "/v1/", "/v2/")
+API_PATHS = ("/api/", "/v1/", "/v2/", "/mcp/")
 CSRF_HEADERS = frozenset(("X-CSRF-TOKEN", "OPERATE-X-CSRF-TOKEN", "TASKLIST-X-CSRF-TOKEN"))
 WRONG_AN_HOUR = 6
 """Most wrong passwords within an hour; one more causes a complaint. Camunda has no such rule."""
@@ -59,12 +59,16 @@ class Sessions:
     logins: every request to log in, first one first.
     logouts: number of sessions that ended by a logout.
     let_in: accepted API calls, by `session` or `basic`.
+
+    Args:
+        path: of its cookies; a physical tenant's own (8.10).
     """
 
-    def __init__(self, name: str, world: World, dialect: Dialect, user: Basic) -> None:
+    def __init__(self, name: str, world: World, dialect: Dialect, user: Basic, path: str = "/") -> None:
         self.name = name
         self.dialect = dialect
-        self.pairs = None if dialect.csrf is None else Pairs(dialect.csrf)
+        self._attributes = ATTRIBUTES.replace("Path=/", f"Path={path}")
+        self.pairs = None if dialect.csrf is None else Pairs(dialect.csrf, self._attributes)
         self.fault: LoginFault | None = None
         self.dies_after: int | None = None
         self.logins: list[Login] = []
@@ -233,7 +237,7 @@ class Sessions:
             return answer
         if self.pairs.name in dict(cookies(request)):
             # Deleted and then set in one answer (observed).
-            answer.headers.add("Set-Cookie", f"{self.pairs.name}=; {self.dialect.gone}; {ATTRIBUTES}")
+            answer.headers.add("Set-Cookie", f"{self.pairs.name}=; {self.dialect.gone}; {self._attributes}")
         if self.dialect.login_brings_csrf:
             answer.headers.extend(self.pairs.fresh())
         return answer
@@ -261,7 +265,7 @@ class Sessions:
             self.logouts += 1
         answer = web.Response(status=204)
         for name in filter(None, (self.dialect.cookie, self.dialect.csrf)):
-            answer.headers.add("Set-Cookie", f"{name}=; {self.dialect.gone}; {ATTRIBUTES}")
+            answer.headers.add("Set-Cookie", f"{name}=; {self.dialect.gone}; {self._attributes}")
         return answer
 
     # -- sessions --
@@ -290,7 +294,7 @@ class Sessions:
 
     def _give(self, session: str) -> str:
         self._given.add(session)
-        return f"{self.dialect.cookie}={session}; {ATTRIBUTES}"
+        return f"{self.dialect.cookie}={session}; {self._attributes}"
 
     def _complain(self, what: str) -> None:
         self._world.complaints.append((self.name, what))

@@ -45,9 +45,10 @@ def patience(call: Call, members: dict[str, Any]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Zeebe:
-    """Answers for one engine."""
+    """Answers for one engine; `version` is what its topology says."""
 
     engine: Engine
+    version: str = "8.6.0"
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -62,7 +63,7 @@ class Zeebe:
         )
 
     async def topology(self, call: Call) -> web.Response:
-        broker = {"nodeId": 0, "host": "simulated", "port": 26501, "partitions": [], "version": "8.6.0"}
+        broker = {"nodeId": 0, "host": "simulated", "port": 26501, "partitions": [], "version": self.version}
         return web.json_response(
             {
                 "brokers": [broker],
@@ -70,7 +71,7 @@ class Zeebe:
                 "clusterSize": 1,
                 "partitionsCount": 1,
                 "replicationFactor": 1,
-                "gatewayVersion": "8.6.0",
+                "gatewayVersion": self.version,
                 "lastCompletedChangeId": "-1",
             }
         )

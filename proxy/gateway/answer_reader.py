@@ -10,6 +10,7 @@ import httptools
 
 from proxy.errors import UpstreamProtocol
 from proxy.gateway.answer_head import MAX_USUAL_HEAD, AnswerEnd, AnswerFields, answer_end, usual_head
+from proxy.outgoing.causes import UPSTREAM, Cause, cause
 
 MAX_ANSWER_HEAD: Final = 256 * 1024
 MAX_INTERIM: Final = 16
@@ -158,7 +159,8 @@ class AnswerReader:
             self._interim = 0
             self._http11 = data.startswith(b"HTTP/1.1 ")
             if not self._http11 and not b"HTTP/1.".startswith(data[:7]):
-                self.fault = UpstreamProtocol(_not_http(data))  # llhttp accepts RTSP too
+                why = _not_http(data)
+                self.fault = UpstreamProtocol(f"{why.words}.", cause=why.name)  # llhttp accepts RTSP too
         self.received += len(data)
         self.pieces = 0
         rest = b""
@@ -199,7 +201,7 @@ class AnswerReader:
     def _broken(self, message: str) -> None:
         self.keep = False
         if self.fault is None:
-            self.fault = UpstreamProtocol(message)
+            self.fault = UpstreamProtocol(message, cause="not_http")
 
     def _counted(self, data: bytes) -> None:
         if len(data) > self._left:
@@ -270,10 +272,10 @@ class AnswerReader:
             self.complete = True
 
 
-def _not_http(data: bytes) -> str:
-    """Say in words what an answer that is not HTTP/1.1 looks like, by its first bytes."""
+def _not_http(data: bytes) -> Cause:
+    """Say what an answer that is not HTTP/1.1 looks like, by its first bytes."""
     if data[3:4] == b"\x04" and data[5:9] == bytes(4):  # a SETTINGS frame, RFC 9113 section 6.5
-        return "it speaks HTTP/2 only. Is this the gRPC port? `url` must name the REST port (often 8080)."
+        return cause("http2", UPSTREAM)
     if data[:2] in (b"\x15\x03", b"\x16\x03"):  # a TLS record, RFC 8446 section 5.1
-        return "it speaks TLS on this port. Write https:// in `url`."
-    return "its answer is not HTTP/1.1."
+        return cause("plain_to_tls", UPSTREAM)
+    return cause("not_http", UPSTREAM)

@@ -20,6 +20,11 @@ class AnswerSink(Caller, Protocol):
         """Whether the connection must end with the present answer, because its port is closing."""
         ...
 
+    @property
+    def address(self) -> str:
+        """Address and port of the caller; empty: a Unix socket, or the caller has gone."""
+        ...
+
     def reset(self) -> None:
         """Cut the connection, so that the caller sees that the answer is not whole."""
         ...

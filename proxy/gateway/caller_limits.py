@@ -79,9 +79,17 @@ class LimitedCaller(CallerTransport):
             self._uploading.fail(error)
 
     def close_if_idle(self) -> None:
-        """Close the connection unless a request is under way, or has begun to arrive."""
-        if self.call is None and self._reader.between_messages:
+        """Close the connection unless a request is under way, or has begun to arrive.
+
+        A stream of events that a GET has opened would never end. It is cut, and its client opens another.
+        """
+        call = self.call
+        if call is None and self._reader.between_messages:
             self.transport.close()
+        elif (
+            call is not None and call.relay is not None and call.relay.endless and call.head.method == b"GET"
+        ):
+            self.reset()
 
     def gives_way(self) -> bool:
         """Close the connection in favour of a new one, if nothing has happened on it for a while."""

@@ -10,6 +10,7 @@ from proxy.clock import Clock
 from proxy.gateway.call import Call, Service
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
+from proxy.net import authority
 
 
 class Port(Protocol):
@@ -95,6 +96,14 @@ class CallerTransport(asyncio.Protocol):
         """Whether the caller can see that its connection was cut. A Unix socket has no RST."""
         sock = self.transport.get_extra_info("socket")
         return sock is not None and not is_unix(sock)
+
+    @property
+    def address(self) -> str:
+        """Address and port of the caller; empty: a Unix socket, or the caller has gone."""
+        if self.transport.is_closing():  # uvloop raises
+            return ""
+        name = self.transport.get_extra_info("peername")
+        return authority(name[0], name[1]) if isinstance(name, tuple) else ""
 
     def reset(self) -> None:
         """Cut the connection with RST, not FIN, so that the answer cannot pass for a whole one."""

@@ -4,7 +4,6 @@ Pure functions make the request to the HTTP proxy and read its answer.
 """
 
 import asyncio
-import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -12,18 +11,18 @@ from dataclasses import dataclass
 from re import compile as pattern
 from typing import TypeVar
 
-from proxy.errors import UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
+from proxy.errors import UpstreamError, UpstreamTimeout, UpstreamTLS, UpstreamUnreachable
 from proxy.gateway.tls_layer import connect_tls
 from proxy.net import ContextMaker, HttpProxy, authority
-from proxy.outgoing.alerts import explain
+from proxy.outgoing.causes import UPSTREAM, Cause, CauseName, Peer, cause
 from proxy.outgoing.connect import Connector
+from proxy.outgoing.diagnosis import cause_of
 
 LARGEST_CONNECT_ANSWER = 16 * 1024
 """Most bytes of an HTTP proxy's answer to CONNECT, interim answers included."""
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
-_ERRNO = pattern(r"\[Errno ([0-9]{1,4})\]")  # in what aiohappyeyeballs makes of several errors
 _STATUS_LINE = pattern(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 
 
@@ -36,6 +35,7 @@ class Endpoint:
         tls: makes the context for the next connection; None for http.
         server_name: name in the certificate, if it is not the host.
         http_proxy: None: connect directly.
+        peer: how messages name it.
     """
 
     host: str
@@ -43,6 +43,14 @@ class Endpoint:
     tls: ContextMaker | None = None
     server_name: str | None = None
     http_proxy: HttpProxy | None = None
+    peer: Peer = UPSTREAM
+
+    @property
+    def gateway(self) -> Peer:
+        """How messages name the HTTP proxy."""
+        section = self.peer.section
+        setting = f"{section}.http_proxy" if section else "http_proxy"
+        return Peer("its HTTP proxy", str(self.http_proxy), setting, section)
 
 
 async def dial(
@@ -79,17 +87,23 @@ async def dial(
                     if not addresses:
                         raise
     except TimeoutError:
-        if addresses is None:
-            whose = "its name" if http_proxy is None else "the http_proxy's name"
-            raise UpstreamTimeout(
-                f"{whose} was not resolved in time (connect_timeout): does the DNS server answer?"
-            ) from None
-        raise UpstreamTimeout("no connection could be made in time (connect_timeout).") from None
+        name: CauseName = "name_timeout" if addresses is None else "connect_timeout"
+        section = endpoint.peer.section
+        limit = f"{section}.connect_timeout" if section else "connect_timeout"
+        why = cause(name, endpoint.gateway if http_proxy else endpoint.peer, timeout=limit)
+        raise _error(UpstreamTimeout, why, endpoint) from None
     except ssl.SSLError as error:
-        raise UpstreamTLS(f"{explain(error)}.") from error
+        why = cause_of(error, endpoint.peer)
+        raise UpstreamTLS(f"{why.words}.", cause=why.name) from error
     except (OSError, UnicodeError) as error:
-        to = "" if http_proxy is None else " to the http_proxy"
-        raise UpstreamUnreachable(f"no connection{to or ' could be made'}: {_plain(error)}.") from error
+        why = cause_of(error, endpoint.gateway if http_proxy else endpoint.peer, timeout="connect_timeout")
+        raise _error(UpstreamUnreachable, why, endpoint) from error
+
+
+def _error(kind: type[UpstreamError], why: Cause, endpoint: Endpoint) -> UpstreamError:
+    """Make the error of a TCP connection, which goes to the HTTP proxy if there is one."""
+    whose = f"{endpoint.gateway}: " if endpoint.http_proxy is not None else ""
+    return kind(f"{whose}{why.words}.", cause=why.name)
 
 
 async def _opened(
@@ -103,7 +117,7 @@ async def _opened(
     loop = asyncio.get_running_loop()
     if endpoint.http_proxy is not None:
         try:
-            await _tunnel(loop, site, endpoint.http_proxy, endpoint.host, endpoint.port)
+            await _tunnel(loop, site, endpoint)
         except BaseException:
             site.close()
             raise
@@ -117,7 +131,8 @@ async def _opened(
     except (ssl.SSLError, TimeoutError):
         raise
     except OSError as error:
-        raise UpstreamTLS(f"it ended the connection during the TLS handshake: {_plain(error)}.") from error
+        why = cause("tls_closed", endpoint.peer)
+        raise UpstreamTLS(f"{why.words}.", cause=why.name) from error
 
 
 # -- CONNECT --
@@ -132,7 +147,7 @@ def connect_request(host: str, port: int, authorization: str | None) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-def let_through(data: bytes) -> bool:
+def let_through(data: bytes, gateway: Peer = Peer("its HTTP proxy")) -> bool:  # noqa: B008 -- a value
     """Tell from all bytes of the HTTP proxy so far whether the tunnel is open; False: more bytes must come.
 
     A 2xx has no body, regardless of its fields. In TLS and in HTTP the client sends first, so bytes after the
@@ -142,7 +157,7 @@ def let_through(data: bytes) -> bool:
         UpstreamUnreachable: the HTTP proxy refused, or its answer is not valid.
     """
     if len(data) > LARGEST_CONNECT_ANSWER:
-        raise UpstreamUnreachable("the http_proxy's answer is too large.")
+        raise _refusal("http_proxy_answer", gateway, said="it is too large")
     status = 100
     while 100 <= status < 200 and status != 101:
         head, end, data = data.partition(b"\r\n\r\n")
@@ -150,52 +165,41 @@ def let_through(data: bytes) -> bool:
             return False
         line = _STATUS_LINE.fullmatch(head.partition(b"\r\n")[0])
         if line is None:
-            raise UpstreamUnreachable("the http_proxy's answer is not HTTP/1.1.")
+            raise _refusal("http_proxy_answer", gateway, said="it is not HTTP/1.1")
         status = int(line[1])
     if status == 407:
-        message = "the http_proxy refused us (407); check the user and password in http_proxy."
-        raise UpstreamUnreachable(message)
+        raise _refusal("http_proxy_login", gateway)
     if not 200 <= status < 300:
-        raise UpstreamUnreachable(f"the http_proxy refused to connect to the upstream ({status}).")
+        raise _refusal("http_proxy_denied", gateway, status=status)
     if data:
-        raise UpstreamUnreachable("the http_proxy sent more than its answer.")
+        raise _refusal("http_proxy_answer", gateway, said="it sent more than its answer")
     return True
 
 
-async def _tunnel(
-    loop: asyncio.AbstractEventLoop, site: socket.socket, http_proxy: HttpProxy, host: str, port: int
-) -> None:
+def _refusal(name: CauseName, gateway: Peer, **values: str | int) -> UpstreamUnreachable:
+    why = cause(name, gateway, **values)
+    return UpstreamUnreachable(f"{gateway}: {why.words}.", cause=why.name)
+
+
+async def _tunnel(loop: asyncio.AbstractEventLoop, site: socket.socket, endpoint: Endpoint) -> None:
     """Make the upstream the other end of a connection to the proxy.
 
     Raises:
         UpstreamUnreachable: the proxy refuses.
     """
+    authorization = endpoint.http_proxy.authorization if endpoint.http_proxy is not None else None
     try:
-        await loop.sock_sendall(site, connect_request(host, port, http_proxy.authorization))
-        await _let_through(loop, site)
+        await loop.sock_sendall(site, connect_request(endpoint.host, endpoint.port, authorization))
+        await _let_through(loop, site, endpoint.gateway)
     except OSError as error:
-        raise UpstreamUnreachable(f"the connection to the http_proxy broke: {_plain(error)}.") from error
+        why = cause_of(error, endpoint.gateway, timeout="connect_timeout")
+        raise _error(UpstreamUnreachable, why, endpoint) from error
 
 
-async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket) -> None:
+async def _let_through(loop: asyncio.AbstractEventLoop, site: socket.socket, gateway: Peer) -> None:
     data = b""
-    while not let_through(data):
+    while not let_through(data, gateway):
         piece = await loop.sock_recv(site, 4096)
         if not piece:
-            raise UpstreamUnreachable("the http_proxy closed the connection instead of answering.")
+            raise _refusal("http_proxy_answer", gateway, said="it closed the connection")
         data += piece
-
-
-def _plain(error: OSError | UnicodeError) -> str:
-    """What the system says, without addresses."""
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, UnicodeError):
-        return "its name is none that DNS can have"
-    if isinstance(error, socket.gaierror):
-        later = error.errno == socket.EAI_AGAIN
-        return "its name cannot be resolved" + (", no DNS server has answered" if later else "")
-    numbers = [error.errno] if error.errno else _ERRNO.findall(str(error))
-    # Of several addresses, each may have failed in its own way.
-    said = dict.fromkeys(os.strerror(int(number)).lower() for number in numbers)
-    return ", ".join(said) or "it cannot be reached"

@@ -4,12 +4,13 @@ Anything that is not exactly one good answer means that the connection is never 
 """
 
 import asyncio
+import math
 from typing import Final
 
-from proxy.errors import RequestRefused, UpstreamTimeout
+from proxy.errors import RequestRefused
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields
 from proxy.gateway.answer_reader import AnswerReader
-from proxy.gateway.lost import ConnectionLost, unread, why_lost
+from proxy.gateway.lost import ConnectionLost, too_late, unread, why_lost
 from proxy.gateway.relay import Relay
 from proxy.gateway.small_reads import read_little
 from proxy.gateway.upload import Upload
@@ -150,9 +151,9 @@ class Exchange(UpstreamTransport):
                 RequestRefused("request_timeout", "The request's body stopped coming (caller_timeout).")
             )
         elif self._reader.begun:
-            self.fail(UpstreamTimeout("no byte of the answer's body came in time (idle_timeout)."))
+            self.fail(too_late("body_timeout", self._pool.peer, "idle_timeout"))
         else:
-            self.fail(UpstreamTimeout("no answer came in time (response_timeout)."))
+            self.fail(too_late("answer_timeout", self._pool.peer, "response_timeout"))
 
     def stalled(self, now: float) -> float:
         """Return the seconds for which this exchange has waited for its caller; 0: it does not wait."""
@@ -207,7 +208,7 @@ class Exchange(UpstreamTransport):
         if reader.complete:
             self._finish()
             return
-        self.deadline = self._pool.clock.now() + self._pool.timeouts.idle
+        self.deadline = math.inf if relay.endless else self._pool.clock.now() + self._pool.timeouts.idle
         if self._pool.memory.scarce and not self._little:
             self._little = True
             read_little(self._transport, self, little=True)
@@ -231,7 +232,9 @@ class Exchange(UpstreamTransport):
         over, self._done = self._done, None
         self._let_go()
         if over is not None and not over.done():
-            over.set_exception(why_lost(error, received=self._reader.received, used=self.used))
+            over.set_exception(
+                why_lost(error, self._pool.peer, received=self._reader.received, used=self.used)
+            )
 
     def answer_begins(self, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         """Begin to forward the final answer, whose head was read."""

@@ -46,6 +46,8 @@ class HeadRewriter:
         origin: scheme and authority, as `https://bru-2.operate.camunda.io`.
         authority: value of Host.
         prefix: path of the base URL without its last slash; may be empty.
+        tenant: end of `prefix` that is a physical tenant's; empty: there is none.
+        outside: paths that are not below the tenant, because they are the whole server's.
         via: our name in Via; random, so that we take only our own loops for loops.
         injects: whether the caller's own Authorization and Cookie are replaced, and the upstream's cookies
             dropped.
@@ -56,6 +58,8 @@ class HeadRewriter:
     prefix: bytes
     via: bytes
     injects: bool
+    tenant: bytes = b""
+    outside: frozenset[bytes] = frozenset()
     _line_end: bytes = field(init=False, repr=False)
     _via_line: bytes = field(init=False, repr=False)
     _answer_end: bytes = field(init=False, repr=False)
@@ -83,7 +87,10 @@ class HeadRewriter:
         return b"%b%b\r\n" % (ready, credential)
 
     def _without_credential(self, head: RequestHead, *, session: bool) -> bytes:
-        out = [head.method, b" ", self.prefix, head.target, self._line_end]
+        prefix = self.prefix
+        if head.special and self.is_outside(head):
+            prefix = prefix.removesuffix(self.tenant)
+        out = [head.method, b" ", prefix, head.target, self._line_end]
         plain = _without(head.plain, _CSRF_LOOKALIKES) if session else head.plain
         out += _without(plain, head.connection) if head.connection else plain
         if len(head.notable) > 1:
@@ -106,6 +113,10 @@ class HeadRewriter:
                 out.append(b"max-forwards: %d\r\n" % max(0, int(value[:9]) - 1))
             elif name == b"max-forwards":
                 out += (name, b": ", value, b"\r\n")
+
+    def is_outside(self, head: RequestHead) -> bool:
+        """Tell whether the request is for the whole server, so that it goes outside the tenant's path."""
+        return head.target.partition(b"?")[0] in self.outside
 
     def our_own(self, head: RequestHead) -> bool:
         """Tell whether the request has passed this proxy before (RFC 9110 section 7.6.3)."""

@@ -3,26 +3,33 @@
 import logging
 import secrets
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
-from proxy.errors import ProxyError, RequestRefused
+from proxy.errors import CredentialRefused, ProxyError, RequestRefused
 from proxy.gateway.call import AnswerSink, Call
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
 from proxy.gateway.lost import ConnectionLost
+from proxy.gateway.mcp import MessageId, is_mcp, is_mcp_base, is_metadata
+from proxy.gateway.mcp_call import McpRelay, message_of
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
+from proxy.gateway.outcomes import Outcomes
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
-from proxy.gateway.problems import OwnAnswer, answer_to, own_head
-from proxy.gateway.records import RequestObserver, RequestRecord, UpstreamRules
+from proxy.gateway.problem_log import ProblemLog
+from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
+from proxy.gateway.records import Hints, RequestObserver, RequestRecord, UpstreamObserver, UpstreamRules
+from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.tally import METHODS, OTHER, Tally
+from proxy.gateway.watch import UpstreamWatch
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2
 CALLER_GONE: Final = 499
@@ -30,6 +37,12 @@ CALLER_GONE: Final = 499
 
 log = logging.getLogger(__name__)
 
+_NO_HELP: Final = "a new one does not help"
+_NO_NEW_ONE: Final = "there is no new one yet"
+_NO_METADATA: Final = (
+    "The proxy adds the credential to every request, so there is no OAuth metadata here: an MCP client needs "
+    "no authorization."
+)
 _METHODS: Final = {method.encode(): method for method in METHODS}
 _LAST: Final = frozenset(("bad_request", "unsupported", "request_timeout"))  # after these the connection ends
 
@@ -40,6 +53,7 @@ class Forwarder:
     Attributes:
         busy: number of requests that are being answered.
         tally: counts of this upstream.
+        watch: what its last answers say.
     """
 
     def __init__(
@@ -52,6 +66,7 @@ class Forwarder:
         clock: Clock,
         tally: Tally,
         observer: RequestObserver | None = None,
+        notes: UpstreamObserver | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
         self.replay_buffer = rules.replay_buffer
@@ -64,7 +79,9 @@ class Forwarder:
         self._keeper = keeper
         self._clock = clock
         self.tally = self._tally = tally
-        self._repair = Repair(rules.upstream, keeper, rules.wait, clock, tally)
+        self.watch = UpstreamWatch(pool.peer, notes)
+        self._outcomes = Outcomes(rules, self.watch, ProblemLog(notes), clock)
+        self._repair = Repair(rules.upstream, keeper, rules.wait, clock, tally, self._outcomes)
         self._open = frozenset(path for path in rules.open_paths if not path.endswith(b"/**"))
         self._open_below = tuple(path[:-2] for path in rules.open_paths if path.endswith(b"/**"))
         self._no_sign_in = (
@@ -74,11 +91,13 @@ class Forwarder:
             "user's credential, or ask the server directly."
         )
         self._below_path = bool(address.prefix)
+        self._mcp_base = is_mcp_base(address.prefix)
         self._no_dots = (
             "The path has a dot segment (`.` or `..`, plain or encoded), or it is encoded too often. The "
             f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
             "you send it."
         )
+        self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
         self._observer = observer
         self._new_id = new_id
 
@@ -90,7 +109,8 @@ class Forwarder:
     def use(self, keeper: Keeper) -> None:
         """Inject the credential of another keeper from now on, also into requests that are sent again."""
         self._keeper = keeper
-        self._repair = Repair(self._rules.upstream, keeper, self._rules.wait, self._clock, self._tally)
+        rules = self._rules
+        self._repair = Repair(rules.upstream, keeper, rules.wait, self._clock, self._tally, self._outcomes)
 
     async def forward(self, call: Call) -> None:
         """Answer one request. Raises only when it is cancelled because the caller has left."""
@@ -100,12 +120,16 @@ class Forwarder:
             await self._tell(call)
         except ProxyError as error:
             refused = call.relay.status if call.relay is not None and call.relay.held else None
-            rules = self._rules
-            self._answer(call, answer_to(error, rules.upstream, rules.credential, refused=refused))
+            answer = answer_to(error, self._pool.peer, self._rules.credential, refused=refused)
+            if self._speaks_mcp(call.head):
+                await self._answer_mcp(call, answer)
+            else:
+                self._answer(call, answer)
+            self._outcomes.failed(call, error, answer, refused)
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
-            self._answer(call, answer_to(ProxyError(), self._rules.upstream, self._rules.credential))
+            self._answer(call, answer_to(ProxyError(), self._pool.peer, self._rules.credential))
         finally:
             if call.connection is not None and call.relay is not None:
                 call.connection.cancel(call.relay)
@@ -117,14 +141,18 @@ class Forwarder:
         if self._answered_here(call):
             return
         head = call.head
-        call.relay = relay = Relay(call, self._address)
-        lost_once = False
+        mcp = bare = lost_once = False
+        if head.special or self._mcp_base:
+            mcp, bare = self._speaks_mcp(head), self._address.is_outside(head)
+        call.relay = relay = (McpRelay if mcp else Relay)(call, self._address)
         while True:
-            credential = self._keeper.current
+            credential = self._keeper.current if not bare else None
             at_once = not lost_once and (credential is not None or self._is_open(head))
             connection = self._pool.take() if at_once else None
             if connection is None:
                 connection, credential = await self._connection(call, fresh=lost_once)
+                if bare:
+                    credential = None  # the server may not know the tenant's identity provider
             if credential is None:
                 stamp, relay.may_hold, relay.session = b"", False, None
             else:
@@ -139,16 +167,19 @@ class Forwarder:
             call.connection = connection
             try:
                 await connection.send_request(
-                    self._address.request_head(head, stamp, session=relay.session is not None),
+                    self._address.request_head(head, stamp, session=bare or relay.session is not None),
                     relay,
                     call.upload,
                     head.method == b"HEAD",
                 )
                 if relay.held:
-                    if credential is not None and await self._repair.replaced(call, relay, credential):
+                    if await self._replaced(call, relay, credential):
                         connection.cancel(relay)
                         relay.forget()
                         continue
+                    if mcp and relay.verdict is Verdict.REFUSED:
+                        self._repair.learn(call, relay, credential)
+                        raise CredentialRefused(_NO_HELP if call.repaired else _NO_NEW_ONE)
                     await connection.go_on(relay)
             except ConnectionLost as lost:
                 if lost_once or not lost.stale or not self._may_resend(call):
@@ -175,6 +206,8 @@ class Forwarder:
             return self._no_content(call, call.cors + allowing(head))
         if self._guard.token is not None:
             call.head = self._guard.admit(head)
+        if head.special and self._address.injects and is_metadata(head.target):
+            raise RequestRefused("not_found", _NO_METADATA)
         if self._below_path and has_dot_segments(head.target):
             raise RequestRefused("bad_request", self._no_dots)
         if len(head.notable) > 1 and self._address.our_own(head):
@@ -212,6 +245,15 @@ class Forwarder:
             return True
         return path.startswith(self._open_below) and b".." not in path and b"%" not in path
 
+    async def _replaced(self, call: Call, relay: Relay, used: Credential | None) -> bool:
+        """Replace a refused credential, at most once for a request; return whether to send it again."""
+        if used is None or call.repaired:
+            return False
+        return await self._repair.replaced(call, relay, used)
+
+    def _speaks_mcp(self, head: RequestHead) -> bool:
+        return self._mcp_base or (head.special and is_mcp(head.target))
+
     # -- when it went wrong --
 
     def _may_resend(self, call: Call) -> bool:
@@ -223,7 +265,15 @@ class Forwarder:
         call.last = call.last or not call.worth_reading
         return call.keeps_connection()
 
-    def _answer(self, call: Call, answer: OwnAnswer) -> None:
+    async def _answer_mcp(self, call: Call, answer: OwnAnswer) -> None:
+        """Write our own answer as MCP clients understand it."""
+        if call.relay is not None and call.relay.held and answer.status == HTTPStatus.BAD_GATEWAY:
+            answer = answer._replace(status=HTTPStatus.SERVICE_UNAVAILABLE, retry_after=REFUSED_AGAIN)
+        if answer.status == HTTPStatus.UNAUTHORIZED:  # of the caller token; it would begin an OAuth discovery
+            answer = answer._replace(status=HTTPStatus.FORBIDDEN)
+        self._answer(call, answer, await message_of(call, self._clock))
+
+    def _answer(self, call: Call, answer: OwnAnswer, message: MessageId | None = None) -> None:
         """Write our own answer. If the upstream's has begun, cut the connection, so that it looks cut."""
         if call.relay is not None and call.relay.begun:
             call.status = call.relay.status
@@ -243,6 +293,7 @@ class Forwarder:
             with_body=call.head.method != b"HEAD",
             to_browser=any(name in (b"origin", b"sec-fetch-site") for name, _ in call.head.notable),
             cors=call.cors,
+            message=message,
         )
         self._say(call, data)
 
@@ -253,9 +304,11 @@ class Forwarder:
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer something that is not a request. The connection ends after it."""
-        answer = answer_to(error, self._rules.upstream, self._rules.credential)
+        answer = answer_to(error, self._pool.peer, self._rules.credential)
         self._tally.problems[answer.code] += 1
-        data = answer.encoded(self._new_id(), http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
+        request_id = self._new_id()
+        data = answer.encoded(request_id, http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
+        self._outcomes.no_request(caller, answer, request_id)
         self._tally.sent += len(data)
         caller.write(data)
 
@@ -274,6 +327,7 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)
             self._observer.forwarded(
@@ -289,5 +343,6 @@ class Forwarder:
                     waited=call.waited,
                     repaired=call.repaired,
                     problem=call.problem,
+                    hint=hint,
                 )
             )

@@ -32,7 +32,9 @@ _DOOR: Final = re.compile(
     rb"(?:^|[/\\;])" + _BLANK + rb"(?:" + _SIGN_IN + rb")[.\x00-\x20]*(?=[/\\;?#\x00]|$)"
 )
 # The API's own resources, whose ids are free text: /v2/users/login is a user, /v2/login is none.
-_RESOURCE: Final = re.compile(rb"(?:/physical-tenants/[^/]+)?/v[12]/(?!(?:" + _SIGN_IN + rb")(?:/|$))[^/]")
+_RESOURCE: Final = re.compile(
+    rb"(?:/physical-tenants/[^/]+)?/(?:v[12]|cluster/v2|mcp)/(?!(?:" + _SIGN_IN + rb")(?:/|$))[^/]"
+)
 _UNCLEAR: Final = re.compile(rb"[\\;?#\x00]|//|/\.{1,2}(?:/|$)")
 _PRINTABLE: Final = re.compile(rb"[!-\[\]-~\x80-\xff]+")  # no `\`, no space, no control character
 _TAIL: Final = re.compile(rb"[?#].*", re.DOTALL)

@@ -57,6 +57,7 @@ class Pool:
         self.memory = self._limit.memory
         self._connector = connector if connector is not None else Connector(clock.now)
         self._endpoint = endpoint
+        self.peer = endpoint.peer
         self._max = max_connections
         self._idle: deque[Exchange] = deque()
         self._all: set[Exchange] = set()
@@ -210,7 +211,10 @@ class Pool:
             if not place.done():
                 self._waiting.remove(place)
         if not free:
-            raise UpstreamBusy("all connections are taken (max_connections).")
+            limit = f"{self.peer.section}.max_connections" if self.peer.section else "max_connections"
+            raise UpstreamBusy(
+                f"all connections are taken ({limit}). Raise it, or send fewer requests at once."
+            )
         return place.result()
 
     def _give(self, connection: Exchange | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from proxy.errors import (
     CredentialError,
+    CredentialRefused,
     CredentialRejected,
     ProxyError,
     RequestRefused,
@@ -18,6 +19,8 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.gateway.grammar import persistence
+from proxy.gateway.mcp import MessageId, error_body
+from proxy.outgoing.causes import UPSTREAM, Peer
 
 
 class Kind(NamedTuple):
@@ -65,6 +68,9 @@ def own_head(status: int, date: str, *lines: str, keep_alive: bool, minor: int =
     return head + persistence(minor, keep_alive=keep_alive)
 
 
+REFUSED_AGAIN: Final = 5
+"""Seconds in the Retry-After after a refusal that no new credential has helped."""
+
 CLOSED: Final = Kind(502, "The upstream closed the connection", "connection_terminated")
 """Title and Proxy-Status of an `upstream_protocol` whose connection ended before the answer did."""
 
@@ -98,6 +104,7 @@ class OwnAnswer(NamedTuple):
         with_body: bool = True,
         to_browser: bool = False,
         cors: bytes = b"",
+        message: MessageId | None = None,
     ) -> bytes:
         """Make the whole message.
 
@@ -107,18 +114,18 @@ class OwnAnswer(NamedTuple):
             with_body: False in an answer to HEAD.
             to_browser: whether the request came from a browser.
             cors: CORS header lines, ready to send.
+            message: id of the JSON-RPC request that is answered, with a JSON-RPC error; None: it is none.
         """
         kind = self.kind or KINDS[self.code]
-        body = json.dumps(
-            {
-                "type": f"urn:camunda-auth-proxy:{self.code}",
-                "title": kind.title,
-                "status": self.status,
-                "detail": self.detail,
-            }
-        ).encode()
+        members: dict[str, object] = {
+            "type": f"urn:camunda-auth-proxy:{self.code}",
+            "title": kind.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        body = json.dumps(members).encode() if message is None else error_body(message, members)
         lines = [
-            "Content-Type: application/problem+json",
+            f"Content-Type: application/{'problem+json' if message is None else 'json'}",
             f"Content-Length: {len(body)}",
             "Cache-Control: no-store",
             f"Proxy-Status: camunda-auth-proxy; error={kind.proxy_status}",
@@ -141,14 +148,18 @@ class OwnAnswer(NamedTuple):
         return head + body if with_body else head
 
 
-def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int | None = None) -> OwnAnswer:
+def answer_to(
+    error: ProxyError, peer: Peer = UPSTREAM, credential: str = "", *, refused: int | None = None
+) -> OwnAnswer:
     """Make the answer for an error.
 
     Args:
         error: what was raised.
-        upstream, credential: their names in the configuration.
+        peer: the upstream, as messages name it.
+        credential: its name in the configuration.
         refused: status with which the upstream had refused the credential in use; None: it had not.
     """
+    upstream = peer.name
     if isinstance(error, RequestRefused):
         later = 1 if error.code == "too_many_callers" else None
         return OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
@@ -160,14 +171,21 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
             f"{_refusal(upstream, refused)}{_sentence(error)} {so_far} {upstream} until "
             f"credentials.{credential} is right; a changed secret file is noticed by itself.",
         )
+    if isinstance(error, CredentialRefused):
+        detail = (
+            f"{upstream} refuses the credential that it is sent ({refused}), and {error}. Look at the "
+            f"audience and the rights of credentials.{credential}; a later request gets another credential."
+        )
+        return OwnAnswer("credential_unavailable", 503, detail, REFUSED_AGAIN)
     if isinstance(error, CredentialError):
         wait = 1 if error.retry_after is None else max(1, math.ceil(error.retry_after))
         so_far = f"Without a credential nothing is sent to {upstream}; " if refused is None else ""
+        hopeless = ", but waiting alone will hardly help" if error.outcome == "invalid" else ""
         return OwnAnswer(
             "credential_unavailable",
             503,
             f"{_refusal(upstream, refused)}{_sentence(error)} {so_far}"
-            f"credentials.{credential} is tried again by itself.",
+            f"credentials.{credential} is tried again by itself{hopeless}.",
             retry_after=wait,
         )
     if isinstance(error, UpstreamError):
@@ -175,7 +193,7 @@ def answer_to(error: ProxyError, upstream: str, credential: str, *, refused: int
         closed = isinstance(error, UpstreamClosed) and error.code == UpstreamClosed.code
         kind = CLOSED if closed else None
         status = KINDS[error.code].status
-        return OwnAnswer(error.code, status, f"{upstream}: {error}", retry_after, kind=kind)
+        return OwnAnswer(error.code, status, f"{peer}: {error}", retry_after, kind=kind)
     return OwnAnswer("internal", 500, "The proxy failed; its log has the reason.")
 
 
@@ -185,8 +203,8 @@ def _refusal(upstream: str, status: int | None) -> str:
     return f"{upstream} refused the credential it was sent ({status}), and no new one can be had: "
 
 
-def _sentence(error: ProxyError) -> str:
-    text = str(error)
+def _sentence(error: CredentialError) -> str:
+    text = error.detail
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 

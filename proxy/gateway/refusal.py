@@ -25,7 +25,7 @@ PEEK: Final = 4096
 _CHANGING: Final = frozenset((b"POST", b"PUT", b"PATCH", b"DELETE"))
 _REDIRECTS: Final = frozenset((301, 302, 303, 307))
 _LOGINS: Final = (b"/login", b"/sso-callback")
-_API: Final = re.compile(rb"/(?:v1|v2|api)(?:/|$)")
+_API: Final = re.compile(rb"(?:/physical-tenants/[^/]+)?/(?:v1|v2|api|mcp|cluster/v2)(?:/|$)")
 _LOCATION: Final = re.compile(rb"(?:[a-z][a-z0-9+.-]*:)?(?://([^/?#]*))?([^;?#]*)", re.IGNORECASE)
 _USUAL_PORT: Final = re.compile(rb":(?:80|443)?$")
 

@@ -11,6 +11,9 @@ from proxy.gateway.grammar import Field
 from proxy.gateway.refusal import PEEK, Asked, Verdict, belongs_to_session, judge
 from proxy.gateway.request_head import RequestHead
 
+BEGINNING: Final = 512
+"""Bytes at the beginning of the body of a 400 that are kept."""
+
 
 class Caller(Protocol):
     """The caller's connection: what an answer needs of it."""
@@ -68,8 +71,11 @@ class Relay:
         held: whether the answer is kept back: a refusal, because the request may be sent again, or what may
             turn out to be one.
         may_hold: whether the next refusal is kept back.
+        endless: whether its body may be silent for any time.
         session: the session that was injected; None: none.
         session_fields: Set-Cookie and CSRF fields of the answer.
+        beginning: without a session, the first bytes of the body of a 400.
+        refusal: without a session, the fields of a 4xx or 5xx by which it was judged.
         paused: whether the caller reads too slowly.
         sent: bytes written to the caller.
     """
@@ -82,10 +88,13 @@ class Relay:
     begun = False
     held = False
     may_hold = False
+    endless = False
     session: Credential | None = None
     sent = 0
     verdict = _PASSES
     session_fields: Sequence[Field] = ()
+    refusal: Sequence[Field] = ()
+    beginning = b""
     _late: tuple[AnswerFields, AnswerEnd] | None = (
         None  # of a held answer: its head is made when it is released
     )
@@ -120,6 +129,9 @@ class Relay:
         elif status >= 400:
             self.verdict = verdict = judge(status, fields.notable)
             self.held = verdict is not _PASSES and self.may_hold
+            self.refusal = fields.notable
+            if status == 400:  # it may say that http came to a port of https
+                self._peeked, self._wanted = b"", min(BEGINNING, end.length or BEGINNING)
         if end.length is None:
             end = self._without_length(end)
         if more:
@@ -182,6 +194,9 @@ class Relay:
 
     def _decide(self, data: bytes) -> None:
         self._peeked = None
+        if self.session is None:
+            self.beginning = data
+            return
         self.verdict = judge(self.status, self._noted, self._asked, data)
         self.held = self.verdict is not _PASSES and self.may_hold
         if self.paused and not self.held and self._source is not None:

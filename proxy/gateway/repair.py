@@ -8,6 +8,7 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialError, RepairDeclined
 from proxy.gateway.call import Call
+from proxy.gateway.outcomes import Outcomes
 from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.tally import Tally
@@ -24,9 +25,20 @@ class Repair:
         upstream: name of the upstream.
         keeper: keeper of its credential.
         wait: seconds that a request may wait for a new credential.
+        outcomes: is told what the answers say about the upstream.
     """
 
-    def __init__(self, upstream: str, keeper: Keeper, wait: float, clock: Clock, tally: Tally) -> None:
+    def __init__(
+        self,
+        upstream: str,
+        keeper: Keeper,
+        wait: float,
+        clock: Clock,
+        tally: Tally,
+        outcomes: Outcomes,
+    ) -> None:
+        self._outcomes = outcomes
+        self._watch = outcomes.watch
         self._upstream = upstream
         self._keeper = keeper
         self._wait = wait
@@ -69,7 +81,13 @@ class Repair:
                 self._tally.repairs["refused_again"] += 1
                 if relay.verdict is Verdict.REFUSED:  # then a 403 without a reason is about permission
                     self._keeper.refused_again(self._place(call))
+            if used is not None and relay.verdict is Verdict.REFUSED:
+                self._outcomes.refused(call, relay, used)
+            elif self._watch.pending:
+                self._outcomes.answered(relay, credential=False)
             return
+        if self._watch.pending:
+            self._outcomes.answered(relay, credential=used is not None)
         if call.repaired:
             self._tally.repairs["ok"] += 1
         if used is None:

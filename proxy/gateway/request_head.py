@@ -76,6 +76,8 @@ class RequestHead:
         connection: options of Connection, in lower case.
         keep_alive: whether the caller wants another request on this connection.
         has_body: whether bytes of a body follow; with a Content-Length of 0 none do.
+        special: whether the target may be one that is not forwarded like all others: of MCP, of an OAuth
+            discovery, or outside a physical tenant. Looked up once for all requests that share the head.
         ready: memo for requests that share it: the outgoing head last built from it, the HeadRewriter that
             built it, and whether for a session.
     """
@@ -92,12 +94,15 @@ class RequestHead:
     connection: tuple[bytes, ...]
     keep_alive: bool
     has_body: bool = field(init=False)
+    special: bool = field(init=False)
     ready: tuple[bytes, object, bool] = field(
         default=(b"", None, False), init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
         self.has_body = self.chunked or bool(self.length)
+        target = self.target
+        self.special = b"/mcp" in target or b"/.well-known/" in target or b"/status" in target
 
 
 def bad_request(detail: str, status: int | None = None) -> RequestRefused:

@@ -1,5 +1,6 @@
 """Forwards a request's body to the upstream, and keeps a part of it so that it can be sent again."""
 
+import asyncio
 from typing import Protocol
 
 from proxy.errors import RequestRefused
@@ -7,6 +8,9 @@ from proxy.gateway.limit import KEPT_FREELY, Memory
 
 UNSENT_LIMIT = 64 * 1024
 """Most bytes that wait for an upstream connection before the caller is paused; fewer if memory is scarce."""
+
+COLLECTED = 1024 * 1024
+"""Most bytes of a body that are waited for after its request has failed (`Upload.collect`)."""
 
 
 class Sink(Protocol):
@@ -38,6 +42,7 @@ class Upload:
     __slots__ = (
         "_charged",
         "_chunked",
+        "_collector",
         "_discarded",
         "_flow",
         "_keep",
@@ -60,6 +65,7 @@ class Upload:
         self.size = 0
         self._sink: Sink | None = None
         self._discarded = False
+        self._collector: asyncio.Future[None] | None = None
         self.ended = False
         self.fault: RequestRefused | None = None
         self.held = False
@@ -84,7 +90,10 @@ class Upload:
                 self._kept.append(wire)
             else:
                 self._drop_kept()
-        if self._sink is not None:
+        if self._collector is not None:
+            if last or self._kept is None or self.size > COLLECTED:
+                self._collected()
+        elif self._sink is not None:
             self._sink.send(wire, last=last)
         elif (self.size > UNSENT_LIMIT or self._memory.scarce) and not self._discarded:
             self._flow.hold_upload()
@@ -130,6 +139,26 @@ class Upload:
         self._sink = None
         self.resume()
 
+    def collect(self, done: "asyncio.Future[None]") -> None:
+        """Keep the rest of the body instead of sending it; set `done` when it is received, or is too long."""
+        self._sink = None
+        if self.ended or self._kept is None or self.size > COLLECTED or self.fault is not None:
+            done.set_result(None)
+        else:
+            self._collector = done
+        self.resume()
+
+    def _collected(self) -> None:
+        if self._collector is not None and not self._collector.done():
+            self._collector.set_result(None)
+
+    @property
+    def whole(self) -> bytes | None:
+        """The body, without its framing; None: not all of it was received, or not all is kept."""
+        if self._kept is None or not self.ended:
+            return None
+        return b"".join(map(_unframed, self._kept) if self._chunked else self._kept)
+
     def discard(self) -> None:
         """Drop all bytes, also further ones, and let the caller send, because the request is answered."""
         self._drop_kept()
@@ -139,6 +168,7 @@ class Upload:
     def fail(self, error: RequestRefused) -> None:
         """The rest cannot be received: end the upstream request so that it does not look complete."""
         self.fault = error
+        self._collected()
         if self._sink is not None:
             self._sink.fail(error)
 
@@ -150,3 +180,9 @@ class Upload:
     def resume(self) -> None:
         self.held = False
         self._flow.release_upload()
+
+
+def _unframed(chunk: bytes) -> bytes:
+    """Return the data of one chunk that `_framed` has made, or of the last one, which has none."""
+    size, _, rest = chunk.partition(b"\r\n")
+    return rest[: int(size, 16)]

@@ -8,6 +8,7 @@ from proxy.gateway.limit import Memory
 from proxy.gateway.share import Share
 from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
+from proxy.outgoing.causes import Peer
 
 
 class Home(Protocol):
@@ -16,6 +17,7 @@ class Home(Protocol):
     Attributes:
         share: of each turn of the event loop, for very small chunks.
         memory: of all connections, for bytes that wait for a peer.
+        peer: the upstream, as messages name it.
     """
 
     timeouts: Timeouts
@@ -24,6 +26,7 @@ class Home(Protocol):
     loop: asyncio.AbstractEventLoop
     share: Share
     memory: Memory
+    peer: Peer
 
     def release(self, connection: Any) -> None:
         """Take back a connection that can be used again."""

@@ -1,96 +1,74 @@
-"""Pure: why a TLS connection failed, in words, with the setting that helps.
+"""Pure: why a TLS connection failed, by OpenSSL's reason or the alert that the other side sent.
 
-OpenSSL names what went wrong on our side, or the alert that the other side sent (RFC 8446 section 6.2). Under
-TLS 1.3 an alert about our certificate comes after our handshake has ended.
+Alerts: RFC 8446 section 6. Under TLS 1.3 an alert about our certificate comes after our handshake has ended.
+`causes.py` has the words.
 """
 
 import re
 import ssl
 from typing import Final
 
-_WANTS_CERTIFICATE: Final = "it asks for a client certificate: set tls.cert_file and tls.key_file"
-_REFUSES_CERTIFICATE: Final = (
-    "it does not accept our client certificate, or it got none: look at tls.cert_file and tls.key_file"
-)
-_NO_TLS: Final = (
-    "it does not speak TLS at this port: look at the URL's port, or write http:// if that is meant"
-)
-_OLD: Final = "it speaks no TLS version that is safe: it has to offer TLS 1.2 or 1.3"
+from proxy.outgoing.causes import CauseName
 
-_ALERTS: Final = {
-    "certificate required": _WANTS_CERTIFICATE,
-    "handshake failure": "it may ask for a client certificate (tls.cert_file and tls.key_file), or it"
-    " shares no cipher with us: its own log says which",
-    "bad certificate": _REFUSES_CERTIFICATE,
-    "unsupported certificate": _REFUSES_CERTIFICATE,
-    "certificate revoked": _REFUSES_CERTIFICATE,
-    "certificate expired": _REFUSES_CERTIFICATE,
-    "certificate unknown": _REFUSES_CERTIFICATE,
-    "unknown ca": _REFUSES_CERTIFICATE,
-    "access denied": _REFUSES_CERTIFICATE,
-    "decrypt error": _REFUSES_CERTIFICATE,
-    "no certificate": _WANTS_CERTIFICATE,
-    "unrecognized name": "it has no certificate for this name: set tls.server_name to a name that it has",
-    "protocol version": _OLD,
-    "insufficient security": _OLD,
-    "internal error": "its own log says why; it may have no certificate for this name (tls.server_name)",
+_ALERTS: Final[dict[str, CauseName]] = {
+    "certificate required": "tls_client_certificate",
+    "no certificate": "tls_client_certificate",
+    "bad certificate": "tls_client_certificate",
+    "unsupported certificate": "tls_client_certificate",
+    "certificate revoked": "tls_client_certificate",
+    "certificate expired": "tls_client_certificate",
+    "certificate unknown": "tls_client_certificate",
+    "unknown ca": "tls_client_certificate",
+    "access denied": "tls_client_certificate",
+    "decrypt error": "tls_client_certificate",
+    "handshake failure": "tls_handshake",
+    "unrecognized name": "tls_no_certificate",
+    "internal error": "tls_no_certificate",
+    "protocol version": "tls_version",
+    "insufficient security": "tls_version",
 }
 """By the alert's name in RFC 8446 section 6, in OpenSSL's spelling."""
 
-_OURS: Final = {
-    "WRONG_VERSION_NUMBER": _NO_TLS,
-    "HTTP_REQUEST": _NO_TLS,
-    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
-    "RECORD_LAYER_FAILURE": _NO_TLS,
-    "UNKNOWN_PROTOCOL": _NO_TLS,
-    "UNSUPPORTED_PROTOCOL": _OLD,
-    "NO_PROTOCOLS_AVAILABLE": _OLD,
-    "UNEXPECTED_EOF_WHILE_READING": "it closed the connection during the handshake",
+_OURS: Final[dict[str, CauseName]] = {
+    "WRONG_VERSION_NUMBER": "tls_to_plain",
+    "HTTP_REQUEST": "tls_to_plain",
+    "PACKET_LENGTH_TOO_LONG": "tls_to_plain",
+    "RECORD_LAYER_FAILURE": "tls_to_plain",
+    "UNKNOWN_PROTOCOL": "tls_to_plain",
+    "UNSUPPORTED_PROTOCOL": "tls_version",
+    "NO_PROTOCOLS_AVAILABLE": "tls_version",
+    "UNEXPECTED_EOF_WHILE_READING": "tls_closed",
 }
 
-_CA: Final = "name the CA that issued it in tls.ca_file"
-_NAME: Final = "correct the URL, or set tls.server_name to a name in its certificate"
-_UNTRUSTED: Final = {  # X509_V_ERR_... of OpenSSL's x509_vfy.h
-    2: _CA,
-    18: _CA,
-    19: _CA,
-    20: _CA,
-    21: _CA,
-    9: "the clock of this machine may be wrong",
-    10: "it has to be renewed, or the clock of this machine is wrong",
-    62: _NAME,
-    64: _NAME,
+_UNTRUSTED: Final[dict[int, CauseName]] = {  # X509_V_ERR_... of OpenSSL's x509_vfy.h
+    9: "tls_not_yet",
+    10: "tls_expired",
+    62: "tls_name",
+    64: "tls_name",
 }
+"""All others are about the issuer: 2, 18 to 21."""
 
 # Old alerts are called SSLV3_ALERT_..., newer ones TLSV1_..., TLSV1_ALERT_... or TLSV13_ALERT_...
 _ALERT: Final = re.compile(r"(?:SSLV3|TLSV1|TLSV13|SSL/TLS)_(?:ALERT_)?(.+)")
+_ISSUER: Final = frozenset((2, 18, 19, 20, 21))
 
 
-UNEXPLAINED: Final = "the TLS connection failed"
-"""What `explain` says if OpenSSL names no reason."""
-
-
-def explain(error: ssl.SSLError) -> str:
-    """Why the connection failed, and what to do: a clause about `it`, the other side, without a full stop."""
+def tls_reason(error: ssl.SSLError) -> tuple[CauseName, str]:
+    """Return the cause, and what OpenSSL or the alert says: a clause without a full stop."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {untrusted(error)}"
+        said = (error.verify_message or "it cannot be verified").rstrip(".")
+        if error.verify_code in _ISSUER:
+            return "tls_untrusted", said
+        return _UNTRUSTED.get(error.verify_code, "tls_certificate"), said
     reason = getattr(error, "reason", None) or ""  # there is none where Python itself raised it
     alert = _ALERT.fullmatch(reason)
     if alert is not None:
         name = alert[1].replace("_", " ").lower()
-        told = f"it sent the TLS alert `{name}`"
-        return f"{told}; {_ALERTS[name]}" if name in _ALERTS else told
+        return _ALERTS.get(name, "tls_alert"), f"it sent the TLS alert `{name}`"
     if isinstance(error, ssl.SSLEOFError):
-        return _OURS["UNEXPECTED_EOF_WHILE_READING"]
+        return "tls_closed", ""
     said = reason.replace("_", " ").lower()
-    return _OURS.get(reason) or (f"{UNEXPLAINED} ({said})" if said else UNEXPLAINED)
-
-
-def untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """What is wrong with a certificate, and what to do; without a full stop."""
-    advice = _UNTRUSTED.get(error.verify_code)
-    said = (error.verify_message or "it cannot be verified").rstrip(".")
-    return f"{said}; {advice}" if advice else said
+    return _OURS.get(reason, "tls_failed"), f"the TLS connection failed{f' ({said})' if said else ''}"
 
 
 def tls_error(error: BaseException | None) -> ssl.SSLError | None:

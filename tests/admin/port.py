@@ -16,6 +16,8 @@ from proxy.credentials.keeper import Keeper
 from proxy.gateway.guard import Guard
 from proxy.gateway.listener import Listener
 from proxy.gateway.tally import Tally
+from proxy.gateway.watch import UpstreamWatch
+from proxy.outgoing.causes import Peer
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedSource, running
 
@@ -47,7 +49,13 @@ class Reply:
         return json.loads(self.body)
 
 
-def view(name: str, keeper: Keeper, tally: Tally | None = None, credential: str = "saas") -> UpstreamView:
+def view(
+    name: str,
+    keeper: Keeper,
+    tally: Tally | None = None,
+    credential: str = "saas",
+    watch: UpstreamWatch | None = None,
+) -> UpstreamView:
     """An upstream that nobody serves."""
     return UpstreamView(
         name=name,
@@ -57,6 +65,7 @@ def view(name: str, keeper: Keeper, tally: Tally | None = None, credential: str 
         listen=("127.0.0.1:19080", "[::1]:19080"),
         keeper=keeper,
         tally=tally or Tally(),
+        watch=watch or UpstreamWatch(Peer(name)),
     )
 
 

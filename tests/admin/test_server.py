@@ -17,9 +17,10 @@ async def test_ready_says_503_before_the_first_fetch_and_200_after_it(house: Hou
     await house.fetched()
     after = await house.get("/health/ready")
 
-    waiting = {"ready": False, "reason": "the first fetch of a credential has not ended yet"}
+    untried = {"upstream": "unknown", "told": "no request was sent yet, so the credential is not tried yet"}
+    waiting = {"ready": False, "reason": "the first fetch of a credential has not ended yet", **untried}
     assert (before.status, before.json) == (503, {"ready": False, "upstreams": {"zeebe": waiting}})
-    good = {"ready": True, "reason": ""}
+    good = {"ready": True, "reason": "", **untried}
     assert (after.status, after.json) == (200, {"ready": True, "upstreams": {"zeebe": good}})
 
 
@@ -75,7 +76,48 @@ async def test_a_valid_credential_is_ready_and_says_why_its_refresh_fails(house:
     assert answer.json["upstreams"]["zeebe"] == {
         "ready": True,
         "reason": "the token endpoint refused our client: 401",
+        "upstream": "unknown",
+        "told": "no request was sent yet, so the credential is not tried yet",
     }
+
+
+async def test_what_the_last_answers_say_is_told_and_changes_no_readiness(house: House) -> None:
+    """A pod is not restarted because its upstream is down, but the operator sees it."""
+    await house.fetched()
+    (upstream,) = house.state.upstreams
+    upstream.watch.failed(
+        house.clock.now() - 34.0, "unreachable", "refused", "zeebe: connection refused.", "id-1"
+    )
+    ready = await house.get("/health/ready")
+    (shown,) = (await house.get("/status.json")).json["upstreams"]
+    metrics = (await house.get("/metrics")).body.decode()
+
+    assert ready.status == 200
+    assert ready.json["upstreams"]["zeebe"] == {
+        "ready": True,
+        "reason": "",
+        "upstream": "unreachable",
+        "told": "is unreachable, for 34 s and 1 request: zeebe: connection refused.",
+    }
+    assert (shown["state"], shown["upstream"]) == (
+        "ready",
+        {
+            "state": "unreachable",
+            "for": 34.0,
+            "failed_requests": 1,
+            "credential": "untried",
+            "last_problem": {
+                "ago": 34.0,
+                "state": "unreachable",
+                "cause": "refused",
+                "reason": "zeebe: connection refused.",
+                "request_id": "id-1",
+            },
+        },
+    )
+    assert 'camunda_auth_proxy_upstream_state{state="unreachable",upstream="zeebe"} 1.0' in metrics
+    assert 'camunda_auth_proxy_upstream_state{state="answers",upstream="zeebe"} 0.0' in metrics
+    assert 'camunda_auth_proxy_upstream_state_seconds{upstream="zeebe"} 34.0' in metrics
 
 
 async def test_while_draining_it_lives_is_not_ready_and_ends_connections(house: House) -> None:
@@ -117,6 +159,13 @@ async def test_status_json_tells_how_everything_stands(house: House) -> None:
                 "target": "zeebe.camunda.io",
                 "state": "ready",
                 "reason": "",
+                "upstream": {
+                    "state": "unknown",
+                    "for": None,
+                    "failed_requests": 0,
+                    "credential": "untried",
+                    "last_problem": None,
+                },
                 "requests": 8,
                 "codes": {"2xx": 6, "4xx": 2},
                 "in_flight": 3,

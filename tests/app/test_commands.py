@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.written.variables import parse_env_file
+from proxy.config.written.env_file import read_env_file
 from tests.app.command import command, proxy
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +98,43 @@ async def test_check_prints_where_each_value_came_from(tmp_path: Path) -> None:
     assert SECRET not in out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environ", "origin"),
+    [
+        ((), {}, "camunda-auth-proxy.yaml (found by itself)"),
+        (("--config", "camunda-auth-proxy.yaml"), {}, "camunda-auth-proxy.yaml (named by --config)"),
+        ((), {"CAMUNDA_AUTH_PROXY_CONFIG": "x.yaml"}, "the file (named by CAMUNDA_AUTH_PROXY_CONFIG)"),
+        (("--env-file", "good.txt"), {}, "the variables of --env-file good.txt"),
+        (
+            ("--env-file", "bad.txt", "--config", "y.yaml"),
+            {},
+            "y.yaml (named by --config, with variables of ",
+        ),
+    ],
+)
+async def test_check_begins_with_where_the_configuration_came_from(
+    tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str], origin: str
+) -> None:
+    """Also of one that is refused: x.yaml and y.yaml are not there."""
+    (tmp_path / "camunda-auth-proxy.yaml").write_text(GOOD, encoding="utf-8")
+    lines = ("REST_ADDRESS=http://x", "OAUTH_URL=https://x", "CLIENT_ID=a", f"CLIENT_SECRET={SECRET}")
+    (tmp_path / "good.txt").write_text("".join(f"CAMUNDA_{line}\n" for line in lines))
+    (tmp_path / "bad.txt").write_text("FOO=1\n")
+    _, out, err = await command("check", *arguments, folder=tmp_path, environ=environ)
+    assert f"The configuration comes from {origin}" in out.splitlines()[0]
+    assert SECRET not in out + err
+
+
+async def test_a_shell_with_what_env_printed_can_start_the_proxy(tmp_path: Path) -> None:
+    (tmp_path / "camunda-auth-proxy.yaml").write_text(GOOD, encoding="utf-8")
+    _, printed, _ = await command("env", folder=tmp_path)
+    environ = await evaluated(printed)
+    assert environ["CAMUNDA_AUTH_STRATEGY"] == "NONE"
+    code, out, err = await command("check", folder=tmp_path, environ=environ)
+    assert (code, err) == (0, "")
+    assert "http://localhost:8080" in out
+
+
 KINDS = """
 upstreams:
   zeebe: {url: 'https://camunda.example', credential: signed, http_proxy: env}
@@ -174,7 +211,7 @@ async def test_env_points_every_client_at_the_proxy(form: str, tmp_path: Path) -
             assert "export CAMUNDA_REST_ADDRESS=http://localhost:19380\n" in out
             found = await evaluated(out)
         case "dotenv":
-            found = parse_env_file(out, "out")
+            found = dict(read_env_file(out, "out").variables)
         case _:
             found = json.loads(out)
     assert found == POINTED

@@ -142,7 +142,7 @@ async def test_a_proxy_that_refuses_is_told_and_its_password_is_not(
         async with proxy(tmp_path, config) as sidecar:
             status, body, _ = await sidecar.get("zeebe", "/v2/topology")
             assert status == 502
-            assert "the http_proxy refused us (407)" in body
+            assert "it wants a user and password (407)" in body
             assert CANARY not in body + sidecar.said
         assert not site.accepted
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy.config.camunda.variables import from_variables
 from proxy.config.document import addresses, egress, units
 from proxy.config.load import load
-from proxy.config.written.variables import parse_env_file
+from proxy.config.written.env_file import EnvFile, read_env_file
 from proxy.errors import ConfigError
 from proxy.files import read_any
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
@@ -159,7 +159,7 @@ NAMES = st.sampled_from(
 @given(st.dictionaries(NAMES, TEXTS))
 def test_any_variables_of_camundas_clients_are_taken_or_refused(environ: dict[str, str]) -> None:
     with suppress(ConfigError):
-        from_variables(environ, environ)
+        from_variables(environ, EnvFile("f", environ))
     with TemporaryDirectory() as name, suppress(ConfigError):
         load(config=None, env_file=None, environ=environ, directory=Path(name))
 
@@ -170,7 +170,7 @@ def test_any_variables_of_camundas_clients_are_taken_or_refused(environ: dict[st
 )
 def test_any_text_is_a_file_of_variables_or_refused(text: str) -> None:
     with suppress(ConfigError):
-        parse_env_file(text, "f")
+        read_env_file(text, "f", {"A": "1"})
 
 
 READERS = (

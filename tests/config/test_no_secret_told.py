@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from proxy.commands.tables import configuration
+from proxy.config.camunda.names import AGREEING, GROUP
+from proxy.config.camunda.unread import UNREAD
 from proxy.config.load import load
 from proxy.errors import ConfigError
 from tests.app.command import Running, command, proxy
@@ -137,6 +139,72 @@ def test_a_secret_in_place_of_any_value_is_not_told(section: str, tmp_path: Path
             parent(tree, path)[path[-1]] = value
             text = said(tmp_path, tree, {"CANARY": canary})
             assert not told(canary, text), (path, value, text)
+
+
+STRANGE = "c4n4ry S3cret%?#~"
+"""It cannot be a name, a host, a label or an audience, so it may be told nowhere."""
+
+
+@pytest.mark.parametrize("section", TREE)
+def test_the_value_of_a_variable_is_told_at_no_key(section: str, tmp_path: Path) -> None:
+    files = ("ca_file", "cert_file", "key_file", "certificate_file")
+    for path in PLACES + [("upstreams", "zeebe", "tls", file) for file in files[:3]]:
+        for value in ("${CANARY}", "https://${CANARY}", "/${CANARY}", "${NO:-c4n4ry S3cret%?}"):
+            tree = copy.deepcopy(TREE)
+            if path[0] != section:
+                continue
+            tree["upstreams"]["zeebe"].setdefault("tls", {})
+            parent(tree, path)[path[-1]] = value
+            text = said(tmp_path, tree, {"CANARY": STRANGE})
+            assert not told(STRANGE, text), (path, value, text)
+
+
+WHOLE = {
+    "CAMUNDA_REST_ADDRESS": "https://a.example",
+    "CAMUNDA_OPERATE_BASE_URL": "https://b.example",
+    "CAMUNDA_CLIENT_ID": "id",
+    "CAMUNDA_CLIENT_SECRET": "x",
+    "CAMUNDA_OAUTH_URL": "https://c.example/token",
+}
+OWN = ("CONFIG", "LOG_LEVEL", "LOG_FORMAT", "ADMIN_LISTEN", "LISTEN_HOST", "ALLOW_NON_LOOPBACK")
+NAMES = [
+    *(*GROUP, *UNREAD, *AGREEING, "CAMUNDA_UNKNOWN", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "UNRELATED"),
+    *(f"CAMUNDA_AUTH_PROXY_{name}" for name in OWN),
+    *("XDG_CONFIG_HOME", "HOME", "camunda.client.auth.client-id", "CAMUNDA_CLIENT_AUTH_TOKEN-URL", "x-y.z"),
+]
+CREDENTIALS = [name for name, group in GROUP.items() if group == "credentials"]
+STRATEGIES: dict[str, dict[str, str]] = {
+    "oauth2": {},
+    "nothing else": dict.fromkeys(WHOLE, ""),
+    "basic": {"CAMUNDA_AUTH_STRATEGY": "BASIC"},
+    "session": {"CAMUNDA_AUTH_STRATEGY": "COOKIE"},
+    "bearer": {"CAMUNDA_AUTH_STRATEGY": "BEARER"},
+}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_value_of_no_variable_is_told(strategy: str, tmp_path: Path) -> None:
+    """Of those that clients read, of our own, and of all others; in the environment and in a file."""
+    for name in NAMES if strategy == "oauth2" else CREDENTIALS:
+        for value in (STRANGE, f"https://{STRANGE}", f"http://u:{STRANGE}@x:1"):
+            environ = {**WHOLE, **STRATEGIES[strategy], name: value}
+            quoted = "".join(f"{key}='{it}'\n{key}-x=${{{STRANGE}\n" for key, it in environ.items())
+            plain = "".join(f"{key}={it}\n" for key, it in environ.items())
+            for text in (None, quoted, plain):
+                (tmp_path / "f.env").write_text(text or "")
+                around = {name: value, "CAMUNDA_CLIENT_SECRET": STRANGE}
+                shown = of_variables(tmp_path, "f.env" if text else None, around if text else environ)
+                assert "c4n4ry" not in shown, (name, value, text, shown)
+
+
+def of_variables(folder: Path, file: str | None, environ: dict[str, str]) -> str:
+    """All that `check` says."""
+    env_file = None if file is None else Path(file)
+    try:
+        loaded = load(config=None, env_file=env_file, environ=environ, directory=folder)
+    except ConfigError as error:
+        return f"{error}{error.origin}"
+    return configuration(loaded) + "\n".join(loaded.notices)
 
 
 @pytest.mark.parametrize("section", TREE)

@@ -62,11 +62,11 @@ def test_what_is_asked_in_clear_may_answer_so() -> None:
 @pytest.mark.parametrize(
     ("given", "outcome", "says"),
     [
-        (answer(issuer="https://login.test/realms/R"), "invalid", "own name is not issuer_url"),
-        (answer(issuer=f"{ISSUER}//"), "invalid", "own name is not issuer_url"),
-        (answer(issuer="http://login.test/realms/r"), "invalid", "own name is not issuer_url"),
-        (answer(issuer=...), "invalid", "own name is not issuer_url"),
-        (answer(issuer=[ISSUER]), "invalid", "own name is not issuer_url"),
+        (answer(issuer="https://login.test/realms/R"), "invalid", "names another issuer"),
+        (answer(issuer=f"{ISSUER}//"), "invalid", "names another issuer"),
+        (answer(issuer="http://login.test/realms/r"), "invalid", "names another issuer"),
+        (answer(issuer=...), "invalid", "names another issuer"),
+        (answer(issuer=[ISSUER]), "invalid", "names another issuer"),
         (answer(token_endpoint="http://login.test/t"), "invalid", "is plain http"),
         (answer(token_endpoint=...), "invalid", "names no token_endpoint"),
         (answer(token_endpoint=None), "invalid", "names no token_endpoint"),
@@ -89,10 +89,10 @@ def test_what_is_asked_in_clear_may_answer_so() -> None:
         (answer(body=b" " * ((1 << 20) + 1)), "invalid", "is larger than 1 MiB"),
         (Reply(200, b"{}", (("content-type", "text/html"),)), "invalid", "by its Content-Type"),
         (answer(301), "invalid", "redirect (301), which the proxy does not follow"),
-        (answer(404), "invalid", "(404); check issuer_url"),
-        (answer(401), "invalid", "(401); check issuer_url"),
-        (answer(429), "limited", "limits us (429)"),
-        (answer(503), "unavailable", "failed: 503"),
+        (answer(404), "invalid", "answered 404 at /.well-known/openid-configuration"),
+        (answer(401), "invalid", "answered 401 at /.well-known/openid-configuration"),
+        (answer(429), "limited", "(429)"),
+        (answer(503), "unavailable", "failed (503)"),
     ],
 )
 def test_what_makes_no_sense_is_told(given: Reply, outcome: str, says: str) -> None:
@@ -184,7 +184,6 @@ async def failure(source: OAuth2Source) -> CredentialError:
     with pytest.raises((CredentialRejected, CredentialUnavailable)) as caught:
         await source.fetch()
     assert CANARY not in f"{caught.value!r} {caught.value}"
-    assert "127.0.0.1" not in str(caught.value)
     return caught.value
 
 
@@ -256,7 +255,11 @@ async def test_an_issuer_that_makes_no_sense_gets_no_secret_and_is_asked_again(
 async def test_an_issuer_that_is_not_there_is_named(issuer: IssuerServer) -> None:
     issuer.url = issuer.url.replace("/realms", "/other")
     async with asking(issuer) as source:
-        assert str(await failure(source)).startswith("the issuer has no /.well-known/openid-configuration")
+        said = str(await failure(source))
+        assert said.startswith(f"the issuer at {issuer.url}: it answered 404 at /.well-known/openid-conf")
     issuer.url = "http://127.0.0.1:1/r"
     async with asking(issuer) as source:
-        assert str(await failure(source)) == "the issuer refused the connection"
+        said = str(await failure(source))
+        assert said.startswith(
+            "the issuer at http://127.0.0.1:1/r/.well-known/openid-configuration: connection refused: "
+        )

@@ -13,7 +13,7 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.fixed import AT_ONCE, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.refresh import SECRET_WATCH
-from proxy.credentials.schedule import PACE
+from proxy.credentials.schedule import OFF_SAAS, PACE
 from proxy.credentials.secret import FileSecret
 from proxy.credentials.store import TokenSlot, token_store
 from proxy.credentials.throttle import HostThrottle
@@ -116,6 +116,23 @@ async def test_a_refused_client_is_told_at_once_however_patient_the_request() ->
         assert caught.value.retry_after == 55.0
         await clock.advance(1000.0)
     assert [at - 1000.0 for at in source.begun] == [0.0, 60.0, 180.0, 420.0, 720.0]
+
+
+async def test_requests_wait_for_the_next_attempt_if_a_secret_that_worked_is_refused_once() -> None:
+    """Tokens of 12 s; the second fetch is refused once, as by a server that restarts."""
+    clock = FakeClock()
+    source = ScriptedSource(clock, life=12.0)
+    keeper = Keeper("saas", source, clock=clock, policy=OFF_SAAS, random=lambda: 0.999999)
+    async with running(keeper, clock) as group:
+        await clock.advance(9.0)
+        source.script.append(REFUSED)
+        await clock.advance(3.3)  # refused at 9.6 s, expired at 12 s
+        request = group.create_task(keeper.get(10.0))
+        await clock.settle()
+        assert not request.done()
+        await clock.advance(1.0)
+        assert await request is keeper.current
+    assert len(source.begun) == 3
 
 
 # -- refresh ahead --

@@ -115,9 +115,9 @@ def test_a_form_is_utf_8() -> None:
 
 def test_no_login_says_what_was_answered_and_what_to_do() -> None:
     plain = NoLogin({"login": Reply(405, b""), "api-login": Reply(404, b"")})
-    assert str(plain) == (
-        "the server has no login that we know (POST /login answered 405, POST /api/login answered 404);"
-        " check login_url and dialect"
+    assert str(plain).startswith(
+        "the login server: it has no login that we know (POST /login answered 405, POST /api/login answered"
+        " 404). Check the URL and the dialect"
     )
     assert "type: basic" in str(NoLogin({"login": Reply(401, b"", (BASIC,))}))
 

@@ -154,14 +154,14 @@ async def test_each_answer_has_its_outcome_on_the_wire(
 async def test_no_answer_in_time(server: TokenServer, outbound: Outbound) -> None:
     server.open.clear()
     error = await failure(OAuth2Source(wanted(server.url, timeout=0.05), outbound, FakeClock()))
-    assert str(error) == "the token endpoint did not answer in time"
+    assert str(error).startswith(f"the token endpoint at {server.url}: no answer came in time (timeout)")
 
 
 async def test_nobody_listens(outbound: Outbound) -> None:
     async with raw_server(b"") as url:
         pass
     error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
-    assert str(error) == "the token endpoint refused the connection"
+    assert str(error).startswith(f"the token endpoint at {url.removesuffix('/')}: connection refused: ")
 
 
 def no_names(*_: object, **__: object) -> NoReturn:
@@ -173,22 +173,20 @@ async def test_no_such_name() -> None:
     outbound = Outbound(connector=Connector(FakeClock().now, no_names))
     error = await failure(OAuth2Source(wanted("http://nobody.invalid/"), outbound, FakeClock()))
     await outbound.close()
-    assert str(error) == "the token endpoint's name cannot be resolved"
+    assert str(error).startswith("the token endpoint at http://nobody.invalid:80: its name has no address")
 
 
 @pytest.mark.parametrize("url", ["http://a..b/", "http://" + "a" * 70, "http://127.0.0.1:99999/", "nonsense"])
 async def test_a_url_that_cannot_be_is_a_failed_fetch(outbound: Outbound, url: str) -> None:
     error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
-    assert str(error) == "the token endpoint's URL cannot be used"
+    assert "its host is no name that DNS can have. Correct the URL" in str(error)
+    assert error.outcome == "invalid"
 
 
 async def test_no_tls_at_the_other_end(server: TokenServer, outbound: Outbound) -> None:
     url = server.url.replace("http:", "https:")
     error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
-    assert str(error) == (
-        "the TLS connection to the token endpoint failed: it does not speak TLS at this port: "
-        "look at the URL's port, or write http:// if that is meant"
-    )
+    assert "it does not speak TLS at this port. Correct the port in the URL, or write http://" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +211,7 @@ async def test_no_more_than_1_mib_is_read(outbound: Outbound) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n\r\n"
     async with raw_server(head + b" " * (2 << 20)) as url:
         error = await failure(OAuth2Source(wanted(url), outbound, FakeClock()))
-    assert str(error) == "the token endpoint's answer is larger than 1 MiB"
+    assert str(error).endswith(": its answer is larger than 1 MiB")
 
 
 async def test_a_secret_that_cannot_be_written_is_told_without_it(outbound: Outbound) -> None:
@@ -288,7 +286,6 @@ async def failure(source: OAuth2Source) -> CredentialError:
         await source.fetch()
     error = caught.value
     assert CANARY not in f"{error!r} {error}"
-    assert "127.0.0.1" not in str(error)
     assert error.__cause__ is None
     assert error.__suppress_context__ or error.__context__ is None
     return error

@@ -93,7 +93,9 @@ async def test_no_more_is_read_than_is_wanted() -> None:
 
 async def test_a_server_is_named_as_who_asked_names_it() -> None:
     async with raw_server(b"nonsense\r\n\r\n") as url, way_out() as outbound:
-        with pytest.raises(CredentialUnavailable, match=r"^the login's answer is not HTTP$"):
+        with pytest.raises(
+            CredentialUnavailable, match=r"^the login at http://127.0.0.1:\d+\S*: its answer is not HTTP"
+        ):
             await outbound.send("GET", url, to="the login", headers={}, timeout=5.0)
 
 
@@ -121,7 +123,7 @@ async def test_a_certificate_for_another_name_gets_no_secret(
 ) -> None:
     async with token_server(serving(theirs)) as server:
         says = await failure(server, Tls(ca_file=theirs[0], server_name=name))
-        assert says.startswith("the token endpoint's certificate cannot be trusted: ")
+        assert says.startswith(f"the token endpoint at {server.url}: its certificate is not trusted: ")
         assert "tls.server_name" in says
         assert not server.asked
 
@@ -129,7 +131,7 @@ async def test_a_certificate_for_another_name_gets_no_secret(
 async def test_an_unknown_authority_gets_no_secret(theirs: tuple[Path, Path]) -> None:
     async with token_server(serving(theirs)) as server:
         says = await failure(server, Tls(server_name="login.test"))
-        assert says.startswith("the token endpoint's certificate cannot be trusted: ")
+        assert says.startswith(f"the token endpoint at {server.url}: its certificate is not trusted: ")
         assert "tls.ca_file" in says
         assert not server.asked
 
@@ -138,9 +140,7 @@ async def test_an_expired_certificate_gets_no_secret(tmp_path: Path) -> None:
     expired = certificate(tmp_path / "expired", "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
     async with token_server(serving(expired)) as server:
         says = await failure(server, Tls(ca_file=expired[0]))
-        assert says.startswith(
-            "the token endpoint's certificate cannot be trusted: certificate has expired; "
-        )
+        assert "its certificate is not trusted: certificate has expired; it has to be renewed" in says
         assert not server.asked
 
 
@@ -153,11 +153,7 @@ async def test_old_tls_gets_no_secret(tmp_path: Path) -> None:
     async with token_server(context) as server:
         says = await failure(server, Tls(ca_file=old[0]))
         # Who ends it is a matter of OpenSSL's own settings: Debian's package openssl has some.
-        assert says in (
-            "the token endpoint ended the TLS handshake",
-            "the TLS handshake with the token endpoint failed",
-            "the TLS connection to the token endpoint failed",
-        )
+        assert "during the handshake of TLS" in says or "TLS connection failed" in says or "version" in says
         assert not server.asked
 
 
@@ -202,7 +198,7 @@ def test_without_our_certificate_a_server_that_wants_it_gets_no_secret_and_is_qu
                     )
                 said.append(str(caught.value))
         # Under TLS 1.3 a reset follows the alert and may overtake it: seldom on uvloop, often on asyncio.
-        told = [each for each in said if f"it sent the TLS alert `{alert}`; " in each]
+        told = [each for each in said if f"it sent the TLS alert `{alert}`: " in each]
         assert len(told) >= (1 if loop_factory is asyncio.new_event_loop else 20), said
         assert all("tls.cert_file and tls.key_file" in each for each in told)
 
@@ -283,7 +279,7 @@ async def test_a_name_that_hangs_holds_up_no_other_fetch() -> None:
 
 
 async def _given_up(outbound: Outbound, url: str) -> None:
-    with pytest.raises(CredentialUnavailable, match=r"^the token endpoint did not answer in time$"):
+    with pytest.raises(CredentialUnavailable, match=r"^the token endpoint at \S+: no answer came in time"):
         await outbound.send("POST", url, to="the token endpoint", headers={}, timeout=0.5)
 
 
@@ -347,10 +343,7 @@ async def test_a_proxy_that_wants_another_user_is_named(
     async with token_server(serving(theirs) if secure else None) as server:
         says = await failure(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, f"me:{CANARY}"))
         assert not server.asked
-    assert says == (
-        "the http_proxy refused to connect to the token endpoint: 407;"
-        " check the user and password in http_proxy"
-    )
+    assert f": its HTTP proxy at http://127.0.0.1:{proxy.port} (http_proxy): it wants a user" in says
 
 
 @pytest.mark.parametrize(
@@ -358,11 +351,11 @@ async def test_a_proxy_that_wants_another_user_is_named(
     [
         (
             b"HTTP/1.1 403 Forbidden\r\n\r\n",
-            "the http_proxy refused to connect to the token endpoint: 403",
+            "(http_proxy): it refused to connect to the server behind it (403)",
         ),
-        (b"HTTP/1.1 503 Busy\r\n\r\n", "the http_proxy refused to connect to the token endpoint: 503"),
-        (b"", "the connection to the token endpoint broke"),
-        (b"nonsense\r\n\r\n", "the token endpoint's answer is not HTTP"),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "it refused to connect to the server behind it (503)"),
+        (b"", "it closed the connection before it answered"),
+        (b"nonsense\r\n\r\n", "its answer is not HTTP"),
     ],
 )
 async def test_a_proxy_that_does_not_let_through_is_a_failed_fetch(
@@ -370,7 +363,8 @@ async def test_a_proxy_that_does_not_let_through_is_a_failed_fetch(
 ) -> None:
     proxy.answer = answer
     async with token_server(serving(theirs)) as server:
-        assert await failure(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, f"me:{CANARY}")) == says
+        told = await failure(server, http_proxy=HttpProxy("127.0.0.1", proxy.port, f"me:{CANARY}"))
+        assert says in told
         assert not server.asked
 
 
@@ -379,7 +373,7 @@ async def test_a_proxy_that_is_not_there_is_named(proxy: ConnectProxy) -> None:
         port = gone.port
     async with token_server() as server:
         says = await failure(server, http_proxy=HttpProxy("127.0.0.1", port))
-    assert says == "the http_proxy on the way to the token endpoint cannot be reached"
+    assert f": its HTTP proxy at http://127.0.0.1:{port} (http_proxy): connection refused: " in says
 
 
 def test_a_proxys_password_is_not_in_its_repr() -> None:

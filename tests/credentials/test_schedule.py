@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from proxy.credentials import schedule
 from proxy.credentials.fixed import AT_ONCE
-from proxy.credentials.schedule import PACE, Policy, RefreshState, due_at
+from proxy.credentials.schedule import OFF_SAAS, PACE, Policy, RefreshState, due_at
+from proxy.credentials.session import pace
 from tests.examples import some
 
 NEW = RefreshState()
+LOGINS = pace()
 
 
 def test_the_first_attempt_is_due_at_once() -> None:
@@ -93,6 +95,82 @@ def test_refusals_go_to_the_slow_lane() -> None:
         state = schedule.refused(state, PACE, 1000.0, None)
         delays.append(due_at(state, PACE) - 1000.0)
     assert delays == [60.0, 120.0, 240.0, 300.0, 300.0]
+
+
+def test_off_saas_the_first_refusals_are_looked_at_again_after_seconds() -> None:
+    state, delays = NEW, []
+    for _ in range(9):
+        state = schedule.refused(state, OFF_SAAS, 1000.0, None)
+        delays.append(due_at(state, OFF_SAAS) - 1000.0)
+    assert delays == [3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 300.0, 300.0]
+
+
+def test_a_refused_password_is_tried_soon_and_then_six_times_an_hour() -> None:
+    state, now, tried = NEW, 0.0, []
+    for _ in range(12):
+        tried.append(now)
+        state = schedule.refused(state, LOGINS, now, None)
+        now = due_at(state, LOGINS)
+    assert tried == [0, 5, 15, 35, 635, 1235, 3600, 4200, 4800, 5400, 6000, 6600]
+
+
+def test_after_a_quiet_hour_a_refused_password_is_tried_soon_again() -> None:
+    state = schedule.refused(NEW, LOGINS, 0.0, None)
+    assert due_at(schedule.refused(state, LOGINS, 4000.0, None), LOGINS) == 4005.0
+
+
+def test_a_success_between_refusals_does_not_give_more_logins_in_an_hour() -> None:
+    state, now = NEW, 0.0
+    for _ in range(6):
+        state = schedule.refused(state, LOGINS, now, None)
+        now = due_at(state, LOGINS)
+        state = schedule.fetched(state, LOGINS, now, now, None, 0.0)
+    assert due_at(schedule.refused(state, LOGINS, now, None), LOGINS) >= 3600.0
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 2000.0), st.sampled_from(["refused", "fetched", "failed", "wanted"])))
+)
+def test_in_no_hour_are_more_than_six_logins_refused(events: list[tuple[float, str]]) -> None:
+    """A loop as the keeper's, whatever happens between two attempts."""
+    state, now, refused = NEW, 0.0, list[float]()
+    for after, outcome in events:
+        now += after
+        if outcome == "wanted":
+            state = schedule.wanted(state, now)
+            continue
+        due = due_at(state, LOGINS)
+        if due == inf:
+            state = schedule.wanted(state, now)
+            due = due_at(state, LOGINS)
+        now = max(now, due)
+        match outcome:
+            case "refused":
+                refused.append(now)
+                state = schedule.refused(state, LOGINS, now, None)
+            case "fetched":
+                state = schedule.fetched(state, LOGINS, now, now, None, 0.0)
+            case _:
+                state = schedule.failed(state, LOGINS, now, "unavailable", None, 0.0)
+    assert all(later - at >= 3600.0 for at, later in zip(refused, refused[6:], strict=False))
+
+
+def test_another_password_has_its_own_early_attempts() -> None:
+    state, now = NEW, 0.0
+    for _ in range(6):
+        state = schedule.refused(state, LOGINS, now, None)
+        now = due_at(state, LOGINS)
+    state = schedule.secret_changed(state, 2000.0)
+    assert due_at(schedule.refused(state, LOGINS, 2000.0, None), LOGINS) == 2005.0
+
+
+def test_only_the_first_refusal_of_a_secret_that_has_worked_may_pass() -> None:
+    worked = schedule.fetched(NEW, PACE, 1000.0, 1000.0, 1300.0, 0.0)
+    once = schedule.refused(worked, PACE, 1225.0, None)
+    assert once.may_pass
+    assert not schedule.refused(once, PACE, 1285.0, None).may_pass
+    assert not schedule.refused(NEW, PACE, 1000.0, None).may_pass
+    assert not schedule.refused(schedule.secret_changed(worked, 1100.0), PACE, 1100.0, None).may_pass
 
 
 def test_a_changed_secret_cuts_the_slow_lane_short() -> None:
@@ -360,6 +438,8 @@ def test_a_policy_says_all_figures() -> None:
             retry_after_max=300.0,
             refused_min=60.0,
             refused_max=300.0,
+            refused_early=(),
+            refused_per_hour=None,
             repair_min=1.0,
             repair_max=300.0,
             suspected_min=60.0,

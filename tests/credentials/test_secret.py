@@ -21,6 +21,7 @@ CANARY = "c4n4ry-s3cr3t"
         (b"abc\n\n", "abc\n"),
         (b" abc ", " abc "),
         ("sch\u00f6n\n".encode(), "sch\u00f6n"),
+        (b"\xef\xbb\xbfabc\n", "abc"),
     ],
 )
 def test_one_trailing_line_end_is_not_part_of_the_secret(tmp_path: Path, octets: bytes, text: str) -> None:
@@ -115,3 +116,38 @@ def test_a_secret_shows_nothing_and_is_not_pickled(secret: TextSecret | FileSecr
     assert repr(secret) == str(secret) == f"{secret}" == "***"
     with pytest.raises(TypeError):
         pickle.dumps(secret)
+
+
+@pytest.mark.parametrize(
+    ("octets", "says"),
+    [
+        (
+            b"\xff\xfea\0",
+            "is UTF-16 or binary, not UTF-8; save it as UTF-8; the secret read last stays in use",
+        ),
+        (b"sch\xf6n", "is not UTF-8; save it as UTF-8; the secret read last stays in use"),
+        (b"\n", "is empty or too short; the secret read last stays in use"),
+        (b"'c4n4ry-s3cr3t'", "holds a secret that stands in quotes, which then belong to it"),
+        (b"c4n4ry-s3cr3t\n\n", "holds a secret that begins or ends with white space or a line end"),
+    ],
+)
+def test_a_secret_that_is_odd_after_a_rotation_is_told_once_and_never_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, octets: bytes, says: str
+) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"' odd from the start, which `check` and the start tell '")
+    secret = FileSecret(path, setting="credentials.c.password_file")
+    secret.read()
+    assert not caplog.records
+    path.write_bytes(octets)
+    for _ in range(3):
+        secret.read()
+    assert [each.getMessage() for each in caplog.records] == [f"credentials.c.password_file: {path} {says}"]
+    assert CANARY not in caplog.text
+
+
+def test_a_secret_that_never_was_is_an_error_with_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(
+        CredentialUnavailable, match=r"^the file of credentials.c.token_file is missing, empty"
+    ):
+        FileSecret(tmp_path / "none", setting="credentials.c.token_file").read()

@@ -78,5 +78,6 @@ class Visitor:
         return await self.ask("GET", path)
 
     async def post(self, *, csrf: bool = True, **more: Any) -> Seen:
-        path = "/v1/tasks/search" if self.name == "tasklist-8.5" else SEARCH
+        own = {"tasklist-8.5": "/v1/tasks/search", "cluster-8.10": "/v2/process-instances/search"}
+        path = own.get(self.name, SEARCH)
         return await self.ask("POST", path, csrf=csrf, json={}, **more)

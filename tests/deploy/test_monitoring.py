@@ -13,6 +13,7 @@ from proxy.admin.metrics import PREFIX, RELOADS, REPAIRS
 from proxy.config.load import load
 from proxy.errors import FetchOutcome
 from proxy.gateway.problems import KINDS
+from proxy.gateway.watch import UpstreamHealth
 from tests.admin.test_metrics import documented
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,7 @@ CLOSED = {
     "outcome": {*get_args(FetchOutcome), *REPAIRS, *RELOADS},
     "problem": set(KINDS),
     "code": {"1xx", "2xx", "3xx", "4xx", "5xx"},
+    "state": {*get_args(UpstreamHealth), "idle", "active", "connecting"},
 }
 """Values of labels that come from closed sets."""
 

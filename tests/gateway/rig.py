@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.app.sockets import bind, bind_unix
 from proxy.credentials.credential import CredentialSource, Sessions
@@ -17,9 +17,10 @@ from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, UpstreamLimit
 from proxy.gateway.listener import Listener
 from proxy.gateway.pool import Pool
-from proxy.gateway.records import RequestRecord, UpstreamRules
+from proxy.gateway.records import RequestRecord, UpstreamObserver, UpstreamRules
 from proxy.gateway.tally import Tally
 from proxy.gateway.timeouts import Timeouts
+from proxy.outgoing.causes import Peer
 from proxy.outgoing.connect import Connector
 from proxy.outgoing.names import GetAddrInfo
 from tests.clock import FakeClock
@@ -97,6 +98,8 @@ async def gateway(
     limit: ConnectionLimit | None = None,
     upstream_limit: UpstreamLimit | None = None,
     getaddrinfo: GetAddrInfo = socket.getaddrinfo,
+    guard: Guard | None = None,
+    lines: UpstreamObserver | None = None,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
@@ -106,7 +109,7 @@ async def gateway(
         source.clock = clock
     keeper = Keeper("saas", source, clock=clock, sessions=sessions, policy=policy, random=lambda: 0.0)
     pool = Pool(
-        endpoint or Endpoint("127.0.0.1", port),
+        replace(endpoint or Endpoint("127.0.0.1", port), peer=Peer("zeebe")),
         timeouts,
         max_connections,
         clock,
@@ -116,7 +119,7 @@ async def gateway(
     )
     address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
-    forwarder = Forwarder(rules, address, Guard(), pool, keeper, clock, tally, notes)
+    forwarder = Forwarder(rules, address, guard or Guard(), pool, keeper, clock, tally, notes, lines)
     listener = Listener(forwarder, clock, limit)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
     await listener.start(bound.sockets)

@@ -78,7 +78,11 @@ ANSWERS: dict[str, tuple[bytes, list[str | bytes], str]] = {
     ),
     "closes": (OK + b"Connection: close\r\nContent-Length: 1\r\n\r\nx", ["200 length", b"x"], "closed"),
     "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", ["200 length", b"x"], "closed"),
-    "RTSP": (b"RTSP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", [], "its answer is not HTTP/1.1."),
+    "RTSP": (
+        b"RTSP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx",
+        [],
+        "its answer is not HTTP/1.1. Check the port in the URL.",
+    ),
     "unclear": (
         OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nx",
         [],

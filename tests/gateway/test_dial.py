@@ -29,7 +29,7 @@ from tests.silent import linux, silent
 from tests.tls_server import tls_server
 
 CANARY = "p:a s+s%20&=é"
-REFUSED = "the http_proxy refused to connect to the upstream (%d)."
+REFUSED = "it refused to connect to the server behind it (%d)."
 
 
 def problem(answer: Answer) -> tuple[int, str, str]:
@@ -72,21 +72,21 @@ def test_a_way_is_asked_for_by_name_and_port(host: str, authority: bytes) -> Non
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 500, False),
         (
             b"HTTP/1.1 407 Who\r\n\r\n",
-            "the http_proxy refused us (407); check the user and password in http_proxy.",
+            "it wants a user and password (407). Check the user and password in the URL",
         ),
         (b"HTTP/1.1 403 No\r\n\r\nno", REFUSED % 403),
         (b"HTTP/1.1 502 Bad\r\nContent-Length: 9999\r\n\r\n", REFUSED % 502),
         (b"HTTP/1.1 302 Login\r\nLocation: /\r\n\r\n", REFUSED % 302),
         (b"HTTP/1.1 101 Switching\r\n\r\n", REFUSED % 101),
-        (b"HTTP/1.1 200 OK\r\n\r\n\x15\x03", "the http_proxy sent more than its answer."),
-        (b"HTTP/2 200 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
-        (b" HTTP/1.1 200 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
-        (b"HTTP/1.1 099 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
-        (b"HTTP/1.1 \xb2\xb200 OK\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", "the http_proxy's answer is not HTTP/1.1."),
-        (b"x" * 20_000, "the http_proxy's answer is too large."),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "the http_proxy's answer is too large."),
+        (b"HTTP/1.1 200 OK\r\n\r\n\x15\x03", "it sent more than its answer"),
+        (b"HTTP/2 200 OK\r\n\r\n", "it is not HTTP/1.1"),
+        (b" HTTP/1.1 200 OK\r\n\r\n", "it is not HTTP/1.1"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "it is not HTTP/1.1"),
+        (b"HTTP/1.1 099 OK\r\n\r\n", "it is not HTTP/1.1"),
+        (b"HTTP/1.1 \xb2\xb200 OK\r\n\r\n", "it is not HTTP/1.1"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "it is not HTTP/1.1"),
+        (b"x" * 20_000, "it is too large"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 900, "it is too large"),
     ],
 )
 def test_only_a_2xx_and_nothing_behind_it_opens_the_way(octets: bytes, opened: bool | str) -> None:
@@ -95,7 +95,7 @@ def test_only_a_2xx_and_nothing_behind_it_opens_the_way(octets: bytes, opened: b
         return
     with pytest.raises(UpstreamUnreachable) as caught:
         let_through(octets)
-    assert str(caught.value) == opened
+    assert opened in str(caught.value)
 
 
 @given(st.binary(max_size=200))
@@ -150,9 +150,9 @@ async def test_tls_goes_through_a_proxy_that_sees_the_name_alone(
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (b"HTTP/1.1 407 Who\r\n\r\n", "the http_proxy refused us (407)"),
-        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "refused to connect to the upstream (403)"),
-        (b"HTTP/1.1 504 Slow\r\n\r\n", "refused to connect to the upstream (504)"),
+        (b"HTTP/1.1 407 Who\r\n\r\n", "it wants a user and password (407)"),
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", "refused to connect to the server behind it (403)"),
+        (b"HTTP/1.1 504 Slow\r\n\r\n", "refused to connect to the server behind it (504)"),
         (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "sent more"),
         (b"", "closed the connection"),
         (b"HTTP/1.1 200 O", "closed the connection"),
@@ -183,7 +183,7 @@ async def test_a_proxy_that_is_not_there_is_a_502_that_names_it() -> None:
         async with gateway(1, endpoint=Endpoint("127.0.0.1", 1, http_proxy=http_proxy)) as rig:
             status, code, detail = problem(await (await rig.call(get())).message())
     assert (status, code) == (502, "upstream_unreachable")
-    assert "no connection to the http_proxy: connection refused." in detail
+    assert f"its HTTP proxy at {http_proxy} (http_proxy): connection refused: " in detail
 
 
 async def test_a_proxy_that_is_silent_is_a_504(way: ConnectProxy) -> None:
@@ -340,7 +340,7 @@ async def test_the_name_of_a_proxy_whose_server_is_silent_is_a_504_that_says_so(
             1, endpoint=endpoint, timeouts=Timeouts(connect=0.05), getaddrinfo=hanging(released)
         ) as rig:
             assert (
-                "the http_proxy's name was not resolved in time"
+                "its HTTP proxy at http://silent.test:3128 (http_proxy): its name was not resolved in time"
                 in (problem(await (await rig.call(get())).message())[2])
             )
     finally:
@@ -359,10 +359,8 @@ async def test_a_dns_server_that_does_not_answer_is_told_apart_from_a_name_that_
             assert (status, code) == (502, "upstream_unreachable")
             assert CANARY not in detail
             said.append(detail)
-    assert said == [
-        "zeebe: no connection could be made: its name cannot be resolved, no DNS server has answered.",
-        "zeebe: no connection could be made: its name cannot be resolved.",
-    ]
+    assert "its name cannot be resolved, because no DNS server has answered" in said[0]
+    assert "its name has no address in DNS" in said[1]
 
 
 @linux
@@ -493,7 +491,7 @@ async def test_a_handshake_that_the_upstream_ends_is_about_tls() -> None:
             (await site.accept()).close()
             status, code, detail = problem(await wire.message())
     assert (status, code) == (502, "upstream_tls")
-    assert "it ended the connection during the TLS handshake" in detail
+    assert "it closed the connection during the handshake of TLS" in detail
 
 
 async def test_a_peer_that_vanishes_is_a_504_that_says_so() -> None:

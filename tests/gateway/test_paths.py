@@ -115,6 +115,8 @@ NO_DOORS = [
     b"/v2/users/login%40example.com",
     b"/v2/users/login.smith",
     b"/physical-tenants/blue/v2/users/login",
+    b"/cluster/v2/brokers/login",
+    b"/mcp/cluster/login",
     b"/physical-tenants/login/v2/topology",
     b"/v1/process-definitions/search?next=/login",
     b"/v2/topology?/login",

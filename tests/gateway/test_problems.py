@@ -19,6 +19,7 @@ from proxy.errors import (
     UpstreamUnreachable,
 )
 from proxy.gateway.problems import KINDS, OwnAnswer, answer_to, own_head
+from proxy.outgoing.causes import Peer
 
 TABLE = [
     (CredentialUnavailable("down"), "credential_unavailable", 503, 1),
@@ -52,7 +53,7 @@ TABLE = [
 def test_each_error_has_its_answer(
     error: ProxyError, code: str, status: int, retry_after: int | None
 ) -> None:
-    answer = answer_to(error, "zeebe", "saas")
+    answer = answer_to(error, Peer("zeebe"), "saas")
     assert (answer.code, answer.status, answer.retry_after) == (code, status, retry_after)
     octets = answer.encoded("id-1", "now", keep_alive=False)
     head, _, body = octets.partition(b"\r\n\r\n")
@@ -80,7 +81,7 @@ def test_every_code_has_an_answer() -> None:
 
 
 def test_a_connection_that_the_upstream_closed_has_a_title_of_its_own() -> None:
-    answer = answer_to(UpstreamClosed("x"), "zeebe", "saas")
+    answer = answer_to(UpstreamClosed("x"), Peer("zeebe"), "saas")
     head, _, body = answer.encoded("id-1", "now", keep_alive=False).partition(b"\r\n\r\n")
     assert b"Proxy-Status: camunda-auth-proxy; error=connection_terminated" in head.split(b"\r\n")
     problem = json.loads(body)
@@ -99,11 +100,25 @@ def test_a_caller_that_is_no_browser_may_show_its_token_as_a_basic_password() ->
     "error", [CredentialUnavailable("the login is down"), CredentialRejected("wrong password")]
 )
 def test_where_a_refused_credential_cannot_be_replaced_both_are_said(error: ProxyError) -> None:
-    detail = answer_to(error, "operate", "demo", refused=302).detail
+    detail = answer_to(error, Peer("operate"), "demo", refused=302).detail
     assert "operate refused the credential it was sent (302)" in detail
     assert str(error).capitalize() in detail
     assert "credentials.demo" in detail
     assert "nothing is sent" not in detail.lower()  # the refused one stays in use
+
+
+def test_where_a_setting_is_wrong_it_is_said_that_waiting_does_not_help() -> None:
+    wrong = answer_to(CredentialUnavailable("404", outcome="invalid"), Peer("operate"), "demo").detail
+    down = answer_to(CredentialUnavailable("down"), Peer("operate"), "demo").detail
+    assert "tried again by itself, but waiting alone will hardly help." in wrong
+    assert down.endswith("credentials.demo is tried again by itself.")
+
+
+def test_what_a_server_says_to_its_client_alone_is_not_told_to_callers() -> None:
+    error = CredentialRejected("401 invalid_client: c4n4ry", detail="401 invalid_client")
+    detail = answer_to(error, Peer("operate"), "demo").detail
+    assert "401 invalid_client" in detail
+    assert "c4n4ry" not in detail
 
 
 def test_an_answer_to_head_has_the_same_head_and_no_body() -> None:
@@ -123,7 +138,7 @@ def test_whatever_the_detail_says_the_message_is_one(detail: str) -> None:
 
 def test_who_must_show_a_token_is_told_so_by_a_realm_of_ours() -> None:
     head, _, _ = (
-        answer_to(RequestRefused("caller_unknown", "x"), "zeebe", "saas")
+        answer_to(RequestRefused("caller_unknown", "x"), Peer("zeebe"), "saas")
         .encoded("id-1", "now", keep_alive=True)
         .partition(b"\r\n\r\n")
     )

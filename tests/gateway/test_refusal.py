@@ -81,6 +81,27 @@ UNDER_A_SESSION: list[tuple[str, int, list[Field], bytes, Verdict]] = [
     ("GET /v2/x", 302, [(b"content-type", b"/login"), *leads(b"/x")], b"", PASSES),
     ("GET /v2/x", 308, leads(b"/login"), b"", PASSES),
     ("GET /x/v2/y", 302, leads(b"/login"), b"", PASSES),
+    *(
+        (f"POST {path}", 302, leads(b"/login"), b"", REFUSED)
+        for path in (
+            "/mcp",
+            "/mcp/cluster",
+            "/cluster/v2/topology",
+            "/physical-tenants/a/mcp/processes",
+            "/physical-tenants/a/v2/x",
+            "/physical-tenants/a/cluster/v2/x",
+        )
+    ),
+    *(
+        (f"POST {path}", 302, leads(b"/login"), b"", PASSES)
+        for path in (
+            "/mcpx",
+            "/cluster/v3/x",
+            "/cluster",
+            "/physical-tenants/a/b/v2/x",
+            "/physical-tenants/v2",
+        )
+    ),
     ("GET /v2/x", 302, [], b"", PASSES),
     ("GET /v2/x", 304, leads(b"/login"), b"", PASSES),
     ("GET /v2/x", 201, leads(b"/login"), b"", PASSES),

@@ -82,13 +82,15 @@ async def house(
     camunda: SimulatedCamunda,
     upstreams: Mapping[str, Mapping[str, Any]],
     credentials: Mapping[str, Mapping[str, Any]],
+    **more: Any,
 ) -> AsyncIterator[House]:
-    """The proxy with this configuration, on the clock of Camunda."""
+    """The proxy with this configuration, and `more` sections of it, on the clock of Camunda."""
     path = folder / "camunda-auth-proxy.yaml"
     written = {
         "upstreams": {name: {"listen": "localhost:0", **upstream} for name, upstream in upstreams.items()},
         "credentials": credentials,
         "admin": {"listen": "127.0.0.1:0"},
+        **more,
     }
     path.write_text(json.dumps(written), encoding="utf-8")
     config = load(config=path, env_file=None, environ={}, directory=folder)

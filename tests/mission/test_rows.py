@@ -23,6 +23,8 @@ CALLS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "console": (("GET", "/clusters"),),
     "modeler": (("GET", "/v1/info"),),
+    "hub": (("POST", "/api/v2/files/search"),),
+    "cluster-admin": (("GET", "/cluster/v2/topology"),),
 }
 
 
@@ -33,6 +35,8 @@ class Row:
     behind: name of the simulated API.
     credential: its settings.
     audience: what must have been asked of the token endpoint; None: no token was.
+    more: further settings of the upstream.
+    calls: which of CALLS; empty: those of the API.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Row:
     credential: Callable[[SimulatedCamunda, Path], Settings]
     audience: str | None = None
     saas: bool = False
+    more: tuple[tuple[str, str], ...] = ()
+    calls: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -108,6 +114,7 @@ def saas_row(api: str, audience: str, *, how: str = "form", client: str = "saas-
     return Row(f"{api}, SaaS, {how}", api, api, saas(how, client), audience, saas=True)
 
 
+TENANT = (("physical_tenant", "payments"),)
 CONSOLE = "api.cloud.camunda.io"
 SAAS = (
     saas_row("zeebe", "zeebe.camunda.io"),
@@ -117,6 +124,8 @@ SAAS = (
     saas_row("optimize", "optimize.camunda.io", how="json"),
     saas_row("console", CONSOLE, client="console-client"),
     saas_row("modeler", CONSOLE, client="console-client"),
+    saas_row("hub", CONSOLE, client="console-client"),
+    Row("zeebe, SaaS, 8.10", "zeebe", "orchestration-8.10", saas(), "zeebe.camunda.io", saas=True),
 )
 SELF_MANAGED = (
     Row("optimize, Self-Managed, Identity token", "optimize", "optimize", identity(), ""),
@@ -129,6 +138,18 @@ SELF_MANAGED = (
     Row("zeebe, 8.8, OIDC token", "zeebe", "orchestration", identity(), ""),
     Row("operate, 8.8, OIDC token", "operate", "orchestration", identity(), ""),
     Row("tasklist, 8.8, OIDC token", "tasklist", "orchestration", identity(), ""),
+    Row("zeebe, 8.10, OIDC token", "zeebe", "orchestration-8.10", identity(), ""),
+    Row("physical tenant, 8.10", "zeebe", "orchestration-8.10", identity("payments"), "", more=TENANT),
+    Row(
+        "cluster-admin, 8.10",
+        "zeebe",
+        "orchestration-8.10",
+        identity("cluster-admin"),
+        "",
+        calls="cluster-admin",
+    ),
+    Row("hub, Self-Managed, Identity token", "hub", "hub", identity(), ""),
+    Row("optimize, 8.10, Identity token", "optimize", "optimize-8.10", identity(), ""),
     Row("console, Self-Managed, Identity token", "console", "console", identity(), ""),
     Row("modeler, Self-Managed, Identity token", "modeler", "modeler", identity(), ""),
     Row("zeebe, 8.6, Basic", "zeebe", "zeebe-basic", user("basic")),
@@ -149,6 +170,7 @@ APIS_OF = {
     "operate-8.2": ("operate",),
     "operate-8.5": ("operate",),
     "tasklist-8.5": ("tasklist",),
+    "cluster-8.10": ("zeebe",),  # no V1
 }
 COOKIE = tuple(
     Row(f"{api}, {name}, cookie", api, name, user("session")) for name in DIALECTS for api in APIS_OF[name]
@@ -169,8 +191,9 @@ async def walk(row: Row, camunda: SimulatedCamunda, folder: Path, *, back: bool 
         "url": camunda.url(row.behind, saas=row.saas),
         "credential": "mine",
         **({"audience": row.audience} if row.audience else {}),
+        **dict(row.more),
     }
-    calls = CALLS[row.api]
+    calls = CALLS[row.calls or row.api]
     async with house(folder, camunda, {"row": upstream}, {"mine": row.credential(camunda, folder)}) as home:
         for method, path in reversed(calls) if back else calls:
             answer = await home.ask("row", method, path)

@@ -50,9 +50,10 @@ class Sidecar:
     """A running proxy and one caller of it."""
 
     def __init__(
-        self, api: aiohttp.ClientSession, admin: aiohttp.ClientSession, config: Path, log: Path
+        self, url: str, api: aiohttp.ClientSession, admin: aiohttp.ClientSession, config: Path, log: Path
     ) -> None:
         self.agent = api.headers["User-Agent"]  # of its caller, unlike any other's
+        self.url = url
         self._api = api
         self._admin = admin
         self._config = config
@@ -127,16 +128,17 @@ async def _answer(session: aiohttp.ClientSession, method: str, path: str, **how:
 
 @asynccontextmanager
 async def sidecar(
-    folder: Path, url: str, *, caller_token: str = "", **credential: Any
+    folder: Path, url: str, *, caller_token: str = "", physical_tenant: str | None = None, **credential: Any
 ) -> AsyncIterator[Sidecar]:
     """A proxy before the API at `url`, with a credential of these settings.
 
     It starts, and ends with exit code 0 and without a token or a cookie in anything it has said.
     """
-    api, admin = (f"127.0.0.1:{port}" for port in _free_ports(2))
+    api, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     file, log = folder / f"{api}.yaml", folder / f"{api}.log"
+    tenant = {} if physical_tenant is None else {"physical_tenant": physical_tenant}
     config = {
-        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one"}},
+        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one", **tenant}},
         "credentials": {"the-one": credential},
         "guard": {"caller_token": caller_token} if caller_token else {},
         "admin": {"listen": admin},
@@ -148,7 +150,7 @@ async def sidecar(
         )
     try:
         async with _session(api) as of_api, _session(admin) as of_admin:
-            yield Sidecar(of_api, of_admin, file, log)
+            yield Sidecar(f"http://{api}", of_api, of_admin, file, log)
     finally:
         code = await _stop(process)
         sys.stderr.write(log.read_text())
@@ -176,7 +178,7 @@ async def _stop(process: Process) -> int:
         return await process.wait()
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     """Below those of outgoing connections, which take any that is free a moment later; and out of a range for
     each test process, because they would take each other's."""
     ports: list[int] = []

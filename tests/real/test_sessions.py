@@ -82,6 +82,13 @@ async def test_queries_and_changes_pass_under_one_session_of_which_the_caller_se
     assert await at.standin.statuses(at.app, proxy.agent, 4) == {200: 4}
 
 
+async def test_a_physical_tenant_may_be_named_instead_of_written_into_the_url(tmp_path: Path) -> None:
+    url = shared("8.10").url("tenant").removesuffix("/physical-tenants/acme")
+    async with sidecar(tmp_path, url, physical_tenant="acme", **USER) as proxy:
+        await eventually(proxy.ready)
+        assert tally([await proxy.call(), await search(proxy)]) == {GOOD: 2}
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_session_killed_behind_the_proxys_back_is_healed_by_one_login(
     at: At, proxy: Sidecar, between: Tap, method: str

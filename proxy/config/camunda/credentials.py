@@ -1,48 +1,32 @@
-"""Reads credentials and TLS files from the variables of Camunda's own clients.
-
-Names: the union over Camunda's Java, JavaScript, Python, C#, Go and Spring clients and c8ctl (8.2 to 8.10).
-"""
+"""Reads credentials and TLS files from the variables of Camunda's own clients, which `names.py` lists."""
 
 from collections.abc import Sequence
 
 from proxy.config.camunda.draft import Draft, SetVariable
+from proxy.config.camunda.names import AUDIENCES, HTTP_PROXY, READ, WELL_KNOWN, Use
+from proxy.config.camunda.unread import ASSERTION, UNREAD
 from proxy.config.model import Api
 from proxy.config.presets import PRESETS
 from proxy.config.written.findings import nearest
 from proxy.errors import Problem
 from proxy.terms import DISCOVERY
 
-CLIENT_ID = ("CAMUNDA_CLIENT_ID", "CAMUNDA_CLIENT_AUTH_CLIENTID", "ZEEBE_CLIENT_ID")
-CLIENT_SECRET = ("CAMUNDA_CLIENT_SECRET", "CAMUNDA_CLIENT_AUTH_CLIENTSECRET", "ZEEBE_CLIENT_SECRET")
-TOKEN_URL = (
-    "CAMUNDA_OAUTH_URL",
-    "CAMUNDA_AUTHORIZATION_SERVER_URL",
-    "CAMUNDA_CLIENT_AUTH_TOKENURL",
-    "ZEEBE_AUTHORIZATION_SERVER_URL",
-)
-WELL_KNOWN = "CAMUNDA_WELL_KNOWN_CONFIGURATION_URL"
-ISSUER = ("CAMUNDA_ISSUER_URL", "CAMUNDA_CLIENT_AUTH_ISSUERURL", WELL_KNOWN)
-SCOPE = ("CAMUNDA_TOKEN_SCOPE", "CAMUNDA_OAUTH_SCOPE", "CAMUNDA_CLIENT_AUTH_SCOPE")
-RESOURCE = ("CAMUNDA_TOKEN_RESOURCE", "CAMUNDA_CLIENT_AUTH_RESOURCE")
-CONSOLE_ID = ("CAMUNDA_CONSOLE_CLIENT_ID",)
-CONSOLE_SECRET = ("CAMUNDA_CONSOLE_CLIENT_SECRET",)
-USERNAME = ("CAMUNDA_BASIC_AUTH_USERNAME", "CAMUNDA_CLIENT_AUTH_USERNAME", "CAMUNDA_USERNAME")
-PASSWORD = ("CAMUNDA_BASIC_AUTH_PASSWORD", "CAMUNDA_CLIENT_AUTH_PASSWORD", "CAMUNDA_PASSWORD")
-COOKIE_URL = ("CAMUNDA_COOKIE_AUTH_URL",)
-COOKIE_USERNAME = ("CAMUNDA_COOKIE_AUTH_USERNAME",)
-COOKIE_PASSWORD = ("CAMUNDA_COOKIE_AUTH_PASSWORD",)
-TOKEN = ("CAMUNDA_OAUTH_TOKEN",)
-STRATEGY = ("CAMUNDA_AUTH_STRATEGY", "CAMUNDA_CLIENT_AUTH_METHOD")
+CLIENT_ID, CLIENT_SECRET = READ[Use.CLIENT_ID], READ[Use.CLIENT_SECRET]
+TOKEN_URL, ISSUER = READ[Use.TOKEN_URL], READ[Use.ISSUER]
+SCOPE, RESOURCE = READ[Use.SCOPE], READ[Use.RESOURCE]
+CONSOLE_ID, CONSOLE_SECRET = READ[Use.CONSOLE_ID], READ[Use.CONSOLE_SECRET]
+USERNAME, PASSWORD = READ[Use.USERNAME], READ[Use.PASSWORD]
+COOKIE_URL = READ[Use.COOKIE_URL]
+COOKIE_USERNAME, COOKIE_PASSWORD = READ[Use.COOKIE_USERNAME], READ[Use.COOKIE_PASSWORD]
+TOKEN, STRATEGY = READ[Use.TOKEN], READ[Use.STRATEGY]
+CA_FILE, API_CA_FILE = READ[Use.CA_FILE], READ[Use.API_CA_FILE]
+CERT_FILE, KEY_FILE = READ[Use.CERT_FILE], READ[Use.KEY_FILE]
 
 ROOTS = "CAMUNDA_CUSTOM_ROOT_CERT_PATH"
-CA_FILE = ("CAMUNDA_MTLS_CA_PATH", ROOTS)
-API_CA_FILE = ("CAMUNDA_CA_CERTIFICATE_PATH",)
-CERT_FILE = ("CAMUNDA_MTLS_CERT_PATH", "CAMUNDA_CUSTOM_CERT_CHAIN_PATH")
-KEY_FILE = ("CAMUNDA_MTLS_KEY_PATH", "CAMUNDA_CUSTOM_PRIVATE_KEY_PATH")
+NO_AUDIENCE = "_omit_"
+"""Camunda's JavaScript client takes this audience for none."""
 
-ASSERTION = ("CAMUNDA_CLIENT_ASSERTION_KEYSTORE_PATH", "CAMUNDA_CLIENT_AUTH_CLIENTASSERTION_KEYSTOREPATH")
-
-CONSOLE_APIS: tuple[Api, ...] = ("console", "modeler")
+CONSOLE_APIS = tuple(api for api in PRESETS if api in {"console", "modeler", "hub"})
 STRATEGIES = ("OAUTH", "OIDC", "BASIC", "BEARER", "COOKIE")
 
 NO_CREDENTIALS = (
@@ -50,28 +34,6 @@ NO_CREDENTIALS = (
     "or CAMUNDA_BASIC_AUTH_USERNAME and CAMUNDA_BASIC_AUTH_PASSWORD, or CAMUNDA_OAUTH_TOKEN; "
     "`type: none` is possible only in a YAML file"
 )
-_PATH_INSTEAD = "write it into a file and set {}_PATH to the file's name"
-UNREAD = {
-    **dict.fromkeys(
-        ASSERTION,
-        "in a YAML file write auth_method: private_key_jwt with private_key_file, the key in PEM form",
-    ),
-    **dict.fromkeys(
-        ("CAMUNDA_SSL_CLIENT_KEYSTORE_PATH", "CAMUNDA_CLIENT_AUTH_KEYSTOREPATH"),
-        "in a YAML file write the credential's tls.cert_file and tls.key_file, both in PEM form",
-    ),
-    **dict.fromkeys(
-        ("CAMUNDA_SSL_CLIENT_TRUSTSTORE_PATH", "CAMUNDA_CLIENT_AUTH_TRUSTSTOREPATH"),
-        "in a YAML file write the credential's tls.ca_file, in PEM form",
-    ),
-    "CAMUNDA_MTLS_KEY_PASSPHRASE": "CAMUNDA_MTLS_KEY_PATH must name a key without a passphrase",
-    "CAMUNDA_MTLS_CERT": _PATH_INSTEAD.format("CAMUNDA_MTLS_CERT"),
-    "CAMUNDA_MTLS_KEY": _PATH_INSTEAD.format("CAMUNDA_MTLS_KEY"),
-    "CAMUNDA_MTLS_CA": _PATH_INSTEAD.format("CAMUNDA_MTLS_CA"),
-    "CAMUNDA_CUSTOM_ROOT_CERT_STRING": _PATH_INSTEAD.format("CAMUNDA_CUSTOM_ROOT_CERT"),
-    "CAMUNDA_OVERRIDE_AUTHORITY": "in a YAML file write the upstream's tls.server_name",
-}
-"""Variables of Camunda's clients that the proxy does not read, each with what to use instead."""
 
 
 def strategy(draft: Draft) -> str | None:
@@ -99,17 +61,17 @@ def strategy(draft: Draft) -> str | None:
 def credential(draft: Draft, api: Api, kind: str | None) -> None:
     """Write the credential of an upstream, by its `strategy`."""
     place = ("upstreams", api)
-    console = draft.find(CONSOLE_ID)
-    if api in CONSOLE_APIS and console is not None:
+    console = draft.find(CONSOLE_ID) if api in CONSOLE_APIS else None
+    if console is not None:
         draft.put((*place, "credential"), console, "console")
         _oauth2(draft, "console", CONSOLE_ID, CONSOLE_SECRET)
-        draft.put((*place, "audience"), draft.find(PRESETS[api].audiences))
+        _put_audience(draft, api)
         return
     match kind:
         case "OAUTH":
             draft.put((*place, "credential"), draft.find(CLIENT_ID), "camunda")
             _oauth2(draft, "camunda", CLIENT_ID, CLIENT_SECRET)
-            draft.put((*place, "audience"), _audience(draft, api))
+            _put_audience(draft, api)
         case "BASIC":
             draft.put((*place, "credential"), draft.find(USERNAME), "camunda")
             draft.require(("credentials", "camunda", "username"), USERNAME)
@@ -141,20 +103,22 @@ def tls(draft: Draft, place: tuple[str, str], ca_file: SetVariable | None) -> No
 def api_ca_file(draft: Draft) -> SetVariable | None:
     """Return the CA file of the API. Camunda's Java client has a variable for this alone; it comes first, and
     is no alias of the others."""
-    return draft.find(API_CA_FILE) or draft.find(CA_FILE)
+    own, others = draft.find(API_CA_FILE), draft.find(CA_FILE)
+    return own or others
 
 
-def notice_unread(draft: Draft) -> None:
-    """Add a notice for each variable of `UNREAD` that is set."""
-    for name, remedy in UNREAD.items():
-        if draft.find([name]) is not None:
-            draft.notices.append(f"{name} is not read: {remedy}")
+def http_proxy(draft: Draft, place: tuple[str, str]) -> None:
+    """Let HTTPS_PROXY and NO_PROXY count for an upstream or a token endpoint, as for other programs."""
+    draft.put((*place, "http_proxy"), draft.find(HTTP_PROXY), "env")
 
 
-def _audience(draft: Draft, api: Api) -> SetVariable | None:
-    """Return the audience of an API: its own variable first, then Zeebe's old ones, which are no aliases."""
-    own, *others = PRESETS[api].audiences
-    return draft.find([own]) or draft.find(others)
+def _put_audience(draft: Draft, api: Api) -> None:
+    """Write the audience of an API: its own variable first, then Zeebe's old ones, which are no aliases."""
+    own, *others = AUDIENCES[api]
+    first, second = draft.find([own]), draft.find(others)
+    found = first or second
+    value = "" if found is not None and found.value == NO_AUDIENCE else None
+    draft.put(("upstreams", api, "audience"), found, value)
 
 
 def _session(draft: Draft, api: Api) -> None:
@@ -191,12 +155,13 @@ def _oauth2(draft: Draft, name: str, client_id: Sequence[str], client_secret: Se
         if issuer is not None:
             draft.notice(f"{token_url.name} and {issuer.name} are both set; {token_url.name} is used")
     elif issuer is not None:
-        if issuer.name == WELL_KNOWN and not issuer.value.endswith(DISCOVERY):
-            draft.problems.append(Problem(WELL_KNOWN, f"must end in {DISCOVERY}"))
+        if issuer.name in WELL_KNOWN and not issuer.value.endswith(DISCOVERY):
+            draft.problems.append(Problem(issuer.name, f"must end in {DISCOVERY}"))
         draft.put((*place, "issuer_url"), issuer, _issuer(issuer.value))
     draft.put((*place, "scope"), draft.find(SCOPE))
     draft.put((*place, "resource"), draft.find(RESOURCE))
     tls(draft, place, draft.find(CA_FILE))
+    http_proxy(draft, place)
 
 
 def _issuer(url: str) -> str:

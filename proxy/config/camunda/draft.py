@@ -1,9 +1,10 @@
 """Builds a configuration out of variables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from proxy.config.camunda.sources import Sources
 from proxy.config.written.findings import KeyPath
 from proxy.errors import Problem
 
@@ -22,24 +23,32 @@ class Draft:
     Attributes:
         tree, origins: see `Written`.
         notices: sentences without secrets.
+        used: names that were looked up and are set.
+        unusable: names that are set and have a problem already.
     """
 
-    def __init__(self, environ: Mapping[str, str], file: Mapping[str, str]) -> None:
-        self._sources = (environ, file)
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
         self.tree: dict[str, Any] = {}
         self.origins: dict[KeyPath, int | str] = {}
-        self.notices: list[str] = []
+        self.notices: list[str] = list(sources.notices)
         self.problems: list[Problem] = []
+        self.used: set[str] = set()
+        self.unusable: set[str] = set()
 
     def find(self, names: Sequence[str], same: Callable[[str], str] = str) -> SetVariable | None:
-        """Return the first of `names` that is set and not empty, the environment before the file.
+        """Return the first of `names` that is set and not empty, the file before the environment.
 
         Args:
             same: maps a value to what is compared; aliases that differ cause a notice.
         """
         found = [
-            SetVariable(name, source[name]) for source in self._sources for name in names if source.get(name)
+            SetVariable(name, source[name])
+            for source in self.sources.usable
+            for name in names
+            if source.get(name)
         ]
+        self.used.update(variable.name for variable in found)
         if not found:
             return None
         first = found[0]
@@ -47,6 +56,10 @@ class Draft:
             if other.name != first.name and same(other.value) != same(first.value):
                 self.notice(f"{first.name} and {other.name} differ; {first.name} is used")
         return first
+
+    def is_set(self, name: str) -> bool:
+        """Tell whether a variable counts and is not empty."""
+        return any(source.get(name) for source in self.sources.usable)
 
     def notice(self, sentence: str) -> None:
         """Add a sentence to log once."""
@@ -66,6 +79,7 @@ class Draft:
 
     def require(self, path: tuple[str, ...], names: Sequence[str]) -> None:
         """Write the value of a variable that must be set."""
-        if (found := self.find(names)) is None:
+        found = self.find(names)
+        if found is None and not self.unusable & set(names):
             self.problems.append(Problem(names[0], "is missing or empty; set it"))
         self.put(path, found)

@@ -22,6 +22,7 @@ from proxy.config.document.kinds import (
     Origin,
     Port,
     Seconds,
+    Tenant,
     Text,
     Timeout,
     Url,
@@ -47,6 +48,8 @@ class UpstreamDocument(Model):
     """Which API it is; default: the entry's name, if it is a preset, else `other`."""
     url: Url | None = None
     """Base URL; its path is put before every request's path; default: from `cluster`."""
+    physical_tenant: Tenant | None = None
+    """Physical tenant of Camunda 8.10: /physical-tenants/NAME comes before every path, the login's too."""
     listen: ListenAt | None = None
     """HOST:PORT, PORT or unix:/path; port 0 takes a free one; default: localhost and the preset's port."""
     credential: Text | None = None
@@ -131,7 +134,7 @@ class Document(Model):
     cluster: ClusterDocument | None = None
     """A cluster of Camunda SaaS; each upstream without a `url` gets its URL from it."""
     upstreams: Annotated[dict[Name, _Upstream], Nothing] = Field(default={})
-    """An entry for each Camunda API; zeebe, operate, tasklist, optimize, console and modeler are presets."""
+    """An entry for each Camunda API; presets: zeebe, operate, tasklist, optimize, console, modeler, hub."""
     credentials: Annotated[dict[Name, _Credential], Nothing] = Field(default={})
     """Ways of getting a credential, by name."""
     guard: Annotated[GuardDocument, Nothing] = GuardDocument()

@@ -102,6 +102,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 _LABEL = "^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 Label = Annotated[str, Field(pattern=_LABEL), _schema("string", "number", text=_LABEL)]
 """A label of a host name (RFC 1123 section 2.1)."""
+_TENANT = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+Tenant = Annotated[str, Field(pattern=_TENANT), _schema("string", "number", text=_TENANT)]
+"""Name of a physical tenant, as a segment of a path."""
 AnyText = Annotated[str, AfterValidator(_printable), _schema(*_SCALAR)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_printable), _schema(*_SCALAR, minLength=1)]
 OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none), _schema(*_SCALAR, "null")]

@@ -14,11 +14,13 @@ from proxy.config.written.files import (
     MISSING,
     certificate_file_problem,
     key_file_problem,
+    secret_file_oddities,
     secret_file_problem,
 )
 from proxy.config.written.findings import Findings, KeyPath, Written, dotted
 from proxy.files import all_can_read
 from proxy.net import HttpProxy
+from proxy.secret_text import oddities
 
 SECRET_FILES = {
     **{f"{key}_file": key for key in ("client_secret", "password", "token", "caller_token")},
@@ -66,16 +68,31 @@ def secret(
         place: of the key that names the file.
     """
     if file is None:
+        notice_oddities(text or "", (*place[:-1], SECRET_FILES[str(place[-1])]), context)
         return SecretRef(text=text)
-    return SecretRef(file=named_file(file, place, context, problem_of))
+    path = named_file(file, place, context, problem_of)
+    for odd in secret_file_oddities(path):
+        context.findings.notice(f"{dotted(place)}: the secret in {_shown(file, place, context)} {odd}")
+    return SecretRef(file=path)
+
+
+def notice_oddities(text: str, place: KeyPath, context: Context) -> None:
+    """Notice what looks odd in a secret, a client id or a user name; the value is never shown."""
+    variable = context.written.variable(place)
+    where = f"{dotted(place)} ({variable})" if variable is not None else dotted(place)
+    for odd in oddities(text):
+        context.findings.notice(f"{where}: the value {odd}")
 
 
 def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable[[Path], str | None]) -> Path:
     """Return the absolute path of the file that is named at `place`; report what is wrong with the file."""
     path = context.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
-        shown, key = str(path), str(place[-1])
-        if key in SECRET_FILES:
+        key = str(place[-1])
+        shown = context.written.variable(place) or str(path)
+        if isinstance(context.written.origins.get(place), str):
+            shown = "a file"  # the problem names the variable itself
+        elif key in SECRET_FILES:
             shown = _shown(name, place, context)
             if problem == MISSING and (twin := SECRET_FILES[key]):
                 problem += f"; if the value is the secret itself, write {twin} instead of {key}"
@@ -127,5 +144,10 @@ def http_proxy(
     try:
         return egress.from_environment(url, context.environ)
     except ValueError as error:
-        context.findings.add((*owner, "http_proxy"), str(error))
+        place = (*owner, "http_proxy")
+        message, named = str(error), context.written.origins.get(place)
+        if isinstance(named, str):  # the operator wrote no `env`, but set the variable itself
+            message = message.replace("is env, and ", "").replace("must be env, or", "must")
+            message = message.removeprefix("HTTPS_PROXY ").removeprefix("https_proxy ")
+        context.findings.add(place, message)
         return None

@@ -16,7 +16,7 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import SAAS_TOKEN_URL
-from proxy.config.resolve.context import Context, http_proxy, named_file, secret, tls
+from proxy.config.resolve.context import Context, http_proxy, named_file, notice_oddities, secret, tls
 from proxy.config.written.files import certificate_file_problem, key_file_problem
 from proxy.config.written.findings import KeyPath
 
@@ -26,6 +26,8 @@ def credential(name: str, upstreams: Sequence[Upstream], context: Context) -> Cr
     document = context.document.credentials[name]
     place: KeyPath = ("credentials", name)
     used = [upstream for upstream in upstreams if upstream.credential == name]
+    for key in ("client_id", "username", "scope", "audience"):
+        notice_oddities(getattr(document, key, None) or "", (*place, key), context)
     match document:
         case OAuth2Document():
             return _oauth2(name, document, used, context)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from proxy.config.document import addresses
+from proxy.config.document.addresses import token_host
 from proxy.config.document.credentials import OAuth2Document
 from proxy.config.document.file import Document
 from proxy.config.model import (
@@ -20,9 +20,11 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import PRESETS, api_named
+from proxy.config.resolve.base_urls import resolved_url, tenant_path
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
 from proxy.config.resolve.credentials import credential
+from proxy.config.resolve.gone import gone
 from proxy.config.written.files import caller_token_file_problem
 from proxy.config.written.findings import Findings, KeyPath, Written, looks_like_a_key, nearest
 
@@ -78,11 +80,14 @@ def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> U
     document = context.document.upstreams[name]
     place: KeyPath = ("upstreams", name)
     described = context.written.described
-    url = _url(name, api, context)
+    url = resolved_url(name, api, context)
     credential_name = _credential_name(name, context)
     trust = tls(document.tls, place, context)
     if url is None or listen is None or credential_name is None:
         return None
+    removed = gone(api, url, context.document.credentials.get(credential_name))
+    if removed is not None:
+        context.findings.notice(f"upstream `{name}`: {removed.sentence}")
     audience, audience_origin = _audience(name, api, url, credential_name, context)
     return Upstream(
         name=name,
@@ -100,6 +105,8 @@ def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> U
         max_connections=document.max_connections,
         replay_buffer=document.replay_buffer,
         open_paths=PRESETS[api].open_paths if api in PRESETS else (),
+        tenant_path=tenant_path(document.physical_tenant),
+        gone=removed,
         origins=MappingProxyType(
             {
                 "url": described((*place, "url")) or described(("cluster",)) or "default",
@@ -135,27 +142,6 @@ def _guard(context: Context) -> GuardConfig:
     return GuardConfig(
         document.allow_non_loopback, tuple(document.allowed_hosts), tuple(document.allowed_origins), token
     )
-
-
-def _url(name: str, api: Api, context: Context) -> BaseUrl | None:
-    document, place = context.document, ("upstreams", name, "url")
-    url = document.upstreams[name].url
-    if url is not None:
-        if api == "zeebe" and url.path.endswith("/v2"):
-            context.findings.notice(
-                f"upstream `{name}`: its url ends in /v2; leave that out, because callers send /v2 themselves"
-            )
-        return url
-    if api == "other":
-        near = nearest(name, PRESETS)
-        context.findings.add(place, f"is missing: an API without a preset needs url and listen{near}")
-    elif context.written.tree.get("cluster") is None:
-        context.findings.add(place, "is missing: write it, or `cluster` with region and id for Camunda SaaS")
-    elif document.cluster is not None:
-        return addresses.base_url(
-            PRESETS[api].saas_url.format(region=document.cluster.region, id=document.cluster.id)
-        )
-    return None
 
 
 def _listen(name: str, api: Api, context: Context) -> Listen | None:
@@ -205,6 +191,13 @@ def _audience(name: str, api: Api, url: BaseUrl, credential: str, context: Conte
         return own or None, described(("upstreams", name, "audience")) or "none"
     if document.audience is not None:
         return document.audience, described(("credentials", credential, "audience")) or "none"
-    if url.saas and api in PRESETS:
+    if url.saas and api in PRESETS and _at_camunda(document):
         return PRESETS[api].audience, f"preset {api}"
     return None, "none"
+
+
+def _at_camunda(document: OAuth2Document) -> bool:
+    """Tell whether Camunda's own identity provider issues the tokens. A customer's own does not know the
+    audiences of Camunda SaaS (Camunda 8.10.1)."""
+    where = document.token_url or document.issuer_url
+    return where is None or token_host(where).saas

@@ -7,6 +7,7 @@ from pathlib import Path
 from proxy.config.model import SHORTEST_TOKEN
 from proxy.errors import ConfigError, Problem
 from proxy.files import PATIENCE, NotRegular, read_any, read_regular
+from proxy.secret_text import NotText, oddities, read_text
 
 MAX_OCTETS = 1024 * 1024
 MAX_SECRET_OCTETS = 64 * 1024
@@ -42,7 +43,22 @@ def read_utf8(
 
 def secret_file_problem(path: Path) -> str | None:
     """Say why no secret can be read from the file, as text that follows its name; None: one can."""
-    return _read(path, b"", "is empty")[1]
+    content, problem = _read(path, b"", "is empty")
+    if problem is None:
+        try:
+            problem = None if read_text(content) else "is empty"
+        except NotText as error:
+            problem = str(error)
+    return problem
+
+
+def secret_file_oddities(path: Path) -> list[str]:
+    """Say what looks odd in the secret of a file: predicates about it."""
+    content, problem = _read(path, b"", "is empty")
+    try:
+        return oddities(read_text(content)) if problem is None else []
+    except NotText:
+        return []
 
 
 def caller_token_file_problem(path: Path) -> str | None:

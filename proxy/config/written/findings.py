@@ -105,7 +105,8 @@ def looks_like_a_key(text: str, *, name: bool = False) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean ...?`, or an empty text if no known word is similar."""
-    word, words = name.lower(), list(known)
+    words = list(known)
+    word = name if name.isupper() else name.lower()
     close = get_close_matches(word, words, n=1, cutoff=0.6)
     close = close or [other for other in words if len(word) > 1 and other.startswith(word)]
     return f"; did you mean {close[0]}?" if close else ""

@@ -1,14 +1,10 @@
-"""Reads variables: `${NAME}` in a text, and files of variables, such as Camunda's Console offers."""
+"""Replaces variables: `${NAME}` in a text."""
 
 import re
 from collections.abc import Mapping
 
-from proxy.errors import ConfigError, Problem
-
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)", re.ASCII)
-_VALUE = re.compile(r"""'([^']*)'\s*(?:#.*)?|"([^"]*)"\s*(?:#.*)?|([^'"].*)?""")
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
@@ -42,35 +38,3 @@ def substitute(text: str, variables: Mapping[str, str]) -> str:
 def without_defaults(text: str) -> str:
     """Replace `${NAME:-default}` in `text` by `${NAME}`, because a default may be a secret."""
     return _REFERENCE.sub(lambda match: f"${{{match[1]}}}" if match[1] else match[0], text)
-
-
-def parse_env_file(text: str, name: str) -> dict[str, str]:
-    """Parse lines of `NAME=value`; of several lines for one name the last wins.
-
-    `export`, one pair of quotes, comments and blank lines are allowed.
-
-    Args:
-        text: the file; lines may end with CRLF.
-        name: of the file, for the errors.
-
-    Raises:
-        ConfigError: every other line, by its number; the message never holds its content.
-    """
-    found: dict[str, str] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        if (assignment := _LINE.fullmatch(line)) is None:
-            problems.append(Problem(name, "is not NAME=value, a comment or a blank line", number))
-        elif (value := _VALUE.fullmatch(assignment[2])) is None:
-            problems.append(
-                Problem(name, "has a quote that is not closed, or text after the closing quote", number)
-            )
-        else:
-            bare = re.sub(r"(?:^|\s)#.*", "", value[3] or "").rstrip()
-            found[assignment[1]] = value[1] or value[2] or bare
-    if problems:
-        raise ConfigError(*problems)
-    return found

@@ -3,6 +3,7 @@
 # program beside this file that uses it:
 #   clients.sh packages | java                fetches those of PyPI and npm, those of Maven
 #   clients.sh run NAME operations|work FILE.bpmn
+#   clients.sh mcp server PORT LIFE | mcp client URL | mcp remote URL
 #   clients.sh schemas                        schemas.mjs beside this file
 # Their addresses and credentials are in the environment, under the clients' own names.
 # To pin anew: scripts/lock for requirements.lock, `npm install --package-lock-only` here for the other.
@@ -76,6 +77,20 @@ run_client() {
   esac
 }
 
+# run_mcp server PORT LIFE | client URL | remote URL: MCP's Python SDK; npm's mcp-remote before its client.
+run_mcp() {
+  local python="$CLIENT_PYTHON/bin/python"
+  case "$1" in
+    server) exec "$python" "$SOURCE/mcp_server.py" "${@:2}" ;;
+    client) exec "$python" "$SOURCE/mcp_client.py" "$2" ;;
+    remote)
+      exec "$python" "$SOURCE/mcp_client.py" "$(nodejs)/bin/node" "$MODULES/node_modules/mcp-remote/dist/proxy.js" \
+        "$2" --allow-http --transport http-only
+      ;;
+    *) die "no such part: $1" ;;
+  esac
+}
+
 run_java() {
   exec "$(java_home)/bin/java" -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
     -cp "$(classes "$1"):$(jars_of $1)/*" OfficialClient "${@:2}"
@@ -86,7 +101,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     packages) fetch_packages ;;
     java) fetch_all_java ;;
     run) run_client "${@:2}" ;;
+    mcp) run_mcp "${@:2}" ;;
     schemas) cd "$MODULES" && exec "$(nodejs)/bin/node" --input-type=module -e "$(cat "$SOURCE/schemas.mjs")" ;;
-    *) die "usage: clients.sh packages | java | run NAME operations|work FILE.bpmn | schemas" ;;
+    *) die "usage: clients.sh packages | java | run NAME operations|work FILE.bpmn | mcp ... | schemas" ;;
   esac
 fi

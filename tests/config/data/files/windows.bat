@@ -1,0 +1,6 @@
+@echo off
+REM connection of the worker
+set CAMUNDA_CLUSTER_ID=5c34c0a7-0000-4000-8000-000000000000
+set CAMUNDA_CLUSTER_REGION=bru-2
+set CAMUNDA_CLIENT_ID=aB3.client~id
+set CAMUNDA_CLIENT_SECRET=c4n4ry~S3.cret-0815

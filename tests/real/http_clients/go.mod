@@ -1,0 +1,3 @@
+module httpclients
+
+go 1.18
