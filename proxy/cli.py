@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from proxy import __version__
+from proxy import __version__, is_compiled
 from proxy.errors import ConfigError, ProxyError, StartError
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     from proxy.commands.loop import loop_name
 
     python, aiohttp = python_version(), version("aiohttp")
-    click.echo(f"camunda-auth-proxy {__version__} (Python {python}, aiohttp {aiohttp}, {loop_name()})")
+    build = "compiled" if is_compiled() else "pure Python"
+    click.echo(
+        f"camunda-auth-proxy {__version__} ({build}, Python {python}, aiohttp {aiohttp}, {loop_name()})"
+    )
     context.exit()
 
 

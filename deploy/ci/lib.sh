@@ -152,7 +152,8 @@ docker_image() {
   version="$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/pyproject.toml")"
   docker import -c 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' -c 'CMD ["python3"]' \
     "$(base_image)" "$BASE_IMAGE" >/dev/null
-  docker build --network host --build-arg "VERSION=$version" --build-arg "REVISION=$(revision)" -t "$IMAGE" \
+  # Debian's Python has its headers in a package of their own; the official image has them.
+  docker build --network host --build-arg "BUILD_PACKAGES=gcc libc6-dev python3-dev" --build-arg "VERSION=$version" --build-arg "REVISION=$(revision)" -t "$IMAGE" \
     "${1:-$ROOT}" >"$W/build.log" 2>&1 || { tail -n 40 "$W/build.log" >&2; die "the image cannot be built"; }
 }
 revision() { git -c safe.directory="$ROOT" -C "$ROOT" rev-parse HEAD 2>/dev/null || echo unknown; }

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from proxy import is_compiled
 from proxy.admin.state import State
 from proxy.admin.status import Seen, Snapshot
 from proxy.clock import Clock, wall_time
@@ -85,7 +86,11 @@ class _Counts(Collector):
         yield InfoMetricFamily(
             PREFIX + "build",
             "Versions of the proxy and of Python.",
-            {"version": self._version, "python": platform.python_version()},
+            {
+                "version": self._version,
+                "python": platform.python_version(),
+                "compiled": str(is_compiled()).lower(),
+            },
         )
 
 
