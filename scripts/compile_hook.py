@@ -1,6 +1,7 @@
 """Makes the wheel a compiled one: the hot path as C, by mypyc, from the same source.
 
-hatchling calls this if HATCH_BUILD_HOOKS_ENABLE=1 is set (pyproject.toml); without it the wheel is pure Python.
+hatchling calls this if HATCH_BUILD_HOOKS_ENABLE=1 is set (pyproject.toml). Without it the wheel is pure
+Python.
 """
 
 import os
@@ -38,12 +39,16 @@ class CompileHook(BuildHookInterface[Any]):
             str(path) for pattern in HOT for path in Path().glob(pattern) if path.name not in COLD
         )
         work = Path(tempfile.mkdtemp(prefix="compiled-"))
-        # Neither the project's settings of mypy nor its dependencies: what cannot be imported is Any. With such
-        # a base, a compiled class would be laid out wrongly, and crash.
+        # Neither the project's settings of mypy nor its dependencies: what cannot be imported is Any. With
+        # such a base, a compiled class would be laid out wrongly, and crash.
         options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
         options += ["--disallow-subclassing-any"]
         modules = mypycify(
-            [*options, *sources], opt_level="3", debug_level="0", target_dir=str(work / "c"), group_name="camunda_auth_proxy"
+            [*options, *sources],
+            opt_level="3",
+            debug_level="0",
+            target_dir=str(work / "c"),
+            group_name="camunda_auth_proxy",
         )
         command = build_ext(Distribution({"name": "camunda-auth-proxy", "ext_modules": modules}))
         command.build_lib, command.build_temp = str(work / "lib"), str(work / "tmp")

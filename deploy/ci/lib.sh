@@ -8,6 +8,9 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 CI_CACHE="${CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/camunda-auth-proxy/ci}" # tools and the base image
 IMAGE=camunda-auth-proxy:ci
 BASE_IMAGE=python:3.13-slim
+# Debian's Python, which stands in for that image, has its headers in a package of their own.
+# shellcheck disable=SC2034 # for podman.sh too
+BUILD_PACKAGES="gcc libc6-dev python3-dev"
 NAME="$(basename "$0" .sh)"
 BEGUN=$SECONDS
 
@@ -152,8 +155,7 @@ docker_image() {
   version="$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/pyproject.toml")"
   docker import -c 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' -c 'CMD ["python3"]' \
     "$(base_image)" "$BASE_IMAGE" >/dev/null
-  # Debian's Python has its headers in a package of their own; the official image has them.
-  docker build --network host --build-arg "BUILD_PACKAGES=gcc libc6-dev python3-dev" --build-arg "VERSION=$version" --build-arg "REVISION=$(revision)" -t "$IMAGE" \
+  docker build --network host --build-arg "BUILD_PACKAGES=$BUILD_PACKAGES" --build-arg "VERSION=$version" --build-arg "REVISION=$(revision)" -t "$IMAGE" \
     "${1:-$ROOT}" >"$W/build.log" 2>&1 || { tail -n 40 "$W/build.log" >&2; die "the image cannot be built"; }
 }
 revision() { git -c safe.directory="$ROOT" -C "$ROOT" rev-parse HEAD 2>/dev/null || echo unknown; }

@@ -59,7 +59,7 @@ images() {
   podman import -q -c 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' \
     "$(base_image)" "localhost/$BASE_IMAGE" >/dev/null
   buildah bud --pull-never --format docker --isolation chroot --network host -t localhost/camunda-auth-proxy:0.1.0 \
-    "$ROOT" >"$W/build.log" 2>&1 || { tail -n 30 "$W/build.log" >&2; die "the image cannot be built"; }
+    --build-arg "BUILD_PACKAGES=$BUILD_PACKAGES" "$ROOT" >"$W/build.log" 2>&1 || { tail -n 30 "$W/build.log" >&2; die "the image cannot be built"; }
   podman import -q -c 'ENV PATH=/usr/bin:/bin' "$(curl_image)" "localhost/curlimages/$1" >/dev/null
   say "images: $(since "$begun") s"
 }

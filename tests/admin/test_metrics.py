@@ -10,6 +10,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from proxy import is_compiled
 from proxy.admin.metrics import PREFIX
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRejected, CredentialUnavailable
@@ -216,7 +217,11 @@ async def test_a_credential_that_upstreams_share_is_one(house: House) -> None:
 async def test_what_runs_and_what_it_costs_is_told(house: House) -> None:
     families = await scrape(house, "application/openmetrics-text")
     (build,) = families[PREFIX + "build"].samples
-    assert build.labels == {"version": "9.8.7", "python": platform.python_version()}
+    assert build.labels == {
+        "version": "9.8.7",
+        "python": platform.python_version(),
+        "compiled": "true" if is_compiled() else "false",
+    }
     assert build.value == 1
     if platform.system() == "Linux":
         (memory,) = families["process_resident_memory_bytes"].samples
