@@ -73,7 +73,7 @@ async def test_an_upload_over_four_megabytes_gets_the_servers_own_413(start: Sta
 
 @pytest.mark.waits
 @only("8.10")
-async def test_a_wrong_secret_is_told_to_every_caller_and_shown_to_keycloak_once(
+async def test_a_wrong_secret_is_told_to_every_caller_and_shown_to_keycloak_ever_more_rarely(
     start: Start, keycloak: Keycloak, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
@@ -87,7 +87,8 @@ async def test_a_wrong_secret_is_told_to_every_caller_and_shown_to_keycloak_once
         assert before.refused <= 2  # a file just written is looked at twice
         answers = [await proxy.call() async for _ in ticks(rate=10, seconds=20)]
         assert tally(answers) == {(502, "credential_rejected"): 200}
-        assert keycloak.logins(client).refused <= before.refused + 1
+        # After 3, 6 and 12 s (docs/reference.md); 200 callers do not change that.
+        assert keycloak.logins(client).refused <= before.refused + 3
         ready = await proxy.health("ready")
         assert (ready.status, ready.json["ready"]) == (503, False)
         assert await proxy.live()
