@@ -29,7 +29,7 @@ from tests.http.strict import Answer, read_answer
 ADDRESS: Final = HeadRewriter(b"http://origin:1", b"origin:1", b"/base", b"us-1", True)
 OPEN: Final = HeadRewriter(b"http://origin:1", b"origin:1", b"", b"us-1", False)
 HERE: Final = "http://here:1/a/b"
-CANARY_SESSION: Final = Asked(b"POST", b"/v2/c4n4ry~S3cret", b"origin:1", b"OPERATE-SESSION=c4n4ry~S3cret")
+CANARY_SESSION: Final = Asked(b"POST", b"/v2/k4n4ry~S3cret", b"origin:1", b"OPERATE-SESSION=k4n4ry~S3cret")
 
 
 class Over:
@@ -338,7 +338,7 @@ def refusal(octets: bytes) -> None:
     assert alone in ((Verdict.REFUSED,) if status == 401 else (Verdict.PASSES, Verdict.REFUSED))
     assert alone is Verdict.PASSES or status in (401, 403)
     for method in (b"GET", b"POST"):
-        asked = Asked(method, path, b"origin:1", b"OPERATE-SESSION=c4n4ry~S3cret")
+        asked = Asked(method, path, b"origin:1", b"OPERATE-SESSION=k4n4ry~S3cret")
         untold(asked)
         verdict = judge(status, told, asked, body)
         assert alone is Verdict.PASSES or verdict is alone

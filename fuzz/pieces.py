@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from random import Random
 from zlib import crc32
 
-CANARY = "c4n4ry~S3cret"
+CANARY = "k4n4ry~S3cret"
 """Stands in seeds and dictionaries where secrets stand: no error and no repr may show it.
 
-It holds a `~`, so it cannot be the name of an upstream or a credential: messages show those.
+It holds a `~`, so it cannot be the name of an upstream or a credential: messages show those. Its first letter
+is no hexadecimal digit, so it is not the end of an escape (`\\xac` and the rest).
 """
 
 

@@ -21,7 +21,7 @@ ADDRESSES: Final = (
     HeadRewriter(b"http://origin:1", b"origin:1", b"", b"us-1", True),
     HeadRewriter(b"https://origin", b"origin", b"/base", b"us-1", False),
 )
-TOKEN: Final = b"c4n4ry~S3cret"
+TOKEN: Final = b"k4n4ry~S3cret"
 SAFE_SITES: Final = (b"same-origin", b"none")
 PAGE: Final = b"https://page.example"
 HOSTS: Final = (b"localhost", b"127.0.0.1", b"[::1]")

@@ -20,7 +20,7 @@ from tests.app.command import Running, command, proxy
 from tests.config.writing import BEARER, ZEEBE, read, refused
 
 CANARIES = (
-    "c4n4ry~S3cret",
+    "k4n4ry~S3cret",
     "5c34c0a7-1111-4222-8333-944455556666",
     "p@ss:c4n4ry/word",
     "http://user:c4n4ry@host.example/",
