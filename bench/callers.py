@@ -35,7 +35,7 @@ def connected(
 
 
 def answered(caller: socket.socket, size: int) -> bool:
-    """Whether a 200 with a body of `size` bytes arrives; what comes in chunks is left at that."""
+    """Whether a 200 with a body of `size` bytes arrives; a body in chunks is not measured."""
     got = b""
     while True:
         head, end, body = got.partition(b"\r\n\r\n")

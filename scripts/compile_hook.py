@@ -38,7 +38,8 @@ class CompileHook(BuildHookInterface[Any]):
         sources = sorted(
             str(path) for pattern in HOT for path in Path().glob(pattern) if path.name not in COLD
         )
-        work = Path(tempfile.mkdtemp(prefix="compiled-"))
+        self._folder = tempfile.TemporaryDirectory(prefix="compiled-")  # until the wheel is written
+        work = Path(self._folder.name)
         # Neither the project's settings of mypy nor its dependencies: what cannot be imported is Any. With
         # such a base, a compiled class would be laid out wrongly, and crash.
         options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
