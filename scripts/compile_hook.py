@@ -15,7 +15,9 @@ HOT = (
     "proxy/gateway/*.py",
     "proxy/credentials/credential.py",
     "proxy/credentials/keeper.py",
+    "proxy/credentials/refresh.py",
     "proxy/credentials/schedule.py",
+    "proxy/credentials/standing.py",
     "proxy/histogram.py",
 )
 COLD = {"__init__.py", "dial.py", "listener.py", "problems.py", "tls_layer.py"}
