@@ -33,12 +33,12 @@ class CallerTransport(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_is_unix",
         "_little",
         "_paused",
         "_port",
         "_resting",
         "_stalled",
-        "_unix",
         "_unsent",
         "call",
         "transport",
@@ -46,7 +46,7 @@ class CallerTransport(asyncio.Protocol):
 
     def __init__(self, port: Port, *, unix: bool) -> None:
         self._port = port
-        self._unix = unix
+        self._is_unix = unix
         self._paused = False  # the caller reads too slowly, so its next request waits
         self._resting = False  # received bytes wait for the next turn of the loop
         self._unsent = (0, 0.0)  # unread bytes, and the time since which the caller has read none of them
@@ -96,7 +96,7 @@ class CallerTransport(asyncio.Protocol):
     @property
     def resets(self) -> bool:
         """Whether the caller can see that its connection was cut. A Unix socket has no RST."""
-        return not self._unix
+        return not self._is_unix
 
     @property
     def address(self) -> str:
