@@ -48,7 +48,7 @@ class CompileHook(BuildHookInterface[Any]):
         options += ["--disallow-subclassing-any"]
         modules = mypycify(
             [*options, *sources],
-            opt_level="3",
+            opt_level="2",
             debug_level="0",
             target_dir=str(work / "c"),
             group_name="camunda_auth_proxy",
