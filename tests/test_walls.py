@@ -33,8 +33,10 @@ MAY_IMPORT = {
     "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
+    "config.private": ("config.written", "config.resolve", "config.camunda"),
     "config.load": (
         "config.model",
+        "config.private",
         "config.written",
         "config.document",
         "config.resolve",

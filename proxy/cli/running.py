@@ -55,6 +55,55 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
         return FAILED  # and not MUST_CHANGE, so that systemd starts it again
 
 
+@cli.command(
+    "exec",
+    context_settings={"allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  camunda-auth-proxy exec -- ./job.sh
+  camunda-auth-proxy exec --env-file FILE -- python report.py
+  camunda-auth-proxy exec -- sh -c 'curl "$CAMUNDA_REST_ADDRESS/v2/topology"'
+
+\b
+Exit codes:
+  0 to 255  of the command; 128 + N if signal N ended it
+  1         the proxy was not ready in time; the reasons are on stderr
+  2         usage or configuration
+  126, 127  the command cannot be executed, is not found""",
+)
+@configured
+@click.option(
+    "--timeout",
+    default="30s",
+    show_default=True,
+    help="Longest wait until the proxy is ready: 30s, 5m, or seconds.",
+)
+@click.option(
+    "--log-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append the proxy's log to this file. Default: warnings and errors go to stderr.",
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_command(
+    config: Path | None, env_file: Path | None, timeout: str, log_file: Path | None, command: tuple[str, ...]
+) -> int:
+    """Run a command beside a proxy of its own.
+
+    The proxy uses free ports. The command starts when the proxy is ready, with the variables that `env`
+    prints, and without any variable that holds a part of the credential. For each upstream NAME,
+    CAMUNDA_AUTH_PROXY_URL_NAME holds its address. Signals are passed on to the command. When it ends, the
+    proxy ends too.
+    """
+    from proxy.commands.execute import execute
+    from proxy.config.document.units import seconds
+
+    try:
+        limit = seconds(timeout)
+    except ValueError as error:
+        raise click.UsageError(f"--timeout {error}") from error
+    return execute(load(config, env_file), command, timeout=limit, log_file=log_file)
+
+
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
 @click.option("--stay", is_flag=True, help="Keep everything running afterwards, so that you can try it.")
 def demo(stay: bool) -> int:
