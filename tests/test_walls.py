@@ -80,6 +80,7 @@ PURE = {
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
+    "commands": ("blocks", "child_environment"),
     "commands.doctor": (
         "answer_texts",
         "api_answers",
@@ -166,7 +167,7 @@ def test_a_pure_module_neither_waits_nor_reads_time(module: str) -> None:
 def test_time_is_read_in_one_place() -> None:
     readers = {module for module in MODULES if "time" in PACKAGES[module]}
     # A command line that waits for another process has no loop to hand a clock to.
-    assert readers <= {"proxy.clock", "proxy.commands.probe"}
+    assert readers <= {"proxy.clock", "proxy.commands.probe", "proxy.commands.status"}
 
 
 def test_aiohttp_is_used_in_four_places() -> None:

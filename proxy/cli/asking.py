@@ -1,8 +1,65 @@
 """The commands that ask a running proxy: status, health, wait."""
 
+import os
+from pathlib import Path
+
 import click
 
-from proxy.cli.group import DONE, FAILED, cli
+from proxy.cli.group import DONE, FAILED, cli, configured, load
+from proxy.errors import ConfigError
+
+
+@cli.command(
+    epilog="""\b
+Examples:
+  camunda-auth-proxy status
+  camunda-auth-proxy status --watch
+  camunda-auth-proxy status --admin http://localhost:19090 --json
+
+\b
+Exit codes:
+  0  every upstream has a usable credential
+  1  one has none, or no proxy answers
+  2  usage"""
+)
+@configured
+@click.option("--admin", help="Address of the admin port of the running proxy: URL, HOST:PORT, or PORT.")
+@click.option("--json", "as_json", is_flag=True, help="Print /status.json in one line.")
+@click.option("--watch", is_flag=True, help="Print it every 2 s, until Ctrl-C.")
+def status(config: Path | None, env_file: Path | None, admin: str | None, as_json: bool, watch: bool) -> int:
+    """Show each upstream of the running proxy.
+
+    Shows where it is, as whom the proxy calls it, and what its last answers say. The admin port is --admin,
+    else CAMUNDA_AUTH_PROXY_ADMIN_LISTEN, else that of the configuration, else localhost:19090.
+    """
+    from proxy.commands.probe import address
+    from proxy.commands.status import show
+
+    try:
+        where = address(_host_and_port(admin) if admin is not None else _configured_admin(config, env_file))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return show(where, as_json=as_json, watch=watch)
+
+
+def _host_and_port(admin: str) -> str:
+    return admin.removeprefix("http://").removesuffix("/")
+
+
+def _configured_admin(config: Path | None, env_file: Path | None) -> str | None:
+    """Return the admin address of the configuration; None: the usual one.
+
+    Raises:
+        ConfigError: an option names a configuration that cannot be used.
+    """
+    if os.environ.get("CAMUNDA_AUTH_PROXY_ADMIN_LISTEN"):
+        return None
+    try:
+        return str(load(config, env_file).admin.listen)
+    except ConfigError:
+        if config is not None or env_file is not None:
+            raise
+        return None
 
 
 @cli.command(
