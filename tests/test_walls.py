@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "commands": (
         "config.load",
         "config.model",
+        "config.document",
         "config.presets",
         "app",
         "demo",
@@ -80,7 +81,7 @@ PURE = {
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
-    "commands": ("blocks", "child_environment"),
+    "commands": ("blocks", "child_environment", "init_text"),
     "commands.doctor": (
         "answer_texts",
         "api_answers",

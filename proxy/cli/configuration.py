@@ -9,6 +9,45 @@ from proxy.errors import ConfigError
 
 
 @cli.command(
+    epilog="""\b
+Examples:
+  camunda-auth-proxy init
+  camunda-auth-proxy init --from CamundaCloudMgmtAPI-Client.txt
+  camunda-auth-proxy init --output prod.yaml
+
+\b
+Exit codes:
+  0  written
+  2  a file exists, or the values cannot be used
+  130  interrupted""",
+    short_help="Write a configuration, from a file or your answers.",
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of NAME=value lines, such as the credentials file that you download from Console. Default: "
+    "the variables of Camunda's clients in the environment, else init asks.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="camunda-auth-proxy.yaml",
+    show_default=True,
+    help="YAML file to write.",
+)
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+def init(source: Path | None, output: Path, force: bool) -> int:
+    """Write a small configuration, and each secret into a file that only you can read.
+
+    On a terminal it first looks for a Camunda on this machine. It never replaces a file without --force.
+    """
+    from proxy.commands.init import init as write
+
+    return write(source, output, force=force)
+
+
+@cli.command(
     short_help="Check the configuration, without a connection.",
     epilog="""\b
 Example:
