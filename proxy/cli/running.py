@@ -105,13 +105,23 @@ def exec_command(
 
 
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
-@click.option("--stay", is_flag=True, help="Keep everything running afterwards, so that you can try it.")
-def demo(stay: bool) -> int:
+@click.option(
+    "--stay",
+    is_flag=True,
+    help="Keep everything running until Ctrl-C, on fixed ports, and print the configuration, a client id and "
+    "a secret.",
+)
+@click.option(
+    "--port", type=click.IntRange(1024, 65000), help="First of 50 ports for --stay.  [default: 19180]"
+)
+def demo(*, stay: bool, port: int | None) -> int:
     """See it work, without a Camunda.
 
     Runs a simulated Camunda and the proxy before it, and makes a call with every kind of credential. Then
     tokens expire, tokens are revoked, and all sessions end while many calls are made at once.
     """
-    from proxy.commands.show import show
+    from proxy.commands.show import FIRST_PORT, show
 
-    return show(stay=stay)
+    if port is not None and not stay:
+        raise click.UsageError("--port is for --stay only; without it the demo takes free ports.")
+    return show((port or FIRST_PORT) if stay else None)
