@@ -1,12 +1,13 @@
 """A command on a terminal of its own: a pseudo-terminal that it controls."""
 
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from tests.app.command import CLEAN, ROOT
 
@@ -65,7 +66,8 @@ class Terminal:
 
 @contextmanager
 def terminal(*arguments: str, folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[Terminal]:
-    """Run a command until the block ends, then kill it if it still runs."""
+    """Run a command until the block ends, then kill it if it still runs. On Windows the test is skipped."""
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", _TAKE, *arguments],

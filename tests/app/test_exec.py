@@ -31,6 +31,7 @@ with urllib.request.urlopen(request) as answer:
     print(answer.status, len(answer.read()) > 2)
 """
 DUMP = "import json, os; print(json.dumps(dict(os.environ)))"
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a command or a signal of POSIX")
 UNTIL_SIGNALLED = """
 import signal, sys
 def seen(number, frame):
@@ -107,10 +108,19 @@ async def test_the_command_reaches_the_api_and_its_output_is_all_there_is(tmp_pa
 
 
 async def test_options_after_the_command_are_its_own(tmp_path: Path) -> None:
-    code, out, _ = await command("exec", "printf", "%s", "--config", "--help", folder=written(tmp_path))
-    assert (code, out) == (0, "--config--help")
+    show = "import sys; print(*sys.argv[1:])"
+    arguments = ("exec", sys.executable, "-c", show, "--config", "--", "--help")
+    code, out, _ = await command(*arguments, folder=written(tmp_path))
+    assert (code, out) == (0, "--config -- --help\n")
 
 
+async def test_the_exit_code_is_the_commands_on_every_system(tmp_path: Path) -> None:
+    leave = "raise SystemExit(7)"
+    code, _, _ = await command("exec", "--", sys.executable, "-c", leave, folder=written(tmp_path))
+    assert code == 7
+
+
+@posix
 async def test_stdin_reaches_the_command(tmp_path: Path) -> None:
     """As an MCP client writes to a server that it starts."""
     process = await asyncio.create_subprocess_exec(
@@ -124,6 +134,7 @@ async def test_stdin_reaches_the_command(tmp_path: Path) -> None:
     assert (process.returncode, out) == (0, b'{"jsonrpc": "2.0"}\n')
 
 
+@posix
 @pytest.mark.parametrize(
     ("script", "code"), [("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$", 143), ("exit 0", 0)]
 )
@@ -131,6 +142,7 @@ async def test_the_exit_code_is_the_commands(script: str, code: int, tmp_path: P
     assert (await command("exec", "--", "sh", "-c", script, folder=written(tmp_path)))[0] == code
 
 
+@posix
 async def test_a_command_that_cannot_be_executed_is_told_as_a_shell_does(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "plain").write_text("echo\n")
@@ -234,6 +246,7 @@ async def test_the_command_gets_the_caller_token_that_it_must_send(tmp_path: Pat
     assert "CAMUNDA_OAUTH_DISABLED" not in found
 
 
+@posix
 async def test_without_a_credential_the_command_is_not_started(tmp_path: Path) -> None:
     async with simulated_camunda() as camunda:
         camunda.keycloak.rejected.add("orchestration")
@@ -247,6 +260,7 @@ async def test_without_a_credential_the_command_is_not_started(tmp_path: Path) -
     assert not (tmp_path / "began").exists()
 
 
+@posix
 async def test_a_signal_before_the_start_ends_all(tmp_path: Path) -> None:
     async with simulated_camunda() as camunda:
         camunda.keycloak.fault = Fault.HANG
@@ -258,6 +272,7 @@ async def test_a_signal_before_the_start_ends_all(tmp_path: Path) -> None:
     assert not (tmp_path / "began").exists()
 
 
+@posix
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGUSR1"])
 async def test_signals_are_passed_on(name: str, tmp_path: Path) -> None:
     arguments = ("--", sys.executable, "-c", UNTIL_SIGNALLED)
@@ -269,6 +284,7 @@ async def test_signals_are_passed_on(name: str, tmp_path: Path) -> None:
     assert process.returncode == 5
 
 
+@posix
 def test_an_interrupt_from_the_terminal_is_not_sent_twice(tmp_path: Path) -> None:
     """The terminal sends it to the command itself. Then SIGUSR1 shows what has arrived until then."""
     arguments = ("exec", "--", sys.executable, "-c", COUNTS)
@@ -281,6 +297,7 @@ def test_an_interrupt_from_the_terminal_is_not_sent_twice(tmp_path: Path) -> Non
         assert screen.ended() == 0
 
 
+@posix
 async def test_the_ports_close_although_the_command_leaves_a_process_behind(tmp_path: Path) -> None:
     """The pipes end too, so that a caller which reads them does not wait for that process."""
     script = "sleep 300 >/dev/null 2>&1 </dev/null & echo $! $CAMUNDA_REST_ADDRESS"
@@ -294,6 +311,7 @@ async def test_the_ports_close_although_the_command_leaves_a_process_behind(tmp_
         os.kill(int(pid), signal.SIGKILL)
 
 
+@posix
 async def test_the_log_goes_to_a_file_that_only_its_owner_can_read(tmp_path: Path) -> None:
     async with simulated_camunda() as camunda:
         written(tmp_path, with_tokens(camunda))
@@ -305,6 +323,7 @@ async def test_the_log_goes_to_a_file_that_only_its_owner_can_read(tmp_path: Pat
     assert (code, err) == (2, "--log-file no/p.log cannot be written: No such file or directory.\n")
 
 
+@posix
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
