@@ -32,7 +32,8 @@ REALM: Final = "/auth/realms/camunda-platform"
 _ADDRESSES: Final = ("127.0.0.1", "::1")
 _CONNECT: Final = 0.3
 _ANSWER: Final = 2.0
-_LARGEST: Final = 1 << 20
+_PIECE, _PIECES = 1 << 16, 16
+"""Most bytes of a read, and most reads, each with its own time-out: an answer may never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ class _Server:
             connection.request("GET", path, headers={"Accept": "application/json"})
             with connection.getresponse() as answer:
                 challenge = answer.getheader("WWW-Authenticate", "")
-                return _Answer(answer.status, challenge, _document(answer.read(_LARGEST)))
+                body = b"".join(answer.read1(_PIECE) for _ in range(_PIECES))
+                return _Answer(answer.status, challenge, _document(body))
         except (OSError, HTTPException, ValueError):
             return None
         finally:

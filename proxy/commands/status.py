@@ -96,7 +96,7 @@ def report(status: dict[str, Any]) -> str:
         state = "draining" if status["draining"] else "ready" if status["ready"] else "not ready"
         head = f"camunda-auth-proxy {_text(status['version'])}, {state}, up {_duration(status['uptime'])}"
         return f"{head}\n\n{blocks(_block(each, status) for each in status['upstreams'])}"
-    except (LookupError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
         raise NoStatus("The answer of the admin port cannot be understood.") from None
 
 

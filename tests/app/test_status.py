@@ -6,10 +6,14 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.commands.blocks import WIDTH
+from proxy.commands.status import NoStatus, report
 from tests.app.command import command, proxy
 from tests.app.terminal import terminal
 
@@ -120,6 +124,35 @@ async def test_another_program_at_the_port_is_one_sentence(body: bytes) -> None:
         code, out, err = await command("status", "--admin", str(port))
     assert (code, out, err.count("\n")) == (1, "", 1), err
     assert "Traceback" not in err
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+GOOD = {
+    "upstreams": [ESCAPES],
+    "credentials": [{"name": "c", "target": "", "usable": True, "expires_in": 5.0}],
+    "ready": True,
+    "draining": False,
+    "version": "1",
+    "uptime": 1.0,
+}
+
+
+@given(data=st.data(), value=JSON)
+def test_any_value_at_any_place_is_shown_or_one_sentence(data: st.DataObject, value: Any) -> None:
+    document = json.loads(json.dumps(GOOD))
+    places = [document, document["upstreams"][0], document["upstreams"][0]["upstream"]]
+    place = data.draw(st.sampled_from([*places, document["credentials"][0]]))
+    place[data.draw(st.sampled_from(sorted(place)))] = value
+    try:
+        shown = report(document)
+    except NoStatus:
+        return
+    assert "".join(shown.split("\n")).isprintable()
+    assert max(map(len, shown.splitlines()[1:])) <= WIDTH
 
 
 async def test_another_program_cannot_write_to_the_terminal() -> None:
