@@ -141,6 +141,13 @@ GOOD = {
 }
 
 
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", "null", "[1]"])
+def test_a_number_that_is_none_is_one_sentence(value: str) -> None:
+    text = json.dumps(GOOD).replace('"requests": 1', f'"requests": {value}')
+    with pytest.raises(NoStatus, match="cannot be understood"):
+        report(json.loads(text))
+
+
 @given(data=st.data(), value=JSON)
 def test_any_value_at_any_place_is_shown_or_one_sentence(data: st.DataObject, value: Any) -> None:
     document = json.loads(json.dumps(GOOD))
