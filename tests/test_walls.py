@@ -33,8 +33,10 @@ MAY_IMPORT = {
     "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
+    "config.private": ("config.written", "config.resolve", "config.camunda"),
     "config.load": (
         "config.model",
+        "config.private",
         "config.written",
         "config.document",
         "config.resolve",
@@ -50,6 +52,7 @@ MAY_IMPORT = {
     "commands": (
         "config.load",
         "config.model",
+        "config.document",
         "config.presets",
         "app",
         "demo",
@@ -78,6 +81,7 @@ PURE = {
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
+    "commands": ("blocks", "child_environment", "init_text"),
     "commands.doctor": (
         "answer_texts",
         "api_answers",
@@ -164,7 +168,7 @@ def test_a_pure_module_neither_waits_nor_reads_time(module: str) -> None:
 def test_time_is_read_in_one_place() -> None:
     readers = {module for module in MODULES if "time" in PACKAGES[module]}
     # A command line that waits for another process has no loop to hand a clock to.
-    assert readers <= {"proxy.clock", "proxy.commands.probe"}
+    assert readers <= {"proxy.clock", "proxy.commands.probe", "proxy.commands.status"}
 
 
 def test_aiohttp_is_used_in_four_places() -> None:
