@@ -38,7 +38,7 @@ _NAME = re.compile(TOKEN)
 _VALUE = re.compile(rb"[ \t]*+(" + TEXT + rb"*+)")
 
 
-class Name(NamedTuple):
+class Name:
     """What the name of a field means.
 
     Attributes:
@@ -47,23 +47,27 @@ class Name(NamedTuple):
         secret: whether its value may be a secret of a session, so that it must not be cached.
     """
 
-    notable: bytes
-    is_date: bool
-    secret: bool
+    __slots__ = ("is_date", "notable", "secret")
+
+    def __init__(self, notable: bytes, is_date: bool, secret: bool) -> None:
+        self.notable = notable
+        self.is_date = is_date
+        self.secret = secret
 
 
-class Line(NamedTuple):
+class Line:
     """A field of an answer.
 
     Attributes:
-        notable: as in `Name`.
-        value: of a notable field; of another one the whole line, ready to send.
         name: what its name means.
+        value: of a notable field; of another one the whole line, ready to send.
     """
 
-    notable: bytes
-    value: bytes
-    name: Name
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: Name, value: bytes) -> None:
+        self.name = name
+        self.value = value
 
 
 names: Memo[bytes, Name] = Memo(entries=4096, longest=64)
@@ -243,11 +247,11 @@ def _read(data: bytes) -> UsualHead | None:
         field = field_lines.get(line) or _field(line)
         if field is None:
             return None
-        notable_name, value, name = field
-        if notable_name:
-            fields.note(notable_name, value)
+        name = field.name
+        if name.notable:
+            fields.note(name.notable, field.value)
         else:
-            plain.append(value)
+            plain.append(field.value)
             fields.mark(name)
     end = answer_end(status, notable, to_head=False)
     if not status or end is None or end.kind == "close":
@@ -282,7 +286,7 @@ def _field(line: bytes) -> Line | None:
     if known.notable == b"upgrade":
         return None
     text = value[1].rstrip(b" \t")
-    field = Line(known.notable, text if known.notable else b"%b: %b\r\n" % (name, text), known)
+    field = Line(known, text if known.notable else b"%b: %b\r\n" % (name, text))
     if not known.secret:
         field_lines.put(line, field)
     return field

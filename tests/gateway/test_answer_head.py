@@ -74,10 +74,11 @@ def test_an_answer_without_a_body_needs_no_length(status: int) -> None:
 
 @pytest.mark.parametrize("line", [b"Set-Cookie: SESSION=s3cr3t", b"X-CSRF-TOKEN: s3cr3t", b"X-Csrf: s3cr3t"])
 def test_what_tells_a_session_is_not_remembered(line: bytes) -> None:
-    octets = head(line, b"Content-Length: 0")
-    first, second = usual_head(octets), usual_head(octets)
+    octets = head(line, b"X-Other: y", b"Content-Length: 0")
+    first, _, third = usual_head(octets), usual_head(octets), usual_head(octets)
     assert first is not None
-    assert first is not second
+    assert first is not third  # what comes once is not remembered anyway
+    assert first.fields.cookies
     assert not any(b"s3cr3t" in key for key in (*answer_head.field_lines, *answer_head.heads))
 
 
@@ -132,14 +133,16 @@ def test_of_an_interim_answer_nothing_stays() -> None:
 
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     for number in range(3000):
-        assert usual_head(head(b"X-Id: %d" % number, b"Content-Length: 0")) is not None
-    assert len(answer_head.field_lines) <= 1024
-    assert len(answer_head.heads) <= 256
+        for _ in range(2):  # what comes once is not remembered
+            assert usual_head(head(b"X-Id: %d" % number, b"Content-Length: 0")) is not None
+    assert 0 < len(answer_head.field_lines) <= 1024
+    assert 0 < len(answer_head.heads) <= 256
     for number in range(5000):
         usual_head(head(b"X-%d: a" % number, b"Content-Length: 0", first=b"HTTP/1.1 200 %d" % number))
     assert 0 < len(answer_head.names) <= 4096
     assert 0 < len(answer_head.statuses) <= 256
     long = head(*(b"X-%d: %s" % (number, b"x" * 200) for number in range(50)), b"Content-Length: 0")
+    assert usual_head(long) is not None
     assert usual_head(long) is not None
     assert max(map(len, answer_head.field_lines)) <= 128
     assert max(map(len, answer_head.heads)) <= 1024
