@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "config.presets": ("config.model",),
     "config.written": ("config.model",),
     "config.document": ("config.model", "config.presets", "config.written"),
-    "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
+    "config.resolve": ("access", "config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
     "config.load": (
@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "gateway": ("access", "credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
     "demo": (),
-    "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),
+    "app": ("access", "config.model", "outgoing", "credentials", "gateway", "admin"),
     "commands": (
         "config.load",
         "config.model",
