@@ -128,7 +128,7 @@ NOTICES = {
     "read_only: true, allow: ['* /mcp/**']": "upstreams.x.allow[0] lets every MCP tool pass",
     "read_only: true, allow: ['GET /actuator/**']": "upstreams.x.allow[0] also names what hands out",
     "allow: [POST /v2/users, 'POST /v2/*']": "upstreams.x.allow[0] has no effect: upstreams.x.allow[1]",
-    "deny: [GET /v2/topology, GET /v2/topology]": "upstreams.x.deny[1] has no effect: upstreams.x.deny[0]",
+    "deny: [GET /v2/topology, GET /v2/topology, '* /mcp/**']": "upstreams.x.deny[1] has no effect",
 }
 
 
@@ -144,6 +144,10 @@ def test_usual_rules_get_no_notice(tmp_path: Path) -> None:
     allow = "allow: [POST /v2/jobs/activation, POST /v2/secrets/resolve]"
     usual = f"read_only: true, {allow}, deny: ['* /v2/users/**']"
     assert notices(tmp_path, usual) == []
+    assert notices(tmp_path, "deny: [POST /v2/users, 'POST /mcp/**']") == []
+    assert notices(tmp_path, "deny: [POST /api/v2/files]", "hub") == []
+    (notice,) = notices(tmp_path, "deny: [POST /v2/users]")
+    assert "says nothing about MCP" in notice
     assert notices(tmp_path, "allow: [POST /mcp/cluster, GET /v2/topology]") == []
     (notice,) = notices(tmp_path, "read_only: true", "other")
     assert "only what reads in one of Camunda's known APIs passes" in notice
