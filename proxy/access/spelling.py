@@ -72,7 +72,7 @@ def check_query(query: bytes) -> None:
     Raises:
         Unclear
     """
-    if b"%" not in query and b"_method" not in query.lower():
+    if b"_method" not in unquote_to_bytes(unquote_to_bytes(query)).lower():
         return
     for part in re.split(rb"[&;?]", query):
         name = part.partition(b"=")[0].replace(b"+", b" ")
