@@ -8,7 +8,7 @@ from proxy.access.operations import messages, table
 from proxy.access.spelling import OVERRIDES
 
 PAGE = (Path(__file__).parents[2] / "docs/access.md").read_text(encoding="utf-8")
-NAMES = set(re.findall(r"`([^`]+)`", PAGE))
+NAMES = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)))
 
 
 def test_the_page_names_every_message_that_reads() -> None:
@@ -26,7 +26,7 @@ def test_the_page_names_whatever_hands_out_secrets() -> None:
 
 
 def test_the_page_names_every_field_that_is_refused() -> None:
-    assert OVERRIDES <= {name.lower().encode() for name in NAMES}
+    assert {name.lower().encode() for name in NAMES} >= OVERRIDES
 
 
 def test_the_page_has_the_limits() -> None:
