@@ -22,7 +22,7 @@ _CALL: Final = "tools/call"
 _MEMBERS: Final = frozenset(("jsonrpc", "id", "method", "params"))
 _OF_CALL: Final = frozenset(("name", "arguments", "_meta"))
 # A text that does not end reaches to the end of the body, so that the search takes linear time.
-_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 _JSON: Final = re.compile(rb"(?i)application/json[ \t]*(?:;[ \t]*charset=\"?utf-8\"?[ \t]*)?")
 

@@ -24,12 +24,12 @@ class Pattern:
     """A rule.
 
     Attributes:
-        text: as written.
+        rule: as written.
         method: exact, or `*`.
         path: segments; `*` is any one, `**` at the end is one or more.
     """
 
-    text: str
+    rule: str
     method: str
     path: tuple[str, ...]
 

@@ -128,7 +128,7 @@ class AccessRules:
                 template = tuple(each.path[1:].split("/"))
                 for pattern in self._deny:
                     if pattern.meets(each.method, template):
-                        return pattern.text
+                        return pattern.rule
         return None
 
     def operation_of(self, method: bytes, target: bytes) -> str | None:
@@ -145,7 +145,7 @@ class AccessRules:
         if self.deny:
             rule = self._denied.find(methods_for(method.upper()), generous(segments))
             if rule is not None:
-                why = f"{self.place}.deny names it (`{rule.text}`)"
+                why = f"{self.place}.deny names it (`{rule.rule}`)"
                 return self._refused(operation, why, denied=True)
         if not (self.read_only or self.allow):
             return None

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 # Without other bytes, `//` and `/.` a path has only one spelling: the fast path of almost all.
 _USUAL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~!$&'()*+,=:@./-"
-_PCHARS: Final = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,=:@.-]|%[0-9A-Fa-f]{2})*+)++")  # RFC 3986 3.3
+_PCHARS: Final = re.compile(rb"(?:/(?:[A-Za-z0-9_~!$&'()*+,=:@.-]|%[0-9A-Fa-f]{2})*)+")  # RFC 3986 3.3
 _CODED: Final = re.compile(rb"%(?:[01][0-9A-Fa-f]|2[35EFef]|3[BFbf]|5[Cc]|7[Ff])")
 _RESERVED: Final = "/\\;?#%."
 _C1: Final = re.compile("[\x80-\x9f]")
