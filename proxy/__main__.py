@@ -12,7 +12,7 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a file's name may hold characters that the terminal lacks
             stream.reconfigure(errors="backslashreplace")
-    if sys.argv[1:2] == ["health"]:
+    if sys.argv[1:2] == ["health"] and not {"-h", "--help"} & {*sys.argv}:
         return _health()
     from proxy.cli import run
 

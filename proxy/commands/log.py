@@ -8,7 +8,7 @@ import logging
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, TextIO
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -86,16 +86,20 @@ def extras_of(record: logging.LogRecord) -> dict[str, object]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
-def set_up(level: str, style: Literal["auto", "console", "json"], redact: Redactor) -> None:
-    """Send all logging to stderr.
+def set_up(
+    level: str, style: Literal["auto", "console", "json"], redact: Redactor, to: TextIO | None = None
+) -> None:
+    """Send all logging to one stream.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
         style: `auto` is console on a terminal, else json.
         redact: applied to every line.
+        to: the stream; None: stderr.
     """
-    console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
+    stream = to or sys.stderr
+    console = style == "console" or (style == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(ForPeople(redact) if console else ForMachines(redact))
     root = logging.getLogger()
     root.handlers[:] = [handler]

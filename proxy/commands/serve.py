@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from proxy.config.model import Config
 
 FIRST_FETCHES = 3.0
-"""Seconds that the table waits for the first fetches, so that it can show their results."""
+"""Seconds that the blocks wait for the first fetches, so that they can show the results."""
 
 logger = logging.getLogger("proxy")
 
@@ -178,7 +178,7 @@ def _give_notice(config: "Config") -> None:
 
 
 async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") -> None:
-    """Print one table on a terminal, else log one event per listener."""
+    """Print a block per upstream on a terminal, else log one event per listener."""
     if not sys.stderr.isatty() or config.log.format == "json":
         _tell_listeners(proxy.served)
         _tell_admin(proxy)
@@ -189,7 +189,7 @@ async def _tell(proxy: Proxy, config: "Config", stop: "asyncio.Future[None]") ->
     except TimeoutError:
         pass
     with suppress(OSError):  # a terminal that has just been closed
-        print(running_table(proxy), file=sys.stderr)  # noqa: T201
+        print(f"\n{running_table(proxy)}\n", file=sys.stderr)  # noqa: T201
 
 
 def _tell_listeners(listeners: "Sequence[RunningUpstream]") -> None:

@@ -6,186 +6,102 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from errno import EADDRINUSE
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import click
 
 from proxy.app.proxy import Proxy, running
-from proxy.app.upstreams import RunningUpstream
 from proxy.clock import SystemClock, pause
 from proxy.commands import log
 from proxy.commands.loop import run_loop
+from proxy.commands.show_guide import guide
+from proxy.commands.shown import OPERATE, SHOWS, ZEEBE, Shown, configuration, local_url, upstream_of
 from proxy.commands.tables import table
 from proxy.config.load import load
 from proxy.demo import Rules, SimulatedCamunda, simulated_camunda
-from proxy.demo.assertions import AVAILABLE
 from proxy.errors import StartError
+
+if TYPE_CHECKING:
+    from proxy.app.upstreams import RunningUpstream
 
 TOKEN_LIFE = 3.0
 EXPIRY_SHOWN = 6.0
 PACE = 0.02
 AT_ONCE = 50
+STAYING_LIFE = 300.0
+FIRST_PORT, SERVERS, PORTS = 19180, 20, 50
+"""Ports of `--stay`: the demo's admin port, its upstreams, from the 20th on the simulated servers."""
+
 SOON = 1.1
 """Seconds. A repair within one second of a fetch or login is declined, so that no server is hammered."""
 
 
-class Shown(NamedTuple):
-    """One upstream of the demo.
+def show(stay: int | None) -> int:
+    """Run the demo; return exit code 0 if every call was answered 200.
 
-    Attributes:
-        name: of the upstream, and of the simulated API unless `behind` names that.
-        api: its preset.
-        path: of the call; a search is sent with POST.
-        credential: name of its credential.
-        kind: of the credential, in words.
+    Args:
+        stay: keep everything running afterwards, on this port and those after it; None: end at once.
+
+    Raises:
+        StartError: a port is taken.
     """
-
-    name: str
-    api: str
-    path: str
-    credential: str
-    kind: str
-    behind: str = ""
-    saas: bool = False
-
-    @property
-    def method(self) -> str:
-        return "POST" if self.path.endswith("/search") else "GET"
-
-    def url(self, camunda: SimulatedCamunda) -> str:
-        return camunda.url(self.behind or self.name, saas=self.saas)
+    try:
+        return run_loop(_show(stay))
+    except OSError as error:
+        if stay is None or error.errno != EADDRINUSE:
+            raise
+        raise StartError(
+            f"The demo needs the ports {stay} to {stay + PORTS - 1}, and one of them is taken, perhaps by "
+            "another `demo --stay`. --port names others."
+        ) from None
 
 
-TOPOLOGY, DASHBOARD = "/v2/topology", "/api/public/dashboard?collectionId=x"
-DEFINITIONS, INSTANCES = "/v1/process-definitions/search", "/v2/process-instances/search"
-ZEEBE = Shown("zeebe", "zeebe", TOPOLOGY, "keycloak", "OAuth, client_secret_basic")
-OPERATE = Shown("operate-8.6", "operate", DEFINITIONS, "login", "session and CSRF (8.6)")
-SIGNED = Shown("zeebe-signed", "zeebe", TOPOLOGY, "signed", "OAuth, private_key_jwt", "zeebe")
-SHOWS = (
-    Shown("zeebe-saas", "zeebe", TOPOLOGY, "saas", "OAuth, form body (SaaS)", "zeebe", saas=True),
-    Shown("operate-saas", "operate", DEFINITIONS, "json", "OAuth, JSON body (SaaS)", "operate", saas=True),
-    Shown("optimize-saas", "optimize", DASHBOARD, "saas", "OAuth, form body (SaaS)", "optimize", saas=True),
-    ZEEBE,
-    *((SIGNED,) if AVAILABLE else ()),
-    Shown("optimize-shared", "optimize", DASHBOARD, "shared", "shared token"),
-    Shown("operate-8.2", "operate", DEFINITIONS, "login", "session (8.2)"),
-    OPERATE,
-    Shown("cluster-8.10", "zeebe", INSTANCES, "login", "session and CSRF (8.10)"),
-    Shown("cluster-8.8", "zeebe", INSTANCES, "as-session", "Basic as session (8.8)"),
-    Shown("zeebe-basic", "zeebe", TOPOLOGY, "basic", "Basic (8.6)"),
-    Shown("zeebe-open", "zeebe", TOPOLOGY, "nothing", "none"),
-)
-
-
-def show(*, stay: bool) -> int:
-    """Run the demo; return exit code 0 if every call was answered 200."""
-    return run_loop(_show(stay=stay))
-
-
-async def _show(*, stay: bool) -> int:
+async def _show(stay: int | None) -> int:
     redact = log.Redactor()
     log.set_up("error", "console", redact)
     rules = Rules(token_life=TOKEN_LIFE, reissue_before=TOKEN_LIFE, token_gap=0.0)
     clock = SystemClock()
-    async with simulated_camunda(clock=clock, rules=rules) as camunda, _proxy(camunda, redact) as proxy:
+    servers = 0 if stay is None else stay + SERVERS
+    async with (
+        simulated_camunda(clock=clock, rules=rules, first_port=servers) as camunda,
+        _proxy(camunda, redact, stay) as (proxy, document),
+    ):
         click.echo("A simulated Camunda and its token servers run on loopback, with the proxy before them.\n")
         async with aiohttp.ClientSession() as session:
             good = await _every_kind(proxy, session)
             good = await _expiry(proxy, camunda, session, clock) and good
             good = await _revocation(proxy, camunda, session) and good
             good = await _ended_session(proxy, camunda, session) and good
-        if stay:
-            await _until_interrupted(proxy)
+        if stay is not None:
+            camunda.rules = replace(rules, token_life=STAYING_LIFE)
+            click.echo(guide(proxy, camunda, document))
+            await _interrupted()
     click.echo("\nEverything was answered." if good else "\nA call was not answered 200; see above.")
     return 0 if good else 1
 
 
 @asynccontextmanager
-async def _proxy(camunda: SimulatedCamunda, redact: log.Redactor) -> AsyncIterator[Proxy]:
-    """Run the proxy, configured by a file as usual."""
+async def _proxy(
+    camunda: SimulatedCamunda, redact: log.Redactor, first_port: int | None
+) -> AsyncIterator[tuple[Proxy, dict[str, Any]]]:
+    """Run the proxy, configured by a file as usual; yield its configuration too."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "camunda-auth-proxy.yaml")
-        configuration, environ = _configuration(camunda, Path(folder))
-        path.write_text(json.dumps(configuration), encoding="utf-8")  # noqa: ASYNC240 -- no request waits yet
+        document, environ = configuration(camunda, Path(folder), first_port)
+        path.write_text(json.dumps(document), encoding="utf-8")  # noqa: ASYNC240 -- no request waits yet
         config = load(config=path, env_file=None, environ=environ, directory=Path(folder))
         async with running(config, SystemClock()) as proxy:
             redact.known = proxy.known_secrets
-            yield proxy
-
-
-def _configuration(camunda: SimulatedCamunda, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the configuration (JSON is YAML), and the variables it names."""
-    secrets = {
-        "SAAS_SECRET": camunda.saas.clients["saas-client"].secret,
-        "KEYCLOAK_SECRET": camunda.keycloak.clients["orchestration"].secret,
-        "SHARED_TOKEN": camunda.shared_token,
-        "PASSWORD": camunda.password,
-    }
-    saas = {
-        "type": "oauth2",
-        "token_url": camunda.saas.url,
-        "client_id": "saas-client",
-        "client_secret": "${SAAS_SECRET}",
-    }
-    user = {"username": camunda.username, "password": "${PASSWORD}"}
-    credentials: dict[str, dict[str, Any]] = {
-        "saas": saas,
-        "json": {**saas, "request_format": "json"},
-        "keycloak": {
-            "type": "oauth2",
-            "token_url": camunda.keycloak.url,
-            "client_id": "orchestration",
-            "client_secret": "${KEYCLOAK_SECRET}",
-            "auth_method": "client_secret_basic",
-        },
-        "shared": {"type": "bearer", "token": "${SHARED_TOKEN}"},
-        "login": {"type": "session", **user},
-        "as-session": {"type": "basic", "as_session": True, **user},
-        "basic": {"type": "basic", **user},
-        "nothing": {"type": "none"},
-    }
-    if AVAILABLE:
-        credentials["signed"] = _signed(camunda, folder)
-    upstreams = {
-        shown.name: {
-            "api": shown.api,
-            "url": shown.url(camunda),
-            "listen": "localhost:0",
-            "credential": shown.credential,
-            **({"audience": f"{shown.api}.camunda.io"} if shown.saas else {}),
-        }
-        for shown in SHOWS
-    }
-    admin = {"listen": "127.0.0.1:0"}
-    return {"upstreams": upstreams, "credentials": credentials, "admin": admin}, secrets
-
-
-def _signed(camunda: SimulatedCamunda, folder: Path) -> dict[str, str]:
-    key, file = camunda.keycloak.signing_key(), folder / "signing.key"
-    file.write_text(key.private_key, encoding="utf-8")
-    return {
-        "type": "oauth2",
-        "issuer_url": camunda.keycloak.issuer,
-        "client_id": "signed",
-        "auth_method": "private_key_jwt",
-        "private_key_file": str(file),
-        "key_id": key.key_id,
-    }
-
-
-def _served(proxy: Proxy, shown: Shown) -> RunningUpstream:
-    return next(each for each in proxy.served if each.upstream.name == shown.name)
-
-
-def _url(served: RunningUpstream, path: str) -> str:
-    return f"http://localhost:{served.bound.port}{path}"
+            yield proxy, document
 
 
 async def _call(proxy: Proxy, session: aiohttp.ClientSession, shown: Shown) -> tuple[str, int, float]:
-    clock, url = SystemClock(), _url(_served(proxy, shown), shown.path)
+    clock, url = SystemClock(), local_url(upstream_of(proxy, shown), shown.path)
     begun = clock.now()
     body: dict[str, Any] | None = {} if shown.method == "POST" else None
     async with session.request(shown.method, url, json=body) as response:
@@ -208,7 +124,7 @@ async def _every_kind(proxy: Proxy, session: aiohttp.ClientSession) -> bool:
 async def _expiry(
     proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.ClientSession, clock: SystemClock
 ) -> bool:
-    served = _served(proxy, ZEEBE)
+    served = upstream_of(proxy, ZEEBE)
     fetched, waited = _fetched(camunda), sum(served.keeper.tally.wait_seconds.counts)
     calls = good = 0
     until = clock.now() + EXPIRY_SHOWN
@@ -233,7 +149,7 @@ def _fetched(camunda: SimulatedCamunda) -> int:
 
 
 async def _revocation(proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.ClientSession) -> bool:
-    served = _served(proxy, ZEEBE)
+    served = upstream_of(proxy, ZEEBE)
     await _settled(served)
     camunda.revoke()
     _, status, seconds = await _call(proxy, session, ZEEBE)
@@ -247,7 +163,7 @@ async def _revocation(proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.
 
 async def _ended_session(proxy: Proxy, camunda: SimulatedCamunda, session: aiohttp.ClientSession) -> bool:
     sessions = camunda.sessions(OPERATE.name)
-    await _settled(_served(proxy, OPERATE))
+    await _settled(upstream_of(proxy, OPERATE))
     logins = sessions.count("ok")
     sessions.kill()
     answers = await asyncio.gather(*(_call(proxy, session, OPERATE) for _ in range(AT_ONCE)))
@@ -259,27 +175,24 @@ async def _ended_session(proxy: Proxy, camunda: SimulatedCamunda, session: aioht
     return good == AT_ONCE
 
 
-async def _settled(served: RunningUpstream) -> None:
+async def _settled(served: "RunningUpstream") -> None:
     """Wait until a repair is possible."""
     clock = SystemClock()
     while clock.now() - (served.keeper.snapshot().last_success or 0.0) < SOON:
         await pause(clock, PACE)
 
 
-async def _until_interrupted(proxy: Proxy) -> None:
-    stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+async def _interrupted() -> None:
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
 
     def asked() -> None:
         if not stop.done():
             stop.set_result(None)
 
     if sys.platform == "win32":
-        raise StartError("--stay needs a system with POSIX signals; leave it out.")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, asked)
-    click.echo("\nEverything keeps running; try these, and stop with Ctrl-C:")
-    for shown in SHOWS:
-        extra = " -H 'content-type: application/json' -d '{}'" if shown.method == "POST" else ""
-        click.echo(f"  curl{extra} '{_url(_served(proxy, shown), shown.path)}'")
-    click.echo(f"  curl http://{proxy.admin_address}/status.json")
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(asked))
+    else:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, asked)
     await stop

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import TYPE_CHECKING, Final
 
+from proxy.commands.blocks import Block, blocks, command_lines, sentence
 from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
 
 if TYPE_CHECKING:
@@ -11,6 +13,17 @@ if TYPE_CHECKING:
     from proxy.app.upstreams import RunningUpstream
     from proxy.config.model import Config, CredentialConfig
     from proxy.net import HttpProxy
+
+EXAMPLES: Final = {
+    "zeebe": ("/v2/topology", ""),
+    "operate": ("/v1/process-definitions/search", '{"size":1}'),
+    "tasklist": ("/v1/tasks/search", '{"pageSize":1}'),
+    "optimize": ("/api/readyz", ""),
+    "console": ("/clusters", ""),
+    "modeler": ("/v1/info", ""),
+    "hub": ("/api/v2/projects/search", "{}"),
+}
+"""By API, a path and a JSON body (empty: it is a GET) that change nothing (Camunda docs, 8.2 to 8.10)."""
 
 _AUDIENCE = re.compile(r"[A-Za-z0-9._:/-]{1,200}", re.ASCII)
 
@@ -93,26 +106,84 @@ def _via(url: str, proxy: "HttpProxy | None") -> str:
 
 
 def running_table(proxy: "Proxy") -> str:
-    """Return what `run` prints once on a terminal."""
-    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "access", "state")]
-    for served in proxy.served:
-        upstream = served.upstream
-        status = served.keeper.snapshot()
-        credential = f"{upstream.credential} {status.target}".rstrip()
-        state = "ready" if status.usable else status.reason
-        if proxy.config is not None:
-            configured = proxy.config.credentials[upstream.credential]
-            credential += f" ({kind(configured)})"
-            static = isinstance(configured, Bearer) or (
-                isinstance(configured, Basic) and not configured.as_session
-            )
-            if status.usable and static and not served.forwarder.watch.accepted:
-                state = f"{status.reason or 'ready'}; the credential is not tried yet"
-        may = str(upstream.access or "all")
-        rows.append((_address(served), upstream.api, str(upstream.url), credential, may, state))
-    if not any(served.upstream.access for served in proxy.served):
-        rows = [(*row[:4], row[5]) for row in rows]
-    return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
+    """Return what `run` prints once on a terminal: a block per upstream, an example, and the page's URL."""
+    lines = [blocks(_block(proxy, served) for served in proxy.served), ""]
+    if words := _example(proxy):
+        lines += command_lines(words, "try   ")
+    lines.append(f"page  {_page(proxy)}")
+    if not all(served.keeper.snapshot().usable for served in proxy.served):
+        lines.append(f"why   camunda-auth-proxy doctor{_same_configuration(proxy)}")
+    return "\n".join(lines)
+
+
+def _block(proxy: "Proxy", served: "RunningUpstream") -> Block:
+    upstream, status = served.upstream, served.keeper.snapshot()
+    state, reasons = "ready" if status.usable else "not ready", [status.reason] if status.reason else []
+    if not (status.usable or reasons):
+        state, reasons = "starting", ["The first answer to a request for a credential is still awaited."]
+    credential = None if proxy.config is None else proxy.config.credentials[upstream.credential]
+    static = isinstance(credential, Bearer) or (isinstance(credential, Basic) and not credential.as_session)
+    if status.usable and static and not served.forwarder.watch.accepted:
+        state = "ready; the credential is not tried yet"
+    if upstream.access is not None:
+        state += f"; {upstream.access}"
+    if not status.usable:
+        reasons.append("The proxy tries again by itself.")
+    return Block(
+        name=upstream.name,
+        url=_address(served),
+        to=_via(str(upstream.url), upstream.http_proxy),
+        whom=upstream.credential if credential is None else _whom(credential, status.target),
+        state=state,
+        reasons=tuple(map(sentence, reasons)),
+    )
+
+
+def _whom(credential: "CredentialConfig", target: str) -> str:
+    """Return as whom the proxy calls an upstream, and the name and the type of the credential."""
+    match credential:
+        case NoCredential():
+            return f"no one: credential {credential.name} (none)"
+        case OAuth2():
+            who = f"client {credential.client_id}"
+        case Session() | Basic():
+            who = f"user {credential.username}"
+        case Bearer():
+            who = "the owner of a shared token"
+    for_what = f", audience {target}" if isinstance(credential, OAuth2) and target else ""
+    return f"{who}: credential {credential.name} ({kind(credential)}{for_what})"
+
+
+def _example(proxy: "Proxy") -> list[str]:
+    """Return the words of a call that the API answers with 200; empty: none is known."""
+    known = [served for served in proxy.served if served.upstream.api in EXAMPLES]
+    if not known:
+        return []
+    served = min(known, key=lambda each: (not each.keeper.snapshot().usable, bool(each.bound.path)))
+    path, content = EXAMPLES[served.upstream.api]
+    socket, url = served.bound.path, _address(served)
+    words = ["curl", *([f"--unix-socket {quote(socket)}"] if socket else [])]
+    if proxy.config is not None and proxy.config.guard.caller_token is not None:
+        words.append('-H "X-Proxy-Token: $TOKEN"')
+    if content:
+        words += ["-H 'Content-Type: application/json'", f"-d '{content}'"]
+    return [*words, f"{'http://localhost' if socket else url}{path}"]
+
+
+def _same_configuration(proxy: "Proxy") -> str:
+    """Return the options with which another command reads the same configuration."""
+    config = proxy.config
+    if config is None or not config.source.startswith("--env-file "):
+        named = config is not None and "named by --config" in config.origin
+        return f" --config {quote(config.source)}" if config is not None and named else ""
+    return f" --env-file {quote(config.source.removeprefix('--env-file '))}"
+
+
+def _page(proxy: "Proxy") -> str:
+    listen = None if proxy.config is None else proxy.config.admin.listen
+    port = proxy.admin_address.rpartition(":")[2]
+    host = "localhost" if listen is None or listen.addresses[0] in ("127.0.0.1", "0.0.0.0") else None  # noqa: S104
+    return f"http://{host}:{port}/" if host is not None else f"http://{proxy.admin_address}/"
 
 
 def kind(credential: "CredentialConfig") -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config.camunda.names import GROUP, OF_KUBERNETES, OWN
+from proxy.config.camunda.names import GROUP, OF_EXEC, OF_KUBERNETES, OWN
 from proxy.config.camunda.notices import listed, unread
 from proxy.config.camunda.sources import sources
 from proxy.config.camunda.variables import describe_a_configuration
@@ -67,6 +67,7 @@ class Choice:
         self.place: Place | None = None
         self.variables = _Asked()
         self.origin = ""
+        self._directory = Path()
         self.notices: list[str] = []
 
     @property
@@ -78,6 +79,7 @@ class Choice:
 
     def begin(self, config: Path | None, directory: Path) -> Place | None:
         """Return the YAML file to read; None: there is none."""
+        self._directory = directory
         self.variables.update(self.environ)
         if self.env_file is not None:
             self.variables.update(self.env_file.variables)
@@ -147,13 +149,26 @@ class Choice:
         Args:
             ours: names of the proxy's own variables.
         """
-        notices = []
+        notices = self._twin()
         if self.env_file is not None and CONFIG in self.env_file.variables:
             notices.append(f"{CONFIG} is not read from --env-file; name the file with --config")
         mine = (name for name in sorted(self.variables.keys() - ours) if name.startswith(OWN))
-        unknown = [name for name in mine if _SHOWN.fullmatch(name) and not OF_KUBERNETES.fullmatch(name)]
+        known = (OF_KUBERNETES, OF_EXEC)
+        unknown = [
+            name
+            for name in mine
+            if _SHOWN.fullmatch(name) and not any(each.fullmatch(name) for each in known)
+        ]
         notices += [f"{name} is not known{nearest(name, ours)}" for name in unknown]
         return notices if self.place is None else [*notices, *self._overruled(self.place)]
+
+    def _twin(self) -> list[str]:
+        """Return a notice about a file that differs in its suffix only, and is not used."""
+        place = self.place
+        twin = place.path.with_suffix(".yml") if place is not None and place.found else None
+        if place is None or twin is None or twin == place.path or not os.path.lexists(self._directory / twin):
+            return []
+        return [f"{twin} is not used, because {place.source} counts; remove one of them"]
 
     def _overruled(self, place: Place) -> list[str]:
         """Return notices about variables beside a YAML file that are not used."""
@@ -204,7 +219,11 @@ class _Asked(dict[str, str]):
 
 
 def _find(environ: Mapping[str, str], directory: Path) -> Path | None:
-    """Return the first configuration file that exists, else None. A relative path is below `directory`."""
+    """Return the first configuration file that exists, else None. A relative path is below `directory`.
+
+    Each name may end in `.yml` too; of two files in one folder, that with `.yaml` is used.
+    """
     home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
     places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
-    return next((place for place in places if os.path.lexists(directory / place)), None)
+    spelled = (spelling for place in places for spelling in (place, place.with_suffix(".yml")))
+    return next((place for place in spelled if os.path.lexists(directory / place)), None)

@@ -6,11 +6,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from proxy.config.camunda.variables import from_variables
+from proxy.config.camunda.variables import describe_a_configuration, from_variables
 from proxy.config.choice import CONFIG, PREFIX, Choice
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
 from proxy.config.model import Config
+from proxy.config.private import private_variables
 from proxy.config.resolve.context import SECRET_FILES, ListenHost
 from proxy.config.resolve.upstreams import resolve
 from proxy.config.written.env_file import read_env_file
@@ -61,6 +62,29 @@ def load(
         ) from None
 
 
+def variables_as_yaml(
+    env_file: Path | None, environ: Mapping[str, str], directory: Path
+) -> tuple[dict[str, object], tuple[str, ...]] | None:
+    """Return what the variables of Camunda's clients describe, as the tree of a YAML file, and notices.
+
+    None: no file is named, and the environment describes no whole configuration.
+
+    Args:
+        env_file: counts before the environment.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    file = None
+    if env_file is not None:
+        name = str(env_file)
+        file = read_env_file(read_utf8(directory / env_file, name), name, environ)
+    elif not describe_a_configuration(environ, None):
+        return None
+    written, notices = from_variables(environ, file)
+    return written.tree, notices
+
+
 def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
     written, problems = _written(config, choice, directory)
     written = _overridden(written, choice.variables)
@@ -87,7 +111,12 @@ def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
     )
     if found := findings.problems or choice.unused():
         raise ConfigError(*found)
-    return replace(result, origin=choice.origin, notices=(*result.notices, *choice.late_notices(OURS)))
+    return replace(
+        result,
+        origin=choice.origin,
+        notices=(*result.notices, *choice.late_notices(OURS)),
+        private_variables=private_variables(choice.environ, written),
+    )
 
 
 def _written(config: Path | None, choice: Choice, directory: Path) -> tuple[Written, dict[KeyPath, Problem]]:

@@ -332,6 +332,7 @@ class Config:
         notices: sentences to log once at start, without secrets.
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
+        private_variables: names of variables of the environment that may hold a part of a credential.
     """
 
     source: str
@@ -344,3 +345,4 @@ class Config:
     notices: tuple[str, ...]
     origins: Mapping[str, str]
     origin: str = ""
+    private_variables: frozenset[str] = frozenset()

@@ -178,9 +178,16 @@ class SimulatedCamunda(World):
 
 @contextlib.asynccontextmanager
 async def simulated_camunda(
-    *, clock: Clock | None = None, rules: Rules | None = None
+    *, clock: Clock | None = None, rules: Rules | None = None, first_port: int = 0
 ) -> AsyncIterator[SimulatedCamunda]:
-    """Run it until the block ends. Then it stops at once, even if requests still wait for an answer."""
+    """Run it until the block ends. Then it stops at once, even if requests still wait for an answer.
+
+    Args:
+        first_port: the endpoints take this port and those after it; 0: any free ones.
+
+    Raises:
+        OSError: a port is taken.
+    """
     camunda = SimulatedCamunda(clock or SystemClock(), rules or Rules())
     endpoints: list[TokenEndpoint | Api] = [camunda.saas, camunda.keycloak, *camunda.apis.values()]
     by_port: dict[int, TokenEndpoint | Api] = {}
@@ -206,9 +213,10 @@ async def simulated_camunda(
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        for endpoint in endpoints:
+        for number, endpoint in enumerate(endpoints):
             # Room for hundreds at once, because a client that finds no room tries again only after a second.
-            await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+            fixed = first_port + number if first_port else 0
+            await web.TCPSite(runner, "127.0.0.1", fixed, backlog=1024).start()
             port = runner.addresses[-1][1]
             by_port[port] = endpoint
             endpoint.host = f"127.0.0.1:{port}"

@@ -34,12 +34,41 @@ _TELLING: Final = OF_SESSION | {b"content-type"}
 # `status-line = HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 section 4), of final answers.
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9][0-9]{2}) " + TEXT + rb"*+")
 _TIMEOUT = re.compile(rb'[ \t]*timeout[ \t]*=[ \t]*"?([0-9]{1,9})"?[ \t]*', re.IGNORECASE)
-_LINE = re.compile(rb"(" + TOKEN + rb"):[ \t]*+(" + TEXT + rb"*+)")
+_NAME = re.compile(TOKEN)
+_VALUE = re.compile(rb"[ \t]*+(" + TEXT + rb"*+)")
 
-names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
+
+class Name(NamedTuple):
+    """What the name of a field means.
+
+    Attributes:
+        notable: the name in lower case if the field means something to us; else empty.
+        is_date: whether it is Date.
+        secret: whether its value may be a secret of a session, so that it must not be cached.
+    """
+
+    notable: bytes
+    is_date: bool
+    secret: bool
+
+
+class Line(NamedTuple):
+    """A field of an answer.
+
+    Attributes:
+        notable: as in `Name`.
+        value: of a notable field; of another one the whole line, ready to send.
+        name: what its name means.
+    """
+
+    notable: bytes
+    value: bytes
+    name: Name
+
+
+names: Memo[bytes, Name] = Memo(entries=4096, longest=64)
 statuses: Memo[bytes, int] = Memo(entries=256, longest=128)
-# (b"", the line to send) or (name in lower case, value)
-field_lines: Memo[bytes, Field] = Memo(entries=1024, longest=128)
+field_lines: Memo[bytes, Line] = Memo(entries=1024, longest=128, twice=True)
 
 
 class AnswerEnd(NamedTuple):
@@ -101,7 +130,7 @@ class AnswerFields:
         plain: fields that are forwarded unread, as lines ready to send.
         notable: the others, names in lower case.
         options: of Connection, in lower case.
-        cookies: whether a plain field may set a cookie; False: none does.
+        cookies: whether a field may set a cookie or hold a CSRF token; False: none does.
         idle_life: seconds for which the server keeps an unused connection, by its Keep-Alive; None: it does
             not say.
         undated: whether there is no Date.
@@ -123,16 +152,19 @@ class AnswerFields:
         """Add a field as the parser gives it."""
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        lower = names.get(name)
-        if lower is None:
-            lower = _judge(name)
-        if not lower:
-            self.plain.append(b"%b: %b\r\n" % (name, value))
-            lower = name.lower()
-            self.cookies = self.cookies or lower in COOKIES
-            self.undated = self.undated and lower != b"date"
+        known = names.get(name) or _judge(name)
+        if known.notable:
+            self.note(known.notable, value)
             return
-        self.note(lower, value)
+        self.plain.append(b"%b: %b\r\n" % (name, value))
+        self.mark(known)
+
+    def mark(self, name: Name) -> None:
+        """Take note of a field's name."""
+        if name.secret:
+            self.cookies = True
+        if name.is_date:
+            self.undated = False
 
     def note(self, name: bytes, value: bytes) -> None:
         """Take a notable field, its name in lower case."""
@@ -166,10 +198,10 @@ def idle_life(keep_alive: bytes) -> int | None:
     return None
 
 
-def _judge(name: bytes) -> bytes:
-    """Return `b""` if the field is forwarded unread, else its name in lower case."""
+def _judge(name: bytes) -> Name:
     lower = name.lower()
-    verdict = lower if lower in _NOTABLE or lower.startswith(_OPENING) else b""
+    notable = lower if lower in _NOTABLE or lower.startswith(_OPENING) else b""
+    verdict = Name(notable, lower == b"date", b"cookie" in lower or b"csrf" in lower)
     names.put(name, verdict)
     return verdict
 
@@ -187,7 +219,7 @@ class UsualHead(NamedTuple):
     end: AnswerEnd
 
 
-heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024)
+heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024, twice=True)
 
 
 def usual_head(data: bytes) -> UsualHead | None:
@@ -211,26 +243,19 @@ def _read(data: bytes) -> UsualHead | None:
         field = field_lines.get(line) or _field(line)
         if field is None:
             return None
-        name, value = field
-        if not name:
+        notable_name, value, name = field
+        if notable_name:
+            fields.note(notable_name, value)
+        else:
             plain.append(value)
-            continue
-        fields.note(name, value)
+            fields.mark(name)
     end = answer_end(status, notable, to_head=False)
     if not status or end is None or end.kind == "close":
         return None
     answer = UsualHead(status, fields, end)
-    lower = data.lower()
-    fields.undated = b"\r\ndate:" not in lower
-    fields.cookies = _secret(lower)
     if not fields.cookies:
         heads.put(data, answer)
     return answer
-
-
-def _secret(lower: bytes) -> bool:
-    """Tell whether fields, in lower case, may hold secrets of a session, so that they must not be cached."""
-    return b"cookie" in lower or b"csrf" in lower
 
 
 def _status(line: bytes) -> int:
@@ -243,16 +268,21 @@ def _status(line: bytes) -> int:
     return status
 
 
-def _field(line: bytes) -> Field | None:
-    match = _LINE.fullmatch(line)
-    if match is None:
+def _field(line: bytes) -> Line | None:
+    """Read a line; None: it is no field, or one that only llhttp may read."""
+    name, colon, rest = line.partition(b":")
+    value = _VALUE.fullmatch(rest)
+    if not colon or value is None:
         return None
-    name, value = match.groups()
-    value = value.rstrip(b" \t")
-    lower = _judge(name)
-    if lower == b"upgrade":
+    known = names.get(name)
+    if known is None:
+        if _NAME.fullmatch(name) is None:
+            return None
+        known = _judge(name)
+    if known.notable == b"upgrade":
         return None
-    field = (lower, value) if lower else (b"", b"%b: %b\r\n" % (name, value))
-    if not _secret(line.lower()):
+    text = value[1].rstrip(b" \t")
+    field = Line(known.notable, text if known.notable else b"%b: %b\r\n" % (name, text), known)
+    if not known.secret:
         field_lines.put(line, field)
     return field

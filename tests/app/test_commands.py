@@ -312,12 +312,3 @@ async def test_the_version_names_python_aiohttp_and_the_loop() -> None:
     loop = r"(uvloop \S+|asyncio)"
     build = r"(compiled|pure Python)"
     assert re.search(rf"camunda-auth-proxy \S+ \({build}, Python 3\.\S+, aiohttp \S+, {loop}\)", out)
-
-
-async def test_the_demo_shows_everything_answered() -> None:
-    code, out, err = await command("demo")
-    assert code == 0, out + err
-    assert "Everything was answered." in out
-    assert " 0 waited for a token" in out
-    assert "1 request sent again" in out
-    assert "50 answered 200, 1 login for all of them." in out

@@ -293,8 +293,8 @@ async def test_the_table_shows_the_path_and_the_log_masks_the_caller_token(tmp_p
     async with running(config, SystemClock()) as app:
         assert list(app.known_secrets()) == [TOKEN]
         shown = tables.running_table(app)
-        assert f"\nunix:{tmp_path}/s  zeebe" in shown
-        assert f"\nhttp://localhost:{app.served[1].bound.port} " in shown
+        assert f"unix:{tmp_path}/s" in "".join(shown.split())
+        assert f"\noperate  http://localhost:{app.served[1].bound.port}  " in shown
 
 
 async def test_check_shows_the_path_and_never_the_token(tmp_path: Path) -> None:

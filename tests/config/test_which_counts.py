@@ -15,6 +15,7 @@ CONFIG = "CAMUNDA_AUTH_PROXY_CONFIG"
 SELF_CONTAINED = (
     "credentials: {c: {type: bearer, token: canary}}\nupstreams: {zeebe: {url: 'http://yaml.example'}}\n"
 )
+ENCRYPTED = SELF_CONTAINED.replace("http:", "https:")
 TAKES = SELF_CONTAINED.replace("canary", "'${CAMUNDA_CLIENT_SECRET}'")
 PROD = {
     "CAMUNDA_REST_ADDRESS": "https://prod.example",
@@ -326,3 +327,36 @@ def test_variables_that_kubernetes_sets_for_services_are_no_news(tmp_path: Path)
     ends = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR")
     environ = {f"{service}_{end}": "tcp://10.0.0.1:80" for service in services for end in ends}
     assert read(tmp_path, {**PROD, **environ}).notices == ()
+
+
+def test_a_file_that_ends_in_yml_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / "camunda-auth-proxy.yml").write_text(ENCRYPTED)
+    config = read(tmp_path)
+    assert config.origin == "camunda-auth-proxy.yml (found by itself)"
+    assert config.notices == ()
+
+
+def test_of_two_files_that_differ_in_their_ending_the_usual_one_counts_with_a_notice(tmp_path: Path) -> None:
+    (tmp_path / YAML).write_text(ENCRYPTED)
+    (tmp_path / "camunda-auth-proxy.yml").write_text("nonsense")
+    config = read(tmp_path)
+    assert config.origin == f"{YAML} (found by itself)"
+    assert config.notices == (
+        f"camunda-auth-proxy.yml is not used, because {YAML} counts; remove one of them",
+    )
+    assert read(tmp_path, config=YAML).notices == ()
+
+
+def test_the_users_own_folder_may_hold_config_yml(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / ".config" / "camunda-auth-proxy"
+    folder.mkdir(parents=True)
+    (folder / "config.yml").write_text(ENCRYPTED)
+    config = read(tmp_path, {"HOME": str(tmp_path / "home")})
+    assert config.source == str(folder / "config.yml")
+
+
+def test_variables_that_exec_sets_for_its_command_are_known(tmp_path: Path) -> None:
+    (tmp_path / YAML).write_text(ENCRYPTED)
+    known = {"CAMUNDA_AUTH_PROXY_URL_ZEEBE": "http://x", "CAMUNDA_AUTH_PROXY_CALLER_TOKEN": "x"}
+    assert read(tmp_path, known).notices == ()
+    assert read(tmp_path, {"CAMUNDA_AUTH_PROXY_URLS": "x"}).notices != ()

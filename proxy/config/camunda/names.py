@@ -269,4 +269,6 @@ OF_KUBERNETES = re.compile(
 )
 """Variables that Kubernetes sets in every pod for a Service, which may be called camunda-zeebe."""
 OWN = "CAMUNDA_AUTH_PROXY_"
+OF_EXEC = re.compile(r"CAMUNDA_AUTH_PROXY_(?:URL_[A-Z0-9_]+|CALLER_TOKEN)", re.ASCII)
+"""Variables that `exec` sets for its command, which may run another proxy."""
 PREFIXES = ("CAMUNDA_", "ZEEBE_")
