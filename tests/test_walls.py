@@ -26,11 +26,12 @@ GROUND = {
 """Every room may import these, and they import nothing of ours."""
 
 MAY_IMPORT = {
+    "access": (),
     "config.model": (),
     "config.presets": ("config.model",),
     "config.written": ("config.model",),
     "config.document": ("config.model", "config.presets", "config.written"),
-    "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
+    "config.resolve": ("access", "config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
     "config.private": ("config.written", "config.resolve", "config.camunda"),
@@ -45,10 +46,10 @@ MAY_IMPORT = {
     ),
     "outgoing": (),
     "credentials": ("outgoing",),
-    "gateway": ("credentials.credential", "credentials.keeper", "outgoing"),
+    "gateway": ("access", "credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
     "demo": (),
-    "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),
+    "app": ("access", "config.model", "outgoing", "credentials", "gateway", "admin"),
     "commands": (
         "config.load",
         "config.model",
@@ -64,6 +65,7 @@ MAY_IMPORT = {
     "__main__": ("commands", "cli"),
 }
 PURE = {
+    "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
     "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
     "gateway": (
         "answer_head",

@@ -48,11 +48,14 @@ def configuration(config: "Config") -> str:
 
 
 def _upstreams(config: "Config") -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "audience")]
+    rules = any(upstream.access for upstream in config.upstreams)
+    heading = ("listener", "API", "upstream", "credential", "audience", "access")
+    rows: list[tuple[str, ...]] = [heading]
     for upstream in config.upstreams:
         url = _via(str(upstream.url), upstream.http_proxy)
         credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
-        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience)))
+        may = str(upstream.access or "all")
+        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience), may))
         origins = upstream.origins
         rows.append(
             (
@@ -61,9 +64,10 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
                 f"  {origins.get('url', '')}",
                 f"  {origins.get('credential', '')}",
                 f"  {origins.get('audience', '')}",
+                "",
             )
         )
-    return rows
+    return rows if rules else [row[:-1] for row in rows]
 
 
 def _audience(audience: str | None) -> str:
@@ -121,6 +125,8 @@ def _block(proxy: "Proxy", served: "RunningUpstream") -> Block:
     static = isinstance(credential, Bearer) or (isinstance(credential, Basic) and not credential.as_session)
     if status.usable and static and not served.forwarder.watch.accepted:
         state = "ready; the credential is not tried yet"
+    if upstream.access is not None:
+        state += f"; {upstream.access}"
     if not status.usable:
         reasons.append("The proxy tries again by itself.")
     return Block(

@@ -20,6 +20,7 @@ from proxy.gateway.mcp_call import McpRelay, message_of
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.outcomes import Outcomes
 from proxy.gateway.paths import has_dot_segments, signs_in
+from proxy.gateway.permits import permit
 from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
@@ -73,6 +74,7 @@ class Forwarder:
         self.patience = rules.patience
         self.busy = 0
         self._rules = rules
+        self._access = rules.access
         self._address = address
         self._guard = guard
         self._pool = pool
@@ -139,6 +141,8 @@ class Forwarder:
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):
             return
+        if self._access is not None:
+            await permit(call, self._clock, self.patience, self._access)
         head = call.head
         mcp = bare = lost_once = False
         if head.special or self._mcp_base:

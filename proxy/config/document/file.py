@@ -21,6 +21,7 @@ from proxy.config.document.kinds import (
     Nothing,
     Origin,
     Port,
+    Rules,
     Seconds,
     Tenant,
     Text,
@@ -41,7 +42,18 @@ class ClusterDocument(Model):
     """Its id, as Console shows it."""
 
 
-class UpstreamDocument(Model):
+class AccessDocument(Model):
+    """Which requests may pass."""
+
+    read_only: Flag = False
+    """Whether only operations that read pass, and what `allow` names."""
+    allow: Rules = Field(default=[])
+    """What passes, beside reads with `read_only`: METHOD /path; * is a segment, /** at the end all below."""
+    deny: Rules = Field(default=[])
+    """What does not pass, whatever else is allowed; written as in `allow`."""
+
+
+class UpstreamDocument(AccessDocument):
     """One Camunda API and its local port."""
 
     api: ApiName | None = None

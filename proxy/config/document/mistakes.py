@@ -17,12 +17,8 @@ from proxy.config.document.file import (
     ShutdownDocument,
     UpstreamDocument,
 )
-from proxy.config.document.kinds import KeyProblem
+from proxy.config.document.kinds import MOST_RULES, KeyProblem
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
-
-NOT_YET = frozenset({"allow", "deny", "read_only"})
-"""Keys that docs/reference.md announces for a later version."""
-NOT_YET_MESSAGE = "is not known yet in this version"
 
 _SENTENCES = {
     "missing": "is missing",
@@ -31,6 +27,8 @@ _SENTENCES = {
     "model_type": "must be a mapping of keys and values",
     "model_attributes_type": "must be a mapping of keys and values",
     "list_type": "must be a list, as in [a, b]",
+    "too_short": "is empty; name at least one rule, or leave it out",
+    "too_long": f"may have {MOST_RULES} rules; let * and /** name several",
     "string_pattern_mismatch": "may only hold letters, digits and - (a name also _ and .), at most 64",
 }
 
@@ -103,8 +101,6 @@ def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[Ke
 
 def _unknown(path: KeyPath, written: Written) -> str:
     name = str(path[-1])
-    if name in NOT_YET:
-        return f"{NOT_YET_MESSAGE}; leave it out"
     return f"is not a known key{_parted(name, path, written) or nearest(name, _keys_at(path[:-1], written))}"
 
 
@@ -120,7 +116,7 @@ def _parted(name: str, path: KeyPath, written: Written) -> str:
 
 def _may_be_a_secret(error: dict[str, Any], path: KeyPath, written: Written) -> bool:
     """Tell whether an unknown key has no value and resembles no known key, as in `{type: basic, sesame}`."""
-    if error["type"] != "extra_forbidden" or error["input"] is not None or str(path[-1]) in NOT_YET:
+    if error["type"] != "extra_forbidden" or error["input"] is not None:
         return False
     return not nearest(str(path[-1]), _keys_at(path[:-1], written))
 

@@ -20,6 +20,7 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import PRESETS, api_named
+from proxy.config.resolve.access import access
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
@@ -107,6 +108,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> U
         open_paths=PRESETS[api].open_paths if api in PRESETS else (),
         tenant_path=tenant_path(document.physical_tenant),
         gone=removed,
+        access=access(document, place, (api,), context.findings),
         origins=MappingProxyType(
             {
                 "url": described((*place, "url")) or described(("cluster",)) or "default",
