@@ -230,5 +230,6 @@ class RequestLog:
                 "repaired": details.repaired,
                 "problem": details.problem,
                 "hint": details.hint,
+                "caller": details.caller,
             },
         )

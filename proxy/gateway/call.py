@@ -46,6 +46,7 @@ class Call:
         sent: bytes of an answer of our own.
         waited: seconds that it waited for a credential.
         repaired: whether it was sent again with a new credential.
+        caller_name: of the caller, as in the configuration; empty: it has none, or is not known yet.
         last: whether its connection takes no further request. No other object keeps this.
     """
 
@@ -59,6 +60,7 @@ class Call:
     sent = 0
     waited = 0.0
     repaired = False
+    caller_name = ""
 
     def __init__(self, head: RequestHead, upload: Upload | None, caller: AnswerSink, started: float) -> None:
         self.head = head

@@ -344,5 +344,6 @@ class Forwarder:
                     repaired=call.repaired,
                     problem=call.problem,
                     hint=hint,
+                    caller=call.caller_name,
                 )
             )
