@@ -26,6 +26,7 @@ GROUND = {
 """Every room may import these, and they import nothing of ours."""
 
 MAY_IMPORT = {
+    "access": (),
     "config.model": (),
     "config.presets": ("config.model",),
     "config.written": ("config.model",),
@@ -61,6 +62,7 @@ MAY_IMPORT = {
     "__main__": ("commands", "cli"),
 }
 PURE = {
+    "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
     "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
     "gateway": (
         "answer_head",
