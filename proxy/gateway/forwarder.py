@@ -10,7 +10,9 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
+from proxy.gateway.admission import identified
 from proxy.gateway.call import AnswerSink, Call
+from proxy.gateway.callers import Callers, outcome_of
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
@@ -75,6 +77,7 @@ class Forwarder:
         self._rules = rules
         self._address = address
         self._guard = guard
+        self._callers = guard.callers
         self._pool = pool
         self._keeper = keeper
         self._clock = clock
@@ -204,8 +207,8 @@ class Forwarder:
         self._guard.check(head)
         if len(call.cors) > len(VARY) and is_preflight(head):  # no browser shows a caller token with it
             return self._no_content(call, call.cors + allowing(head))
-        if self._guard.token is not None:
-            call.head = self._guard.admit(head)
+        if self._callers is not None:
+            self._admit(call, self._callers)
         if head.special and self._address.injects and is_metadata(head.target):
             raise RequestRefused("not_found", _NO_METADATA)
         if self._below_path and has_dot_segments(head.target):
@@ -213,6 +216,30 @@ class Forwarder:
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
         return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.cors)
+
+    def _admit(self, call: Call, callers: Callers) -> None:
+        """Find out which caller it is, and whether it may send a request here now.
+
+        Raises:
+            RequestRefused
+        """
+        now = self._clock.now()
+        call.head, caller, call.admission = identified(
+            call.head, callers, now, anonymous=self._guard.anonymous, identity=call.caller.identity
+        )
+        call.caller_name = caller.name
+        callers.check(caller, self._rules.upstream, now)
+
+    def admits(self, call: Call, *, reloaded: bool = False) -> bool:
+        """Whether a running request may go on; see `Service`."""
+        admission = call.admission
+        if admission is None or self._callers is None:
+            return True
+        if not self._callers.admits(admission, self._rules.upstream):
+            return False
+        if reloaded and admission.anonymous:
+            return self._guard.anonymous == admission.name
+        return not (reloaded and admission.digest) or self._callers.knows_token(admission)
 
     def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
@@ -327,6 +354,8 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        if self._callers is not None:
+            tally.callers[call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE)] += 1
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)

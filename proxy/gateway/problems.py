@@ -46,6 +46,8 @@ KINDS: Final = {
     "cross_site": Kind(403, "Web pages may not use this port", "http_request_denied"),
     "not_allowed": Kind(403, "Not allowed", "http_request_denied"),
     "caller_unknown": Kind(401, "Caller token missing or wrong", "http_request_denied"),
+    "caller_expired": Kind(401, "Caller expired", "http_request_denied"),
+    "rate_limited": Kind(429, "Too many requests", "http_request_denied"),
     "not_found": Kind(404, "Not found", "http_request_error"),
     "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
     "too_many_callers": Kind(503, "Too many connections", "connection_limit_reached"),
@@ -161,7 +163,7 @@ def answer_to(
     """
     upstream = peer.name
     if isinstance(error, RequestRefused):
-        later = 1 if error.code == "too_many_callers" else None
+        later = 1 if error.code == "too_many_callers" else error.retry_after
         return OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
     if isinstance(error, CredentialRejected):
         so_far = "Nothing is sent to" if refused is None else "Nothing more can be had from"

@@ -114,6 +114,23 @@ Token = Annotated[Text, AfterValidator(_visible_ascii), _schema(*_SCALAR, text="
 CallerToken = Annotated[
     Token, AfterValidator(_hard_to_guess), _schema(*_SCALAR, text=f"^[!-~]{{{SHORTEST_TOKEN},}}$")
 ]
+Sha256 = Annotated[
+    bytes, PlainValidator(units.sha256_digest), _schema("string", "number", text="^[0-9A-Fa-f]{64}$")
+]
+PerSecond = Annotated[
+    float,
+    BeforeValidator(units.per_second),
+    _schema("number", "string", text=r"^[0-9]{1,6}(\.[0-9]{1,9})?$", minimum=0.001, maximum=100000),
+]
+Moment = Annotated[
+    float,
+    BeforeValidator(units.moment),
+    _schema(
+        "string",
+        text=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{5,15}([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+        examples=["2027-01-31T00:00:00Z"],
+    ),
+]
 Flag = Annotated[
     bool, BeforeValidator(units.flag), _schema("boolean", "string", text="^([Tt]rue|TRUE|[Ff]alse|FALSE)$")
 ]
@@ -188,6 +205,14 @@ Origin = Annotated[
     _schema("string", text=r"^[A-Za-z][A-Za-z0-9+.-]*://[^/*\s]+$", examples=["http://localhost:3000"]),
 ]
 Nothing = BeforeValidator(_empty_is_mapping)
+
+
+def _one_is_list(value: object) -> object:
+    return [value] if isinstance(value, str | int | float) else value
+
+
+OneOrMore = BeforeValidator(_one_is_list)
+"""A list may be written as its only entry."""
 
 
 class Model(BaseModel):

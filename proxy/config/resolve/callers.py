@@ -1,0 +1,173 @@
+"""Resolves the callers, and checks that each can prove who it is, and may do anything at all."""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+from proxy.access.pattern import Pattern, WrongRule
+from proxy.clock import wall_time
+from proxy.config.document.file import CallerDocument, RateDocument
+from proxy.config.model import CallerConfig, GuardConfig, RateConfig, SecretRef, Upstream
+from proxy.config.resolve.context import Context, notice_oddities, secret
+from proxy.config.written.files import caller_token_file_problem, caller_token_in
+from proxy.config.written.findings import KeyPath, dotted, looks_like_a_key, nearest
+
+SOON: Final = 14 * 24 * 3600.0
+"""Seconds before its end from which a caller's expiry gets a notice."""
+
+EVERYTHING: Final = "* /**"
+
+
+def callers(upstreams: Sequence[Upstream], guard: GuardConfig, context: Context) -> tuple[CallerConfig, ...]:
+    """Resolve all callers; problems go to the findings."""
+    documents = context.document.callers
+    found = tuple(_caller(name, document, context) for name, document in documents.items())
+    _check_anonymous(upstreams, context)
+    _check_tokens(found, guard, context)
+    return found
+
+
+def _caller(name: str, document: CallerDocument, context: Context) -> CallerConfig:
+    place: KeyPath = ("callers", name)
+    _check_rights(place, document, context)
+    _notice_expiry(place, document.expires, context)
+    return CallerConfig(
+        name=name,
+        tokens=tuple(_tokens(place, document, context)),
+        token_sha256=tuple(document.token_sha256),
+        upstreams=_upstreams(place, document, context),
+        read_only=document.read_only,
+        allow=tuple(document.allow),
+        deny=tuple(document.deny),
+        rate=_rate(document.rate),
+        expires=document.expires,
+    )
+
+
+def _tokens(place: KeyPath, document: CallerDocument, context: Context) -> Iterator[SecretRef]:
+    for at, text in _places((*place, "token"), document.token, context):
+        notice_oddities(text, at, context)
+        yield SecretRef(text=text)
+    for at, file in _places((*place, "token_file"), document.token_file, context):
+        yield secret(None, file, at, context, caller_token_file_problem)
+
+
+def _places(place: KeyPath, values: Sequence[str], context: Context) -> Iterator[tuple[KeyPath, str]]:
+    """Yield each value with its place in the file: a list may have been written as its only entry."""
+    written = context.written.tree
+    for part in place:
+        written = written.get(str(part)) if isinstance(written, dict) else None  # type: ignore[assignment]
+    for index, value in enumerate(values):
+        yield ((*place, index) if isinstance(written, list) else place), value
+
+
+def _rate(document: RateDocument | None) -> RateConfig | None:
+    if document is None:
+        return None
+    burst = document.burst if document.burst is not None else max(1, math.ceil(document.per_second))
+    return RateConfig(document.per_second, burst)
+
+
+def _upstreams(place: KeyPath, document: CallerDocument, context: Context) -> tuple[str, ...] | None:
+    if document.upstreams is None:
+        return None
+    known = [name for name in context.document.upstreams if looks_like_a_key(name, name=True)]
+    for at, name in _places((*place, "upstreams"), document.upstreams, context):
+        if name not in context.document.upstreams:
+            context.findings.add(at, f"names no upstream; there are {', '.join(known)}{nearest(name, known)}")
+    return tuple(dict.fromkeys(document.upstreams))
+
+
+def _check_rights(place: KeyPath, document: CallerDocument, context: Context) -> None:
+    """Check that the caller may do anything, and that its rules can be read."""
+    findings = context.findings
+    if document.upstreams == []:
+        findings.add(
+            (*place, "upstreams"),
+            "is empty, so the caller may do nothing: name an upstream, or leave the key out, which means all",
+        )
+    written = context.written.tree["callers"][place[1]]  # type: ignore[index]
+    if isinstance(written, dict) and written.get("allow") == [] and not document.read_only:
+        findings.add(
+            (*place, "allow"),
+            "is empty, so the caller may do nothing: name a request, or leave the key out, which means all",
+        )
+    for key, rules in (("allow", document.allow), ("deny", document.deny)):
+        for at, rule in _places((*place, key), rules, context):
+            try:
+                pattern = Pattern.read(rule)
+            except WrongRule as error:
+                findings.add(at, str(error))
+                continue
+            if key == "deny" and pattern.covers(Pattern.read(EVERYTHING)):
+                findings.add(at, "denies everything, so the caller may do nothing; remove the caller instead")
+
+
+def _notice_expiry(place: KeyPath, expires: float | None, context: Context) -> None:
+    if expires is None:
+        return
+    left = expires - wall_time()
+    date = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if left <= 0:
+        context.findings.notice(
+            f"{dotted(place)} has expired ({date}), so its requests are refused; remove it, or set another "
+            "expires"
+        )
+    elif left < SOON:
+        context.findings.notice(f"{dotted(place)} expires soon, on {date}")
+
+
+def _check_anonymous(upstreams: Sequence[Upstream], context: Context) -> None:
+    """Check that only this machine is let in without a token, as a caller that exists."""
+    names = list(context.document.callers)
+    listens = {upstream.name: upstream.listen for upstream in upstreams}
+    for upstream, document in context.document.upstreams.items():
+        place: KeyPath = ("upstreams", upstream, "anonymous")
+        caller, listen = document.anonymous, listens.get(upstream)
+        if caller is None:
+            continue
+        if caller not in names:
+            there = f"there are {', '.join(names)}{nearest(caller, names)}" if names else "there are none"
+            context.findings.add(place, f"names no caller; {there}")
+            continue
+        if listen is not None and not listen.loopback:
+            context.findings.add(
+                place,
+                f"lets every program that reaches {listen} in without a token; it is for listeners on "
+                "loopback and Unix sockets only. Give each caller a token",
+            )
+        allowed = context.document.callers[caller].upstreams
+        if allowed is not None and upstream not in allowed:
+            context.findings.add(
+                place, f"names caller `{caller}`, whose upstreams do not name {upstream}; add it there"
+            )
+
+
+def _check_tokens(found: Sequence[CallerConfig], guard: GuardConfig, context: Context) -> None:
+    """Check that each caller can prove who it is, and that no two have one token."""
+    anonymous = {upstream.anonymous for upstream in context.document.upstreams.values()}
+    owners: dict[bytes, str] = {}
+    if guard.caller_token is not None:
+        for digest in _digests((guard.caller_token,)):
+            owners[digest] = "guard.caller_token"
+    for caller in found:
+        place: KeyPath = ("callers", caller.name)
+        if not (caller.tokens or caller.token_sha256) and caller.name not in anonymous:
+            context.findings.add(
+                place,
+                "has no token: write token_sha256, token_file or token; camunda-auth-proxy token new makes one",
+            )
+        for digest in (*caller.token_sha256, *_digests(caller.tokens)):
+            other = owners.setdefault(digest, dotted(place))
+            if other != dotted(place):
+                context.findings.add(place, f"has the same token as {other}; give each caller its own")
+
+
+def _digests(tokens: Sequence[SecretRef]) -> Iterator[bytes]:
+    for token in tokens:
+        if token.file is None:
+            yield sha256((token.text or "").encode()).digest()
+        elif (content := caller_token_in(token.file)) is not None:
+            yield sha256(content).digest()
