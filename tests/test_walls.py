@@ -44,7 +44,7 @@ MAY_IMPORT = {
     ),
     "outgoing": (),
     "credentials": ("outgoing",),
-    "gateway": ("credentials.credential", "credentials.keeper", "outgoing"),
+    "gateway": ("access", "credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
     "demo": (),
     "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),

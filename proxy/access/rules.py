@@ -22,11 +22,15 @@ class Refusal:
         code: of the problem. `ambiguous_request`: two servers may read the request differently.
         detail: sentences: which rule refused it, and what to do; without bytes of the request.
         operation: what the request would do, as `createProcessInstance`; None: it is not known.
+        status: HTTP status, if it is not the usual one of the code.
+        denied: whether a rule of `deny` refuses it.
     """
 
     code: RefusalCode
     detail: str
     operation: str | None = None
+    status: int | None = None
+    denied: bool = False
 
 
 MESSAGE: Final = Refusal(
@@ -95,6 +99,23 @@ class AccessRules:
             self._memo[key] = refusal
         return refusal
 
+    def decide_form(self, target: bytes) -> Refusal | None:
+        """Return why a POST whose body is a form may not pass; call it after `decide`.
+
+        No operation that reads takes a form. Some frameworks take the method from a field `_method` of it
+        (Spring: PUT, PATCH, DELETE), so the request is judged as each of these too.
+        """
+        operation = self.operations.of(b"POST", target)
+        if operation is not None and operation.kind != "changes":
+            return self.unclear("a form as its body, and no operation that reads takes one")
+        for method in (b"PUT", b"PATCH", b"DELETE"):
+            refusal = self.decide(method, target)
+            if refusal is not None and (refusal.operation is not None or refusal.denied):
+                return self.unclear(
+                    "a form as its body, whose `_method` may make it one that is not permitted"
+                )
+        return None
+
     def operation_of(self, method: bytes, target: bytes) -> str | None:
         """Return the name of the operation; `mcp` for a message of MCP; None: it is not known."""
         operation = self.operations.of(method, target)
@@ -143,7 +164,10 @@ class AccessRules:
             if denied
             else f"To let it pass, the operator of the proxy adds {rule} to {self.place}.allow."
         )
-        return Refusal("not_permitted", f"{what} is not permitted: {why}. {instead}", name)
+        # An MCP client takes a 405 for its DELETE: servers may not let clients end a session.
+        ends = operation is not None and operation.api == MCP and operation.method == "DELETE"
+        detail = f"{what} is not permitted: {why}. {instead}"
+        return Refusal("not_permitted", detail, name, 405 if ends else None, denied)
 
     def unclear(self, what: str) -> Refusal:
         """Return the refusal of a request that two servers may read differently, because of `what`."""

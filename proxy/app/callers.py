@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from hashlib import sha256
 
+from proxy.access.operations import Operations
+from proxy.access.rules import AccessRules
 from proxy.config.model import SHORTEST_TOKEN, CallerConfig, Config, SecretRef
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.errors import CredentialUnavailable
@@ -63,12 +65,24 @@ def callers_of(config: Config) -> list[Caller]:
             None if caller.upstreams is None else frozenset(caller.upstreams),
             None if caller.rate is None else Rate(caller.rate.per_second, caller.rate.burst),
             caller.expires,
+            dict(_access(caller, config)),
         )
         for caller in config.callers
     ]
     if config.guard.caller_token is not None:
         found.append(Caller(""))
     return found
+
+
+def _access(caller: CallerConfig, config: Config) -> Iterator[tuple[str, AccessRules]]:
+    """Yield the rules of a caller at each upstream that it may use, if it has any."""
+    if not (caller.read_only or caller.allow or caller.deny):
+        return
+    for upstream in config.upstreams:
+        if caller.upstreams is None or upstream.name in caller.upstreams:
+            operations = Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
+            place = f"callers.{caller.name}"
+            yield upstream.name, AccessRules(place, operations, caller.read_only, caller.allow, caller.deny)
 
 
 def tokens_of(config: Config) -> Iterator[tuple[str, Token]]:

@@ -12,8 +12,7 @@ from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.secret import Secret
-from proxy.errors import CredentialUnavailable
+from proxy.gateway.callers import Callers
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.forwarder import Forwarder
@@ -45,19 +44,6 @@ class Lasting:
 
     tally: Tally = field(default_factory=Tally)
     via: bytes = field(default_factory=lambda: f"camunda-auth-proxy-{secrets.token_hex(4)}".encode("ascii"))
-
-
-@dataclass(frozen=True, slots=True)
-class CallerToken:
-    """Returns the token that callers must send now; empty if its file was removed before it was ever read."""
-
-    secret: Secret
-
-    def __call__(self) -> bytes:
-        try:
-            return self.secret.read().encode()
-        except CredentialUnavailable:
-            return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +92,7 @@ def plan(
     upstream: Upstream,
     keeper: Keeper,
     contexts: TlsContexts,
-    token: CallerToken | None,
+    callers: Callers | None,
     via: bytes,
 ) -> UpstreamPlan:
     """Make the plan for an upstream.
@@ -142,7 +128,8 @@ def plan(
             names(config, upstream.listen),
             origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
             browsers=not upstream.listen.path,
-            token=token,
+            callers=callers,
+            anonymous=upstream.anonymous or "",
         ),
         keeper=keeper,
         logged=config.log.requests,

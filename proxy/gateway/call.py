@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from proxy.access.rules import AccessRules
 from proxy.errors import RequestRefused
 from proxy.gateway.callers import Admission
 from proxy.gateway.exchange import Exchange
@@ -54,6 +55,7 @@ class Call:
         repaired: whether it was sent again with a new credential.
         caller_name: of the caller, as in the configuration; empty: it has none, or is not known yet.
         admission: how it was admitted; None: it is not yet, or there are no callers.
+        access: the rules of its caller; None: it has none.
         last: whether its connection takes no further request. No other object keeps this.
     """
 
@@ -69,6 +71,7 @@ class Call:
     repaired = False
     caller_name = ""
     admission: Admission | None = None
+    access: AccessRules | None = None
 
     def __init__(self, head: RequestHead, upload: Upload | None, caller: AnswerSink, started: float) -> None:
         self.head = head

@@ -5,25 +5,28 @@ number of callers, and the time of the lookup says nothing about a token.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final, Literal, Protocol
 
+from proxy.access.rules import AccessRules
 from proxy.errors import RequestRefused
 from proxy.gateway.rate import Bucket, Rate
 
 PREFIX: Final = "cap_"
 """The first characters of each token that `camunda-auth-proxy token new` makes."""
 
-Outcome = Literal["answered", "failed", "not_allowed", "rate_limited", "expired", "unknown"]
+Outcome = Literal["answered", "failed", "not_permitted", "rate_limited", "expired", "unknown"]
 """What became of a request, for the counts by caller. `answered`: its upstream's answer was forwarded, whatever
 its status, or the proxy gave the answer that was asked for; `failed`: any other answer of the proxy, or none."""
 
 _REFUSALS: Final[dict[str | None, Outcome]] = {
-    "not_allowed": "not_allowed",
+    "not_allowed": "not_permitted",
+    "not_permitted": "not_permitted",
+    "ambiguous_request": "not_permitted",
     "rate_limited": "rate_limited",
     "caller_expired": "expired",
     "caller_unknown": "unknown",
@@ -55,6 +58,7 @@ class Caller:
     Attributes:
         name: in `callers`; empty: the caller of `guard.caller_token`.
         upstreams: names of those that it may use; None: all.
+        access: its rules at each upstream that it may use, by name; those without any are left out.
         rate: its limit over all upstreams; None: none.
         expires: seconds since 1970; None: never.
     """
@@ -63,6 +67,7 @@ class Caller:
     upstreams: frozenset[str] | None = None
     rate: Rate | None = None
     expires: float | None = None
+    access: Mapping[str, AccessRules] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class Callers:
         """Refuse a request of a caller that has expired, is over its limit, or may not use that upstream.
 
         Raises:
-            RequestRefused: `caller_expired`, `rate_limited` or `not_allowed`.
+            RequestRefused: `caller_expired`, `rate_limited` or `not_permitted`.
         """
         setting = setting_of(caller)
         if self._expired(caller):
@@ -217,7 +222,7 @@ class Callers:
             )
         if caller.upstreams is not None and upstream not in caller.upstreams:
             raise RequestRefused(
-                "not_allowed",
+                "not_permitted",
                 f"Caller `{caller.name}` may not use upstream `{upstream}`: {setting}.upstreams does not "
                 "name it.",
             )

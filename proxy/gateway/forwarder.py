@@ -22,6 +22,7 @@ from proxy.gateway.mcp_call import McpRelay, message_of
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.outcomes import Outcomes
 from proxy.gateway.paths import has_dot_segments, signs_in
+from proxy.gateway.permits import permit
 from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
@@ -75,6 +76,7 @@ class Forwarder:
         self.patience = rules.patience
         self.busy = 0
         self._rules = rules
+        self._access = rules.access
         self._address = address
         self._guard = guard
         self._callers = guard.callers
@@ -143,6 +145,9 @@ class Forwarder:
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):
             return
+        if self._access is not None or call.access is not None:
+            those = [rules for rules in (self._access, call.access) if rules is not None]
+            await permit(call, self._clock, self.patience, *those)
         head = call.head
         mcp = bare = lost_once = False
         if head.special or self._mcp_base:
@@ -229,6 +234,7 @@ class Forwarder:
         )
         call.caller_name = caller.name
         callers.check(caller, self._rules.upstream, now)
+        call.access = caller.access.get(self._rules.upstream)
 
     def admits(self, call: Call, *, reloaded: bool = False) -> bool:
         """Whether a running request may go on; see `Service`."""
