@@ -167,7 +167,7 @@ class _AdminService:
     def received(self, size: int) -> None:
         """Ignore the number of bytes; the admin ports do not count them."""
 
-    def admits(self, _call: Call, *, reloaded: bool = False) -> bool:  # noqa: ARG002 -- of Service
+    def admits(self, _call: Call, *, reloaded: bool = False) -> bool:
         """Let each request end, because the admin ports know no callers."""
         return True
 

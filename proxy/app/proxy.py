@@ -55,9 +55,7 @@ class Proxy:
         state: for the admin ports.
     """
 
-    def __init__(
-        self, clock: Clock, tasks: asyncio.TaskGroup, wall: Callable[[], float] = wall_time
-    ) -> None:
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, wall: Callable[[], float] = wall_time) -> None:
         self.config: Config | None = None
         self.served: tuple[RunningUpstream, ...] = ()
         self.admin_address = ""

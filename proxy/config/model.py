@@ -143,8 +143,8 @@ class Upstream:
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
             everything below. If no credential is usable, requests for these are forwarded without one
             instead of being refused.
-        anonymous: name of the caller that requests without a token come from; None: they are refused, if there
-            are callers.
+        anonymous: name of the caller for requests without a token; None: they are refused, if there are
+            callers.
         tenant_path: path of its physical tenant, `/physical-tenants/NAME`; empty: it has none.
         gone: what Camunda 8.10 has removed of it; None: nothing.
         origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,
@@ -342,8 +342,8 @@ class Config:
         origin: the same in words, with the option or variable that named it.
         credentials: by name; only those that an upstream uses.
         notices: sentences to log once at start, without secrets.
-        callers: in the order of the configuration; empty: every program that reaches a port may use it, unless
-            there is a `guard.caller_token`.
+        callers: in the order of the configuration; empty: every program that reaches a port may use it,
+            unless there is a `guard.caller_token`.
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
     """

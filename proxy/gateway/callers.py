@@ -20,8 +20,8 @@ PREFIX: Final = "cap_"
 """The first characters of each token that `camunda-auth-proxy token new` makes."""
 
 Outcome = Literal["answered", "failed", "not_permitted", "rate_limited", "expired", "unknown"]
-"""What became of a request, for the counts by caller. `answered`: its upstream's answer was forwarded, whatever
-its status, or the proxy gave the answer that was asked for; `failed`: any other answer of the proxy, or none."""
+"""What became of a request, for the counts by caller. `answered`: its upstream's answer was forwarded, with
+any status; `failed`: any other answer of the proxy that is a problem, or no answer."""
 
 _REFUSALS: Final[dict[str | None, Outcome]] = {
     "not_allowed": "not_permitted",

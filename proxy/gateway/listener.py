@@ -120,9 +120,10 @@ class Listener:
         """Cut the running requests of callers that the service no longer admits, after a reload."""
         for caller in tuple(self.connections):
             call = caller.call
-            if call is not None and call.admission is not None:
-                if not self.service.admits(call, reloaded=True):
-                    caller.reset()
+            if call is None or call.admission is None:
+                continue
+            if not self.service.admits(call, reloaded=True):
+                caller.reset()
 
     def stop_accepting(self) -> None:
         for server in self._servers:

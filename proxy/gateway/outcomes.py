@@ -17,7 +17,9 @@ from proxy.outgoing.answer_causes import speaks_tls
 from proxy.outgoing.causes import cause, cleaned
 
 _SLOW: Final = frozenset(("answer_timeout", "body_timeout"))
-_AT_THE_DOOR: Final = frozenset(("wrong_host", "cross_site", "not_allowed", "caller_unknown", "caller_expired"))
+_AT_THE_DOOR: Final = frozenset(
+    ("wrong_host", "cross_site", "not_allowed", "caller_unknown", "caller_expired")
+)
 """Codes of the guard. Their lines name who sent the request."""
 
 

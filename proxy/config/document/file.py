@@ -75,7 +75,7 @@ class UpstreamDocument(Model):
     max_connections: Count = 256
     """Most connections to this upstream; further requests wait 10 s, then they are answered 503."""
     anonymous: Text | None = None
-    """Name under `callers` of the caller that requests without a token come from; default: they are refused."""
+    """Name under `callers` for requests without a token; default: they are refused, if there are callers."""
     replay_buffer: Bytes = 4 * 1024 * 1024
     """A body up to this size can be sent again for a repair."""
 

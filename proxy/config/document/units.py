@@ -82,13 +82,13 @@ def moment(value: object) -> float:
     Raises:
         ValueError: anything else, in a sentence.
     """
-    wrong = ValueError("must be a time with its zone, as in 2027-01-31T00:00:00Z")
-    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{5,15}([Zz]|[+-][0-9]{2}:[0-9]{2})", str(value), re.ASCII):
-        raise wrong
+    text = str(value)
     try:
-        return datetime.fromisoformat(str(value).upper()).timestamp()
+        if re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}[Tt ][0-9:.]{5,15}([Zz]|[+-][0-9:]{5})", text, re.ASCII):
+            return datetime.fromisoformat(text.upper()).timestamp()
     except (ValueError, OverflowError):
-        raise wrong from None
+        pass
+    raise ValueError("must be a time with its zone, as in 2027-01-31T00:00:00Z")
 
 
 def sha256_digest(value: object) -> bytes:

@@ -56,9 +56,9 @@ def _tokens(place: KeyPath, document: CallerDocument, context: Context) -> Itera
 
 def _places(place: KeyPath, values: Sequence[str], context: Context) -> Iterator[tuple[KeyPath, str]]:
     """Yield each value with its place in the file: a list may have been written as its only entry."""
-    written = context.written.tree
+    written: object = context.written.tree
     for part in place:
-        written = written.get(str(part)) if isinstance(written, dict) else None  # type: ignore[assignment]
+        written = written.get(part) if isinstance(written, dict) else None
     for index, value in enumerate(values):
         yield ((*place, index) if isinstance(written, list) else place), value
 
@@ -88,8 +88,7 @@ def _check_rights(place: KeyPath, document: CallerDocument, context: Context) ->
             (*place, "upstreams"),
             "is empty, so the caller may do nothing: name an upstream, or leave the key out, which means all",
         )
-    written = context.written.tree["callers"][place[1]]  # type: ignore[index]
-    if isinstance(written, dict) and written.get("allow") == [] and not document.read_only:
+    if "allow" in document.model_fields_set and not (document.allow or document.read_only):
         findings.add(
             (*place, "allow"),
             "is empty, so the caller may do nothing: name a request, or leave the key out, which means all",
@@ -157,7 +156,8 @@ def _check_tokens(found: Sequence[CallerConfig], guard: GuardConfig, context: Co
         if not (caller.tokens or caller.token_sha256) and caller.name not in anonymous:
             context.findings.add(
                 place,
-                "has no token: write token_sha256, token_file or token; camunda-auth-proxy token new makes one",
+                "has no token: write token_sha256, token_file or token; make one with camunda-auth-proxy "
+                f"token new {caller.name}",
             )
         for digest in (*caller.token_sha256, *_digests(caller.tokens)):
             other = owners.setdefault(digest, dotted(place))
