@@ -15,6 +15,7 @@ from proxy.gateway.problems import own_head
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import Upload
+from tests.gateway.calling import one_caller
 from tests.http.strict import read_request
 
 STAMP: Final = b"Authorization: Bearer stamped\r\n"

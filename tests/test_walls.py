@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "config.presets": ("config.model",),
     "config.written": ("config.model",),
     "config.document": ("config.model", "config.presets", "config.written"),
-    "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
+    "config.resolve": ("access", "config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
     "config.load": (
@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "gateway": ("access", "credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
     "demo": (),
-    "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),
+    "app": ("access", "config.model", "outgoing", "credentials", "gateway", "admin"),
     "commands": (
         "config.load",
         "config.model",
@@ -65,7 +65,9 @@ PURE = {
     "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
     "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
     "gateway": (
+        "admission",
         "answer_head",
+        "callers",
         "fields",
         "grammar",
         "guard",
@@ -73,6 +75,7 @@ PURE = {
         "options",
         "paths",
         "problem_log",
+        "rate",
         "refusal",
         "request_head",
         "request_reader",

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from hashlib import sha256
 
-from proxy.access.operations import Operations
 from proxy.access.rules import AccessRules
+from proxy.app.upstreams import access_rules
 from proxy.config.model import SHORTEST_TOKEN, CallerConfig, Config, SecretRef
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.errors import CredentialUnavailable
@@ -76,13 +76,10 @@ def callers_of(config: Config) -> list[Caller]:
 
 def _access(caller: CallerConfig, config: Config) -> Iterator[tuple[str, AccessRules]]:
     """Yield the rules of a caller at each upstream that it may use, if it has any."""
-    if not (caller.read_only or caller.allow or caller.deny):
-        return
     for upstream in config.upstreams:
-        if caller.upstreams is None or upstream.name in caller.upstreams:
-            operations = Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
-            place = f"callers.{caller.name}"
-            yield upstream.name, AccessRules(place, operations, caller.read_only, caller.allow, caller.deny)
+        rules = access_rules(caller.access, upstream, f"callers.{caller.name}")
+        if rules is not None and (caller.upstreams is None or upstream.name in caller.upstreams):
+            yield upstream.name, rules
 
 
 def tokens_of(config: Config) -> Iterator[tuple[str, Token]]:

@@ -5,12 +5,14 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from proxy.access.operations import Operations
+from proxy.access.rules import AccessRules
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import TlsContexts
 from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
-from proxy.config.model import Config, Listen, NoCredential, Upstream
+from proxy.config.model import Access, Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
 from proxy.gateway.callers import Callers
 from proxy.gateway.dial import Endpoint
@@ -123,6 +125,7 @@ def plan(
             patience=upstream.caller_timeout,
             removed=None if gone is None else Removed(frozenset(gone.statuses), gone.sentence),
             refused=refusal(credential, upstream.audience),
+            access=access_rules(upstream.access, upstream, f"upstreams.{upstream.name}"),
         ),
         guard=Guard(
             names(config, upstream.listen),
@@ -134,6 +137,19 @@ def plan(
         keeper=keeper,
         logged=config.log.requests,
     )
+
+
+def access_rules(access: Access | None, upstream: Upstream, place: str) -> AccessRules | None:
+    """Make the rules for requests to one upstream; None: there are none.
+
+    Args:
+        access: of the upstream, or of a caller.
+        place: where they are in the configuration, for messages.
+    """
+    if access is None:
+        return None
+    known = Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
+    return AccessRules(place, known, access.read_only, access.allow, access.deny)
 
 
 def serve(

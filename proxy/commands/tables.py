@@ -35,11 +35,14 @@ def configuration(config: "Config") -> str:
 
 
 def _upstreams(config: "Config") -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "audience")]
+    rules = any(upstream.access for upstream in config.upstreams)
+    heading = ("listener", "API", "upstream", "credential", "audience", "access")
+    rows: list[tuple[str, ...]] = [heading]
     for upstream in config.upstreams:
         url = _via(str(upstream.url), upstream.http_proxy)
         credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
-        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience)))
+        may = str(upstream.access or "all")
+        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience), may))
         origins = upstream.origins
         rows.append(
             (
@@ -48,9 +51,10 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
                 f"  {origins.get('url', '')}",
                 f"  {origins.get('credential', '')}",
                 f"  {origins.get('audience', '')}",
+                "",
             )
         )
-    return rows
+    return rows if rules else [row[:-1] for row in rows]
 
 
 def _audience(audience: str | None) -> str:
@@ -90,7 +94,7 @@ def _via(url: str, proxy: "HttpProxy | None") -> str:
 
 def running_table(proxy: "Proxy") -> str:
     """Return what `run` prints once on a terminal."""
-    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "state")]
+    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "access", "state")]
     for served in proxy.served:
         upstream = served.upstream
         status = served.keeper.snapshot()
@@ -104,7 +108,10 @@ def running_table(proxy: "Proxy") -> str:
             )
             if status.usable and static and not served.forwarder.watch.accepted:
                 state = f"{status.reason or 'ready'}; the credential is not tried yet"
-        rows.append((_address(served), upstream.api, str(upstream.url), credential, state))
+        may = str(upstream.access or "all")
+        rows.append((_address(served), upstream.api, str(upstream.url), credential, may, state))
+    if not any(served.upstream.access for served in proxy.served):
+        rows = [(*row[:4], row[5]) for row in rows]
     return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
 
 

@@ -127,6 +127,27 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Which requests may pass: rules as written, `METHOD /path`.
+
+    Attributes:
+        read_only: only operations that read, and what `allow` names.
+        allow: what passes; empty: with `read_only` reads, else everything.
+        deny: what does not, whatever else is allowed.
+    """
+
+    read_only: bool = False
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = ["read-only"] if self.read_only else []
+        parts += [f"{len(self.allow)} allowed"] if self.allow else []
+        parts += [f"{len(self.deny)} denied"] if self.deny else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """One Camunda API and its local port.
 
@@ -147,6 +168,7 @@ class Upstream:
             callers.
         tenant_path: path of its physical tenant, `/physical-tenants/NAME`; empty: it has none.
         gone: what Camunda 8.10 has removed of it; None: nothing.
+        access: which requests may pass; None: all.
         origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,
             `default`; keys `url`, `listen`, `credential`, `audience`.
     """
@@ -168,6 +190,7 @@ class Upstream:
     open_paths: tuple[str, ...]
     tenant_path: str
     gone: Gone | None
+    access: Access | None
     origins: Mapping[str, str]
     anonymous: str | None = None
 
@@ -294,7 +317,7 @@ class CallerConfig:
         tokens: each of them is its token.
         token_sha256: SHA-256 of further tokens, 32 bytes each.
         upstreams: names of those that it may use; None: all.
-        read_only, allow, deny: as of an upstream; they narrow what the upstream allows.
+        access: which of the requests that the upstream lets pass may be its; None: all.
         rate: None: no limit.
         expires: seconds since 1970; None: never.
     """
@@ -303,9 +326,7 @@ class CallerConfig:
     tokens: tuple[SecretRef, ...] = ()
     token_sha256: tuple[bytes, ...] = field(default=(), repr=False)
     upstreams: tuple[str, ...] | None = None
-    read_only: bool = False
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    access: Access | None = None
     rate: RateConfig | None = None
     expires: float | None = None
 

@@ -32,8 +32,9 @@ class Bucket:
         A request that may not pass uses up nothing. `now` is in seconds on the Clock.
         """
         rate = self.rate
-        self._left = min(float(rate.burst), self._left + max(now - self._at, 0.0) * rate.per_second)
-        self._at = now
+        if now > self._at:
+            self._left = min(float(rate.burst), self._left + (now - self._at) * rate.per_second)
+            self._at = now
         if self._left >= 1.0:
             self._left -= 1.0
             return 0.0

@@ -24,6 +24,7 @@ from proxy.config.document.kinds import (
     Origin,
     PerSecond,
     Port,
+    Rules,
     Seconds,
     Sha256,
     Tenant,
@@ -45,7 +46,18 @@ class ClusterDocument(Model):
     """Its id, as Console shows it."""
 
 
-class UpstreamDocument(Model):
+class AccessDocument(Model):
+    """Which requests may pass."""
+
+    read_only: Flag = False
+    """Whether only operations that read pass, and what `allow` names."""
+    allow: Rules = Field(default=[])
+    """What passes, beside reads with `read_only`: METHOD /path; * is a segment, /** at the end all below."""
+    deny: Rules = Field(default=[])
+    """What does not pass, whatever else is allowed; written as in `allow`."""
+
+
+class UpstreamDocument(AccessDocument):
     """One Camunda API and its local port."""
 
     api: ApiName | None = None
@@ -110,7 +122,7 @@ class RateDocument(Model):
     """Most requests at once; default: those of one second, at least 1."""
 
 
-class CallerDocument(Model):
+class CallerDocument(AccessDocument):
     """A caller, how it proves who it is, and what it may do."""
 
     token: Annotated[list[CallerToken], OneOrMore] = Field(default=[], repr=False)
@@ -121,12 +133,6 @@ class CallerDocument(Model):
     """SHA-256 of its token, or a list of them: what `camunda-auth-proxy token new` prints."""
     upstreams: Annotated[list[Text] | None, OneOrMore] = None
     """Names of the upstreams that it may use; default: all."""
-    read_only: Flag = False
-    """Whether only operations that read pass, and what `allow` names."""
-    allow: Annotated[list[Text], OneOrMore] = Field(default=[])
-    """Requests that pass, each METHOD /path; default: all, or with `read_only` those that read."""
-    deny: Annotated[list[Text], OneOrMore] = Field(default=[])
-    """Requests that never pass, each METHOD /path."""
     rate: RateDocument | None = None
     """How many requests it may send; default: no limit."""
     expires: Moment | None = None

@@ -204,6 +204,12 @@ Origin = Annotated[
     AfterValidator(addresses.origin),
     _schema("string", text=r"^[A-Za-z][A-Za-z0-9+.-]*://[^/*\s]+$", examples=["http://localhost:3000"]),
 ]
+Rule = Annotated[
+    Text,
+    _schema("string", text=r"^(\*|[A-Z][A-Z-]*)[ \t]+/\S*$", examples=["POST /v2/process-instances"]),
+]
+"""`resolve/access.py` reads it, so that one run finds every wrong rule of a list."""
+Rules = Annotated[list[Rule], Field(min_length=1)]
 Nothing = BeforeValidator(_empty_is_mapping)
 
 

@@ -22,10 +22,6 @@ from proxy.config.document.file import (
 from proxy.config.document.kinds import KeyProblem
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
-NOT_YET = frozenset({"allow", "deny", "read_only"})
-"""Keys that docs/reference.md announces for a later version."""
-NOT_YET_MESSAGE = "is not known yet in this version"
-
 _SENTENCES = {
     "missing": "is missing",
     "string_too_short": "is empty; give it a value or leave it out",
@@ -33,6 +29,7 @@ _SENTENCES = {
     "model_type": "must be a mapping of keys and values",
     "model_attributes_type": "must be a mapping of keys and values",
     "list_type": "must be a list, as in [a, b]",
+    "too_short": "is empty; name at least one rule, or leave it out",
     "string_pattern_mismatch": "may only hold letters, digits and - (a name also _ and .), at most 64",
 }
 
@@ -115,8 +112,6 @@ def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[Ke
 
 def _unknown(path: KeyPath, written: Written) -> str:
     name = str(path[-1])
-    if name in NOT_YET:
-        return f"{NOT_YET_MESSAGE}; leave it out"
     return f"is not a known key{_parted(name, path, written) or nearest(name, _keys_at(path[:-1], written))}"
 
 
@@ -132,7 +127,7 @@ def _parted(name: str, path: KeyPath, written: Written) -> str:
 
 def _may_be_a_secret(error: dict[str, Any], path: KeyPath, written: Written) -> bool:
     """Tell whether an unknown key has no value and resembles no known key, as in `{type: basic, sesame}`."""
-    if error["type"] != "extra_forbidden" or error["input"] is not None or str(path[-1]) in NOT_YET:
+    if error["type"] != "extra_forbidden" or error["input"] is not None:
         return False
     return not nearest(str(path[-1]), _keys_at(path[:-1], written))
 

@@ -1,7 +1,8 @@
 """Resolves the callers, and checks that each can prove who it is, and may do anything at all."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -9,7 +10,8 @@ from typing import Final
 from proxy.access.pattern import Pattern, WrongRule
 from proxy.clock import wall_time
 from proxy.config.document.file import CallerDocument, RateDocument
-from proxy.config.model import CallerConfig, GuardConfig, RateConfig, SecretRef, Upstream
+from proxy.config.model import Api, CallerConfig, GuardConfig, RateConfig, SecretRef, Upstream
+from proxy.config.resolve.access import access
 from proxy.config.resolve.context import Context, notice_oddities, secret
 from proxy.config.written.files import caller_token_file_problem, caller_token_in
 from proxy.config.written.findings import KeyPath, dotted, looks_like_a_key, nearest
@@ -17,30 +19,37 @@ from proxy.config.written.findings import KeyPath, dotted, looks_like_a_key, nea
 SOON: Final = 14 * 24 * 3600.0
 """Seconds before its end from which a caller's expiry gets a notice."""
 
-EVERYTHING: Final = "* /**"
+EVERYTHING: Final = Pattern.read("* /**")
 
 
-def callers(upstreams: Sequence[Upstream], guard: GuardConfig, context: Context) -> tuple[CallerConfig, ...]:
-    """Resolve all callers; problems go to the findings."""
+def callers(
+    upstreams: Sequence[Upstream], apis: Mapping[str, Api], guard: GuardConfig, context: Context
+) -> tuple[CallerConfig, ...]:
+    """Resolve all callers; problems go to the findings.
+
+    Args:
+        apis: of each upstream, also of one that cannot be resolved.
+    """
     documents = context.document.callers
-    found = tuple(_caller(name, document, context) for name, document in documents.items())
+    found = tuple(_caller(name, document, apis, context) for name, document in documents.items())
     _check_anonymous(upstreams, context)
     _check_tokens(found, guard, context)
     return found
 
 
-def _caller(name: str, document: CallerDocument, context: Context) -> CallerConfig:
+def _caller(name: str, document: CallerDocument, every: Mapping[str, Api], context: Context) -> CallerConfig:
     place: KeyPath = ("callers", name)
     _check_rights(place, document, context)
+    apis = {
+        api for upstream, api in every.items() if document.upstreams is None or upstream in document.upstreams
+    }
     _notice_expiry(place, document.expires, context)
     return CallerConfig(
         name=name,
         tokens=tuple(_tokens(place, document, context)),
         token_sha256=tuple(document.token_sha256),
         upstreams=_upstreams(place, document, context),
-        read_only=document.read_only,
-        allow=tuple(document.allow),
-        deny=tuple(document.deny),
+        access=access(document, place, apis, context.findings),
         rate=_rate(document.rate),
         expires=document.expires,
     )
@@ -81,27 +90,20 @@ def _upstreams(place: KeyPath, document: CallerDocument, context: Context) -> tu
 
 
 def _check_rights(place: KeyPath, document: CallerDocument, context: Context) -> None:
-    """Check that the caller may do anything, and that its rules can be read."""
+    """Check that the caller may do anything at all."""
     findings = context.findings
     if document.upstreams == []:
         findings.add(
             (*place, "upstreams"),
             "is empty, so the caller may do nothing: name an upstream, or leave the key out, which means all",
         )
-    if "allow" in document.model_fields_set and not (document.allow or document.read_only):
-        findings.add(
-            (*place, "allow"),
-            "is empty, so the caller may do nothing: name a request, or leave the key out, which means all",
-        )
-    for key, rules in (("allow", document.allow), ("deny", document.deny)):
-        for at, rule in _places((*place, key), rules, context):
-            try:
-                pattern = Pattern.read(rule)
-            except WrongRule as error:
-                findings.add(at, str(error))
-                continue
-            if key == "deny" and pattern.covers(Pattern.read(EVERYTHING)):
-                findings.add(at, "denies everything, so the caller may do nothing; remove the caller instead")
+    for index, rule in enumerate(document.deny):
+        with suppress(WrongRule):
+            if Pattern.read(rule).covers(EVERYTHING):
+                findings.add(
+                    (*place, "deny", index),
+                    "denies everything, so the caller may do nothing; remove the caller instead",
+                )
 
 
 def _notice_expiry(place: KeyPath, expires: float | None, context: Context) -> None:

@@ -20,6 +20,7 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import PRESETS, api_named
+from proxy.config.resolve.access import access
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
 from proxy.config.resolve.callers import callers
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
@@ -61,7 +62,7 @@ def resolve(
             findings.notice(f"credential `{name}` is used by no upstream")
     guard = _guard(context)
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
-    known = callers(upstreams, guard, context)
+    known = callers(upstreams, apis, guard, context)
     check_listeners(listens, upstreams, admin, guard, findings, callers=bool(known))
     notice_clear_text(upstreams, credentials, findings)
     return Config(
@@ -110,6 +111,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> U
         open_paths=PRESETS[api].open_paths if api in PRESETS else (),
         tenant_path=tenant_path(document.physical_tenant),
         gone=removed,
+        access=access(document, place, (api,), context.findings),
         anonymous=document.anonymous,
         origins=MappingProxyType(
             {
