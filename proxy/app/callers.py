@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from proxy.access.rules import AccessRules
+from proxy.admin.status import CallerView
 from proxy.app.upstreams import access_rules
 from proxy.config.model import SHORTEST_TOKEN, CallerConfig, Config, SecretRef
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
@@ -72,6 +73,23 @@ def callers_of(config: Config) -> list[Caller]:
     if config.guard.caller_token is not None:
         found.append(Caller(""))
     return found
+
+
+def views(config: Config) -> tuple[CallerView, ...]:
+    """Return the callers for the admin ports."""
+    every = tuple(upstream.name for upstream in config.upstreams)
+    found = [
+        CallerView(
+            caller.name,
+            every if caller.upstreams is None else caller.upstreams,
+            str(caller.access or "all"),
+            caller.expires,
+        )
+        for caller in config.callers
+    ]
+    if config.guard.caller_token is not None:
+        found.append(CallerView("", every, "all", None))
+    return tuple(found)
 
 
 def _access(caller: CallerConfig, config: Config) -> Iterator[tuple[str, AccessRules]]:

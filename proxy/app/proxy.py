@@ -15,7 +15,7 @@ from itertools import islice
 from proxy import __version__
 from proxy.admin.server import Admin
 from proxy.admin.state import State
-from proxy.app.callers import CallerToken, callers_of, tokens_of
+from proxy.app.callers import CallerToken, callers_of, tokens_of, views
 from proxy.app.change import Change, Problems, what_changed
 from proxy.app.credentials import KeeperFactory
 from proxy.app.ports import POLL, Ports
@@ -169,6 +169,7 @@ class Proxy:
         self._callers.switch(order.callers, order.tokens, self._clock.now())
         self._tokens = tuple(token for _, token in order.tokens if isinstance(token, CallerToken))
         self.served = tuple(self._serve(each, order.bound) for each in order.plans)
+        self.state.callers = views(config)
         self.state.upstreams = tuple(view(served) for served in self.served)
         self._keeper_factory.settle()
         services = {

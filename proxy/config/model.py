@@ -330,6 +330,10 @@ class CallerConfig:
     rate: RateConfig | None = None
     expires: float | None = None
 
+    @property
+    def token_count(self) -> int:
+        return len(self.tokens) + len(self.token_sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class Admin:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Final
 
 from proxy.errors import RequestRefused
-from proxy.gateway.callers import PREFIX, Admission, Caller, Callers
+from proxy.gateway.callers import Admission, Caller, Callers
 from proxy.gateway.request_head import RequestHead
+from proxy.terms import CALLER_TOKEN_PREFIX
 
-_PREFIX: Final = PREFIX.encode()
+_PREFIX: Final = CALLER_TOKEN_PREFIX.encode()
 _SEND: Final = "Send it in X-Proxy-Token, or in Authorization as Bearer token or as password of Basic."
 
 

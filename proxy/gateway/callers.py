@@ -7,17 +7,14 @@ number of callers, and the time of the lookup says nothing about a token.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final, Literal, Protocol
 
 from proxy.access.rules import AccessRules
+from proxy.clock import date_of
 from proxy.errors import RequestRefused
 from proxy.gateway.rate import Bucket, Rate
-
-PREFIX: Final = "cap_"
-"""The first characters of each token that `camunda-auth-proxy token new` makes."""
 
 Outcome = Literal["answered", "failed", "not_permitted", "rate_limited", "expired", "unknown"]
 """What became of a request, for the counts by caller. `answered`: its upstream's answer was forwarded, with
@@ -258,8 +255,3 @@ def outcome_of(problem: str | None, *, answered: bool) -> Outcome:
 def setting_of(caller: Caller) -> str:
     """Return the setting that a caller comes from."""
     return f"callers.{caller.name}" if caller.name else "guard.caller_token"
-
-
-def date_of(seconds: float) -> str:
-    """Return seconds since 1970 as people write it in the configuration: `2027-01-31T00:00:00Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

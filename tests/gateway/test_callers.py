@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.clock import date_of
 from proxy.errors import RequestRefused
 from proxy.gateway.admission import identified
-from proxy.gateway.callers import LOOKS, Admission, Caller, Callers, date_of, outcome_of
+from proxy.gateway.callers import LOOKS, Admission, Caller, Callers, outcome_of
 from proxy.gateway.grammar import Field
 from proxy.gateway.rate import Bucket, Rate
 from proxy.gateway.request_head import RequestHead

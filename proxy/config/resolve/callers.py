@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
 from proxy.access.pattern import Pattern, WrongRule
-from proxy.clock import wall_time
+from proxy.clock import date_of, wall_time
 from proxy.config.document.file import CallerDocument, RateDocument
 from proxy.config.model import Api, CallerConfig, GuardConfig, RateConfig, SecretRef, Upstream
 from proxy.config.resolve.access import access
@@ -40,9 +39,8 @@ def callers(
 def _caller(name: str, document: CallerDocument, every: Mapping[str, Api], context: Context) -> CallerConfig:
     place: KeyPath = ("callers", name)
     _check_rights(place, document, context)
-    apis = {
-        api for upstream, api in every.items() if document.upstreams is None or upstream in document.upstreams
-    }
+    allowed = document.upstreams if document.upstreams is not None else every
+    apis = {api for upstream, api in every.items() if upstream in allowed}
     _notice_expiry(place, document.expires, context)
     return CallerConfig(
         name=name,
@@ -110,7 +108,7 @@ def _notice_expiry(place: KeyPath, expires: float | None, context: Context) -> N
     if expires is None:
         return
     left = expires - wall_time()
-    date = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    date = date_of(expires)
     if left <= 0:
         context.findings.notice(
             f"{dotted(place)} has expired ({date}), so its requests are refused; remove it, or set another "

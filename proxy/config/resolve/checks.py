@@ -78,7 +78,7 @@ def _refuse_networks(
         elif guard.caller_token is None and not callers:
             findings.notice(
                 f"listening on {listen}: anyone who can reach it acts with {credential}; "
-                "set callers or guard.caller_token, so that callers must send a token"
+                "set guard.caller_token or callers, so that callers must send a token"
             )
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from proxy.errors import Problem
+from proxy.terms import NAME
 
 KeyPath = tuple[str | int, ...]
 
 MASK = "***"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Name of an upstream, a credential or a caller."""
-
 _KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}")
 """Text that looks like a key; no known key has digits. YAML takes `client_secret:hunter2`, which lacks the
 space, for a key."""
