@@ -114,6 +114,8 @@ def _name(body: bytes) -> str:
     params = message.get("params", {})
     if not isinstance(params, dict):
         raise _Odd("has params that are no object")
+    if " " in method:  # `messages` has the name of a tool behind a blank
+        raise _Odd("has a method that is none of MCP")
     decisive = [*message, method]
     if method == _CALL:
         tool = params.get("name")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
+from proxy.access.rules import AccessRules
 from proxy.app.sockets import bind, bind_unix
 from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
@@ -100,6 +101,7 @@ async def gateway(
     getaddrinfo: GetAddrInfo = socket.getaddrinfo,
     guard: Guard | None = None,
     lines: UpstreamObserver | None = None,
+    access: AccessRules | None = None,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
     port = site if isinstance(site, int) else site.port
@@ -118,7 +120,7 @@ async def gateway(
         connector=Connector(clock.now, getaddrinfo),
     )
     address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
-    rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
+    rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer, access=access)
     forwarder = Forwarder(rules, address, guard or Guard(), pool, keeper, clock, tally, notes, lines)
     listener = Listener(forwarder, clock, limit)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
