@@ -78,13 +78,13 @@ class Admission:
     """
 
     name: str
-    digest: bytes = b""
+    digest: bytes = field(default=b"", repr=False)
     anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    digest: bytes
+    digest: bytes = field(repr=False)
     caller: Caller
     token: Token
 
