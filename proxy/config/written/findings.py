@@ -13,8 +13,8 @@ KeyPath = tuple[str | int, ...]
 MASK = "***"
 HASHED = "token_sha256"
 _KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}")
-"""Text that looks like a key; no known key but HASHED has digits. YAML takes `client_secret:hunter2`, which lacks the
-space, for a key."""
+"""Text that looks like a key; no known key but HASHED has digits. YAML takes `client_secret:hunter2`, which
+lacks the space, for a key."""
 
 
 @dataclass(frozen=True, slots=True)
