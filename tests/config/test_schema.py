@@ -134,7 +134,9 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
         for kind, model in CREDENTIALS.items()
     }
     credentials["oauth2"] |= {"auth_method": "client_secret_post"}
-    upstream = {key: value for key in SCHEMA["$defs"]["UpstreamDocument"]["properties"] if key != "tls"}
+    upstream: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["UpstreamDocument"]["properties"], value)
+    del upstream["tls"]
+    upstream |= {"allow": [value], "deny": [value]}
     guard = {"allow_non_loopback": value, "allowed_hosts": [value], "caller_token": value}
     caller: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["CallerDocument"]["properties"], value)
     caller |= {"allow": [value], "deny": [value], "rate": {"per_second": value, "burst": value}}
