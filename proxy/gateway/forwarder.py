@@ -231,7 +231,7 @@ class Forwarder:
         Raises:
             RequestRefused
         """
-        now = self._clock.now()
+        now = self._now()
         call.head, caller, call.admission = identified(
             call.head, callers, now, anonymous=self._guard.anonymous, identity=call.caller.identity
         )
@@ -375,7 +375,8 @@ class Forwarder:
         if relay is not None:
             tally.sent += relay.sent
         if self._callers is not None:
-            tally.callers[call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE)] += 1
+            what = (call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE))
+            tally.callers[what] = tally.callers.get(what, 0) + 1
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)
