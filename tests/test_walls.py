@@ -68,7 +68,9 @@ PURE = {
     "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
     "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
     "gateway": (
+        "admission",
         "answer_head",
+        "callers",
         "fields",
         "grammar",
         "guard",
@@ -76,6 +78,7 @@ PURE = {
         "options",
         "paths",
         "problem_log",
+        "rate",
         "refusal",
         "request_head",
         "request_reader",

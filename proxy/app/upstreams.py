@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from proxy.access.operations import Operations
-from proxy.access.rules import AccessRules
+from proxy.access.rules import MEMO_ENTRIES, AccessRules
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import TlsContexts
@@ -14,8 +14,7 @@ from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
 from proxy.config.model import Access, Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.secret import Secret
-from proxy.errors import CredentialUnavailable
+from proxy.gateway.callers import Callers
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.forwarder import Forwarder
@@ -47,19 +46,6 @@ class Lasting:
 
     tally: Tally = field(default_factory=Tally)
     via: bytes = field(default_factory=lambda: f"camunda-auth-proxy-{secrets.token_hex(4)}".encode("ascii"))
-
-
-@dataclass(frozen=True, slots=True)
-class CallerToken:
-    """Returns the token that callers must send now; empty if its file was removed before it was ever read."""
-
-    secret: Secret
-
-    def __call__(self) -> bytes:
-        try:
-            return self.secret.read().encode()
-        except CredentialUnavailable:
-            return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +94,7 @@ def plan(
     upstream: Upstream,
     keeper: Keeper,
     contexts: TlsContexts,
-    token: CallerToken | None,
+    callers: Callers | None,
     via: bytes,
 ) -> UpstreamPlan:
     """Make the plan for an upstream.
@@ -145,24 +131,28 @@ def plan(
             names(config, upstream.listen),
             origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
             browsers=not upstream.listen.path,
-            token=token,
+            callers=callers,
+            anonymous=upstream.anonymous or "",
         ),
         keeper=keeper,
         logged=config.log.requests,
     )
 
 
-def access_rules(access: Access | None, upstream: Upstream, place: str) -> AccessRules | None:
+def access_rules(
+    access: Access | None, upstream: Upstream, place: str, remembered: int = MEMO_ENTRIES
+) -> AccessRules | None:
     """Make the rules for requests to one upstream; None: there are none.
 
     Args:
         access: of the upstream, or of a caller.
         place: where they are in the configuration, for messages.
+        remembered: most decisions that are remembered.
     """
     if access is None:
         return None
     known = Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
-    return AccessRules(place, known, access.read_only, access.allow, access.deny)
+    return AccessRules(place, known, access.read_only, access.allow, access.deny, remembered)
 
 
 def serve(
@@ -246,5 +236,6 @@ class RequestLog:
                 "repaired": details.repaired,
                 "problem": details.problem,
                 "hint": details.hint,
+                "caller": details.caller,
             },
         )

@@ -1,4 +1,4 @@
-"""The commands about the configuration: init, check, doctor, env, schema."""
+"""The commands about the configuration: init, check, doctor, env, schema, token."""
 
 from pathlib import Path
 
@@ -156,4 +156,34 @@ def schema() -> int:
     from proxy.config.document.schema import schema as of_configuration
 
     click.echo(dumps(of_configuration(), indent=2))
+    return DONE
+
+
+@cli.group(short_help="Make tokens for callers.")
+def token() -> None:
+    """Make tokens for callers (`callers` in the configuration)."""
+
+
+@token.command(
+    "new",
+    epilog="""\b
+Example:
+  camunda-auth-proxy token new ci-job
+
+\b
+Exit codes:
+  0  printed
+  2  the name cannot be used""",
+    short_help="Make a token, and print it once.",
+)
+@click.argument("name")
+def token_new(name: str) -> int:
+    """Make a token for the caller NAME, and print it once.
+
+    Prints the lines for the configuration, which hold only its SHA-256, and how the caller sends it. The
+    proxy stores nothing: the token cannot be shown again.
+    """
+    from proxy.commands.caller_token import new
+
+    click.echo(new(name))
     return DONE

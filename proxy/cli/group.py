@@ -20,7 +20,7 @@ SECTIONS: Final = {
     "Begin": ("demo", "init", "check", "doctor"),
     "Run": ("run", "exec"),
     "Ask a running proxy": ("status", "health", "wait"),
-    "For other programs": ("env", "schema", "completion"),
+    "For other programs": ("env", "token", "schema", "completion"),
     "Help": ("help", "version"),
 }
 """Every command, in the order of the help."""

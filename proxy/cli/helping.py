@@ -10,25 +10,25 @@ PROGRAM = "camunda-auth-proxy"
 @cli.command(
     "help", epilog="\b\nExamples:\n  camunda-auth-proxy help run\n  camunda-auth-proxy help --man | man -l -"
 )
-@click.argument("command", required=False)
+@click.argument("words", metavar="[COMMAND]", nargs=-1)
 @click.option("--man", is_flag=True, help="Print the manual page of all commands instead (troff).")
-def help_command(command: str | None, man: bool) -> int:
+def help_command(words: tuple[str, ...], man: bool) -> int:
     """Show the help of a command, or of all."""
     if man:
         from proxy.commands.manual import manual
 
-        if command is not None:
+        if words:
             raise click.UsageError("The manual page holds all commands: leave out the command or --man.")
         click.echo(manual(cli, PROGRAM), nl=False)
         return DONE
+    wanted: click.Command = cli
     context = click.Context(cli, info_name=PROGRAM, **cli.context_settings)
-    if command is None:
-        click.echo(cli.get_help(context))
-        return DONE
-    wanted = cli.get_command(context, command)
-    if wanted is None:
-        raise click.UsageError(f"There is no command {command!r}; `{PROGRAM} help` lists all.")
-    click.echo(wanted.get_help(click.Context(wanted, info_name=command, parent=context)))
+    for word in words:
+        found = wanted.get_command(context, word) if isinstance(wanted, click.Group) else None
+        if found is None:
+            raise click.UsageError(f"There is no command {' '.join(words)!r}; `{PROGRAM} help` lists all.")
+        wanted, context = found, click.Context(found, info_name=word, parent=context)
+    click.echo(wanted.get_help(context))
     return DONE
 
 

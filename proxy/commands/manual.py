@@ -25,7 +25,13 @@ def manual(cli: click.Group, program: str) -> str:
     ]
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
-        if command is not None:
+        if isinstance(command, click.Group):
+            of_group = click.Context(command, info_name=name, parent=context)
+            for each in command.list_commands(of_group):
+                lines += _command(
+                    click.Context(command.commands[each], info_name=f"{name} {each}", parent=context), program
+                )
+        elif command is not None:
             lines += _command(click.Context(command, info_name=name, parent=context), program)
     for block in re.split(r"\n\n", cli.epilog or ""):
         lines += _block(block, ".SH")

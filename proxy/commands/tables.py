@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
+from proxy.clock import date_of
 from proxy.commands.blocks import Block, blocks, command_lines, sentence
 from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
 
@@ -42,6 +43,7 @@ def configuration(config: "Config") -> str:
         f"{config.source} is right. The configuration comes from {config.origin}.",
         table(_upstreams(config)),
         table(_credentials(config)),
+        *([table(_callers(config))] if config.callers else []),
         f"admin  http://{config.admin.listen}",
     ]
     return "\n\n".join(parts)
@@ -85,6 +87,25 @@ def _credentials(config: "Config") -> list[tuple[str, ...]]:
             how += f", {credential.auth_method}"
         rows.append((name, how, where or "-"))
         rows.append((f"  {config.origins[name]}", "", f"  {config.origins[f'{name}.at']}" if where else ""))
+    return rows
+
+
+def _callers(config: "Config") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("caller", "upstreams", "access", "rate", "expires", "known by")]
+    for caller in config.callers:
+        upstreams = "all" if caller.upstreams is None else ", ".join(caller.upstreams)
+        rate = "-" if caller.rate is None else f"{caller.rate.per_second:g}/s, burst {caller.rate.burst}"
+        expires = "never" if caller.expires is None else date_of(caller.expires)
+        known = [f"{count} token{'s' * (count > 1)}"] if (count := caller.token_count) else []
+        known += [
+            f"anonymous at {upstream.name}"
+            for upstream in config.upstreams
+            if upstream.anonymous == caller.name
+        ]
+        access = str(caller.access or "all")
+        rows.append((caller.name, upstreams, access, rate, expires, ", ".join(known)))
+    if config.guard.caller_token is not None:
+        rows.append(("(no name)", "all", "all", "-", "never", "guard.caller_token"))
     return rows
 
 

@@ -164,6 +164,8 @@ class Upstream:
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
             everything below. If no credential is usable, requests for these are forwarded without one
             instead of being refused.
+        anonymous: name of the caller for requests without a token; None: they are refused, if there are
+            callers.
         tenant_path: path of its physical tenant, `/physical-tenants/NAME`; empty: it has none.
         gone: what Camunda 8.10 has removed of it; None: nothing.
         access: which requests may pass; None: all.
@@ -190,6 +192,7 @@ class Upstream:
     gone: Gone | None
     access: Access | None
     origins: Mapping[str, str]
+    anonymous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +302,40 @@ class GuardConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RateConfig:
+    """Requests `per_second` in the long run, at most `burst` at once."""
+
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerConfig:
+    """A caller, and what it may do.
+
+    Attributes:
+        tokens: each of them is its token.
+        token_sha256: SHA-256 of further tokens, 32 bytes each.
+        upstreams: names of those that it may use; None: all.
+        access: which of the requests that the upstream lets pass may be its; None: all.
+        rate: None: no limit.
+        expires: seconds since 1970; None: never.
+    """
+
+    name: str
+    tokens: tuple[SecretRef, ...] = ()
+    token_sha256: tuple[bytes, ...] = field(default=(), repr=False)
+    upstreams: tuple[str, ...] | None = None
+    access: Access | None = None
+    rate: RateConfig | None = None
+    expires: float | None = None
+
+    @property
+    def token_count(self) -> int:
+        return len(self.tokens) + len(self.token_sha256)
+
+
+@dataclass(frozen=True, slots=True)
 class Admin:
     """Port of status, health and metrics. `probe_listen`: of health and metrics only; None: there is none."""
 
@@ -330,6 +367,8 @@ class Config:
         origin: the same in words, with the option or variable that named it.
         credentials: by name; only those that an upstream uses.
         notices: sentences to log once at start, without secrets.
+        callers: in the order of the configuration; empty: every program that reaches a port may use it,
+            unless there is a `guard.caller_token`.
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
         private_variables: names of variables of the environment that may hold a part of a credential.
@@ -346,3 +385,4 @@ class Config:
     origins: Mapping[str, str]
     origin: str = ""
     private_variables: frozenset[str] = frozenset()
+    callers: tuple[CallerConfig, ...] = ()

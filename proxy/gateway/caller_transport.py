@@ -106,6 +106,11 @@ class CallerTransport(asyncio.Protocol):
         name = self.transport.get_extra_info("peername")
         return authority(name[0], name[1]) if isinstance(name, tuple) else ""
 
+    @property
+    def identity(self) -> str:
+        """Name that the caller's certificate proves; empty: none."""
+        return ""
+
     def reset(self) -> None:
         """Cut the connection with RST, not FIN, so that the answer cannot pass for a whole one."""
         if self.resets:

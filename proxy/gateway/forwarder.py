@@ -10,7 +10,9 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
+from proxy.gateway.admission import identified
 from proxy.gateway.call import AnswerSink, Call
+from proxy.gateway.callers import Callers, outcome_of
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
@@ -77,6 +79,7 @@ class Forwarder:
         self._access = rules.access
         self._address = address
         self._guard = guard
+        self._callers = guard.callers
         self._pool = pool
         self._keeper = keeper
         self._clock = clock
@@ -141,8 +144,9 @@ class Forwarder:
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):
             return
-        if self._access is not None:
-            await permit(call, self._clock, self.patience, self._access)
+        if self._access is not None or call.access is not None:
+            those = [rules for rules in (self._access, call.access) if rules is not None]
+            await permit(call, self._clock, self.patience, *those)
         head = call.head
         mcp = bare = lost_once = False
         if head.special or self._mcp_base:
@@ -211,8 +215,8 @@ class Forwarder:
         self._guard.check(head)
         if len(call.cors) > len(VARY) and is_preflight(head):  # no browser shows a caller token with it
             return self._no_content(call, call.cors + allowing(head))
-        if self._guard.token is not None:
-            call.head = self._guard.admit(head)
+        if self._callers is not None:
+            self._admit(call, self._callers)
         if head.special and self._address.injects and is_metadata(head.target):
             raise RequestRefused("not_found", _NO_METADATA)
         if self._below_path and has_dot_segments(head.target):
@@ -220,6 +224,31 @@ class Forwarder:
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
         return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.cors)
+
+    def _admit(self, call: Call, callers: Callers) -> None:
+        """Find out which caller it is, and whether it may send a request here now.
+
+        Raises:
+            RequestRefused
+        """
+        now = self._now()
+        call.head, caller, call.admission = identified(
+            call.head, callers, now, anonymous=self._guard.anonymous, identity=call.caller.identity
+        )
+        call.caller_name = caller.name
+        callers.check(caller, self._rules.upstream, now)
+        call.access = caller.access.get(self._rules.upstream)
+
+    def admits(self, call: Call, *, reloaded: bool = False) -> bool:
+        """Whether a running request may go on; see `Service`."""
+        admission = call.admission
+        if admission is None or self._callers is None:
+            return True
+        if not self._callers.admits(admission, self._rules.upstream):
+            return False
+        if reloaded and admission.anonymous:
+            return self._guard.anonymous == admission.name
+        return not (reloaded and admission.digest) or self._callers.knows_token(admission)
 
     def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
@@ -345,6 +374,9 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        if self._callers is not None:
+            what = (call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE))
+            tally.callers[what] = tally.callers.get(what, 0) + 1
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)
@@ -362,5 +394,6 @@ class Forwarder:
                     repaired=call.repaired,
                     problem=call.problem,
                     hint=hint,
+                    caller=call.caller_name,
                 )
             )

@@ -85,6 +85,7 @@ class RequestRecord:
         repaired: whether it was sent again with a new credential.
         problem: code of an answer of our own; None: the upstream's was forwarded.
         hint: what the answer may mean, and what to use instead; None: nothing is known.
+        caller: name of the caller; empty: it has none.
     """
 
     request_id: str
@@ -99,6 +100,7 @@ class RequestRecord:
     repaired: bool
     problem: str | None
     hint: str | None = None
+    caller: str = ""
 
 
 class RequestObserver(Protocol):

@@ -22,16 +22,19 @@ from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
 from tests.examples import some
 
 KEYS = {
-    "": "upstreams credentials guard admin log shutdown cluster [key] x",
+    "": "upstreams credentials callers guard admin log shutdown cluster [key] x",
     "upstreams": "zeebe operate other c [key] basic",
     "credentials": "c zeebe basic oauth2 [key]",
     "cluster": "region id [key]",
     "guard": "allow_non_loopback allowed_hosts allowed_origins caller_token caller_token_file [key]",
+    "callers": "c zeebe ci [key]",
+    "caller": "token token_file token_sha256 upstreams read_only allow deny rate expires [key]",
+    "rate": "per_second burst [key]",
     "admin": "listen probe_listen [key]",
     "log": "level format requests [key]",
     "shutdown": "delay grace [key]",
     "upstream": "api url listen credential audience tls http_proxy connect_timeout max_connections "
-    "replay_buffer [key]",
+    "replay_buffer anonymous [key]",
     "credential": "type token_url issuer_url client_id client_secret client_secret_file auth_method "
     "private_key_file certificate_file parameters audience wait tls http_proxy timeout username password "
     "password_file login_url dialect max_idle token token_file as_session [key] basic",
@@ -85,7 +88,7 @@ LEAVES = st.one_of(
 
 def mapping(kind: str) -> st.SearchStrategy[dict[str, object]]:
     """A mapping that looks like the section of that name."""
-    below = {"upstreams": "upstream", "credentials": "credential"}.get(kind)
+    below = {"upstreams": "upstream", "credentials": "credential", "callers": "caller"}.get(kind)
 
     def value(key: str) -> st.SearchStrategy[object]:
         if below is not None:

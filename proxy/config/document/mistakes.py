@@ -10,10 +10,12 @@ from pydantic import BaseModel, ValidationError
 from proxy.config.document.credentials import CREDENTIALS, TlsDocument
 from proxy.config.document.file import (
     AdminDocument,
+    CallerDocument,
     ClusterDocument,
     Document,
     GuardDocument,
     LogDocument,
+    RateDocument,
     ShutdownDocument,
     UpstreamDocument,
 )
@@ -58,7 +60,7 @@ def understand(written: Written, findings: Findings) -> Document:
         except ValidationError as error:
             errors = cast("list[dict[str, Any]]", error.errors(include_url=False))
         for one in errors:
-            path = _path(one)
+            path = _as_written(_path(one), written)
             place, message = _explain(path, one, written)
             findings.add(place, message, masked=place == path and _may_be_a_secret(one, path, written))
             _prune(tree, path[:-1] if one["type"] == "missing" else path)
@@ -75,6 +77,16 @@ def _path(error: dict[str, Any]) -> KeyPath:
         loc = (*loc[:2], *loc[3:])
     marked = len(loc) > 1 and loc[-1] == "[key]" and error["type"] != "extra_forbidden"
     return loc[:-1] if marked and error["input"] == loc[-2] else loc
+
+
+def _as_written(path: KeyPath, written: Written) -> KeyPath:
+    """Return the path without the index of an only entry that was not written as a list."""
+    if len(path) < 2 or not isinstance(path[-1], int):
+        return path
+    place: object = written.tree
+    for part in path[:-1]:
+        place = place.get(str(part)) if isinstance(place, dict) else None
+    return path if isinstance(place, list) else path[:-1]
 
 
 def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[KeyPath, str]:
@@ -135,6 +147,10 @@ def _model_at(path: KeyPath, written: Written) -> type[BaseModel] | None:
             return TlsDocument
         case ("upstreams", _):
             return UpstreamDocument
+        case ("callers", _):
+            return CallerDocument
+        case ("callers", _, "rate"):
+            return RateDocument
         case ("credentials", name):
             return CREDENTIALS.get(cast("Any", written.tree)["credentials"][name].get("type"))
     return _SECTIONS.get(str(path[0]))

@@ -25,12 +25,14 @@ def check_listeners(
     admin: Admin,
     guard: GuardConfig,
     findings: Findings,
+    *,
+    callers: bool = False,
 ) -> None:
     """Check that each port is used once, is on loopback unless allowed, and is not an upstream of ours."""
     places: dict[KeyPath, Listen] = {
         ("upstreams", name, "listen"): listen for name, listen in listens.items() if listen is not None
     }
-    _refuse_networks(places, upstreams, guard, findings)
+    _refuse_networks(places, upstreams, guard, findings, callers=callers)
     places["admin", "listen"] = admin.listen
     if not (admin.listen.loopback or guard.allow_non_loopback):
         findings.add(
@@ -54,7 +56,12 @@ def check_listeners(
 
 
 def _refuse_networks(
-    places: Mapping[KeyPath, Listen], upstreams: Sequence[Upstream], guard: GuardConfig, findings: Findings
+    places: Mapping[KeyPath, Listen],
+    upstreams: Sequence[Upstream],
+    guard: GuardConfig,
+    findings: Findings,
+    *,
+    callers: bool,
 ) -> None:
     used = {upstream.name: upstream.credential for upstream in upstreams}
     for place, listen in places.items():
@@ -68,10 +75,10 @@ def _refuse_networks(
                 f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
                 "set guard.allow_non_loopback: true if you want that",
             )
-        elif guard.caller_token is None:
+        elif guard.caller_token is None and not callers:
             findings.notice(
                 f"listening on {listen}: anyone who can reach it acts with {credential}; "
-                "set guard.caller_token, so that callers must send that token"
+                "set guard.caller_token or callers, so that callers must send a token"
             )
 
 

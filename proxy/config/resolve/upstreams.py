@@ -22,6 +22,7 @@ from proxy.config.model import (
 from proxy.config.presets import PRESETS, api_named
 from proxy.config.resolve.access import access
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
+from proxy.config.resolve.callers import callers
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
 from proxy.config.resolve.credentials import credential
@@ -61,13 +62,15 @@ def resolve(
             findings.notice(f"credential `{name}` is used by no upstream")
     guard = _guard(context)
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
-    check_listeners(listens, upstreams, admin, guard, findings)
+    known = callers(upstreams, apis, guard, context)
+    check_listeners(listens, upstreams, admin, guard, findings, callers=bool(known))
     notice_clear_text(upstreams, credentials, findings)
     return Config(
         source=source,
         upstreams=upstreams,
         credentials=MappingProxyType({name: credentials[name] for name in credentials if name in used}),
         guard=guard,
+        callers=known,
         admin=admin,
         log=Log(document.log.level, document.log.format, document.log.requests),
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
@@ -109,6 +112,7 @@ def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> U
         tenant_path=tenant_path(document.physical_tenant),
         gone=removed,
         access=access(document, place, (api,), context.findings),
+        anonymous=document.anonymous,
         origins=MappingProxyType(
             {
                 "url": described((*place, "url")) or described(("cluster",)) or "default",
