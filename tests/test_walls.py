@@ -45,8 +45,9 @@ MAY_IMPORT = {
     "credentials": ("outgoing",),
     "gateway": ("credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
+    "audit": ("gateway",),
     "demo": (),
-    "app": ("config.model", "outgoing", "credentials", "gateway", "admin"),
+    "app": ("config.model", "outgoing", "credentials", "gateway", "admin", "audit"),
     "commands": (
         "config.load",
         "config.model",
@@ -78,6 +79,7 @@ PURE = {
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
+    "audit": ("line",),
     "commands.doctor": (
         "answer_texts",
         "api_answers",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from proxy.admin.status import CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
@@ -33,6 +33,16 @@ class UpstreamView:
     watch: UpstreamWatch
 
 
+class AuditCounts(Protocol):
+    """Lines of the audit log since the start of the process."""
+
+    @property
+    def written(self) -> int: ...
+
+    @property
+    def lost(self) -> int: ...
+
+
 @dataclass(slots=True)
 class State:
     """The proxy as it is now.
@@ -42,12 +52,14 @@ class State:
         bound: whether all their listeners are bound.
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
+        audit: counts of the audit log; None: there is none.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
     bound: bool = False
     draining: bool = False
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
+    audit: AuditCounts | None = None
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at `now`, seconds on the Clock."""

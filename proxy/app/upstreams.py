@@ -14,6 +14,7 @@ from proxy.config.model import Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.secret import Secret
 from proxy.errors import CredentialUnavailable
+from proxy.gateway.audited import AuditObserver
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.forwarder import Forwarder
@@ -67,6 +68,7 @@ class UpstreamPlan:
     Attributes:
         upstream: its configuration, without the origins of the values.
         logged: whether its requests are logged.
+        audited: whether there is an audit log.
     """
 
     upstream: Upstream
@@ -76,6 +78,7 @@ class UpstreamPlan:
     guard: Guard
     keeper: Keeper
     logged: bool
+    audited: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +149,7 @@ def plan(
         ),
         keeper=keeper,
         logged=config.log.requests,
+        audited=config.audit is not None,
     )
 
 
@@ -157,6 +161,7 @@ def serve(
     share: Share,
     limit: UpstreamLimit,
     connector: Connector,
+    audit: AuditObserver | None = None,
 ) -> RunningUpstream:
     """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
@@ -177,6 +182,7 @@ def serve(
         tally,
         observer=RequestLog() if plan.logged else None,
         notes=UpstreamLog(),
+        audit=audit if plan.audited else None,
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 

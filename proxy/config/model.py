@@ -291,6 +291,19 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit log.
+
+    Attributes:
+        file: an absolute path; None: stdout.
+        reads: whether requests that change nothing get a line too.
+    """
+
+    file: Path | None
+    reads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """Seconds to go on accepting (`delay`), and then for running requests to end (`grace`)."""
 
@@ -309,6 +322,7 @@ class Config:
         notices: sentences to log once at start, without secrets.
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
+        audit: None: there is no audit log.
     """
 
     source: str
@@ -321,3 +335,4 @@ class Config:
     notices: tuple[str, ...]
     origins: Mapping[str, str]
     origin: str = ""
+    audit: Audit | None = None

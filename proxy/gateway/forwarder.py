@@ -10,6 +10,7 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
+from proxy.gateway.audited import AuditObserver, audit_record
 from proxy.gateway.call import AnswerSink, Call
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
@@ -68,6 +69,7 @@ class Forwarder:
         observer: RequestObserver | None = None,
         notes: UpstreamObserver | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        audit: AuditObserver | None = None,
     ) -> None:
         self.replay_buffer = rules.replay_buffer
         self.patience = rules.patience
@@ -99,6 +101,7 @@ class Forwarder:
         )
         self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
         self._observer = observer
+        self._audit = audit
         self._new_id = new_id
 
     @property
@@ -327,6 +330,9 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        if self._audit is not None and self._audit.wants(call):
+            call.request_id = call.request_id or self._new_id()
+            self._audit.audited(audit_record(call, self._rules.upstream, status, seconds))
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)

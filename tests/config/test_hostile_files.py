@@ -22,13 +22,14 @@ from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
 from tests.examples import some
 
 KEYS = {
-    "": "upstreams credentials guard admin log shutdown cluster [key] x",
+    "": "upstreams credentials guard admin log audit shutdown cluster [key] x",
     "upstreams": "zeebe operate other c [key] basic",
     "credentials": "c zeebe basic oauth2 [key]",
     "cluster": "region id [key]",
     "guard": "allow_non_loopback allowed_hosts allowed_origins caller_token caller_token_file [key]",
     "admin": "listen probe_listen [key]",
     "log": "level format requests [key]",
+    "audit": "file reads [key]",
     "shutdown": "delay grace [key]",
     "upstream": "api url listen credential audience tls http_proxy connect_timeout max_connections "
     "replay_buffer [key]",

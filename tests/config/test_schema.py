@@ -132,7 +132,7 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
         "guard": guard,
         **{
             section.lower(): dict.fromkeys(SCHEMA["$defs"][f"{section}Document"]["properties"], value)
-            for section in ("Admin", "Log", "Shutdown")
+            for section in ("Admin", "Log", "Audit", "Shutdown")
         },
     }
     assert [error.message for error in VALIDATOR.iter_errors(tree)] == []

@@ -115,6 +115,15 @@ class LogDocument(Model):
     """Whether to log a line for each request."""
 
 
+class AuditDocument(Model):
+    """A line of JSON for each request that changes something."""
+
+    file: Text
+    """File that the lines are appended to, or `-` for stdout."""
+    reads: Flag = False
+    """Whether requests that change nothing get a line too."""
+
+
 class ShutdownDocument(Model):
     """How the proxy stops."""
 
@@ -143,5 +152,7 @@ class Document(Model):
     """Status, health and metrics."""
     log: Annotated[LogDocument, Nothing] = LogDocument()
     """What is logged, and how."""
+    audit: AuditDocument | None = None
+    """A line of JSON for each request that changes something; default: none."""
     shutdown: Annotated[ShutdownDocument, Nothing] = ShutdownDocument()
     """How the proxy stops."""

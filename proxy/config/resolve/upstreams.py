@@ -20,6 +20,7 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import PRESETS, api_named
+from proxy.config.resolve.audit import audit_log
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
@@ -61,6 +62,7 @@ def resolve(
     guard = _guard(context)
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
     check_listeners(listens, upstreams, admin, guard, findings)
+    audit = audit_log(context)
     notice_clear_text(upstreams, credentials, findings)
     return Config(
         source=source,
@@ -72,6 +74,7 @@ def resolve(
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
         notices=tuple(findings.notices),
         origins=MappingProxyType(_credential_origins(used, context)),
+        audit=audit,
     )
 
 
