@@ -82,6 +82,16 @@ class _Counts(Collector):
             ("outcome",),
             {(outcome,): self._state.reloads[outcome] for outcome in RELOADS},
         )
+        yield _gauge(
+            "listener_certificate_expiry_timestamp_seconds",
+            "When the certificate of the upstream's listener expires; absent without listen_tls.",
+            ("upstream",),
+            {
+                (upstream.name,): upstream.certificate_ends
+                for upstream in snapshot.upstreams
+                if upstream.certificate_ends is not None
+            },
+        )
         yield from _audit(self._state.audit)
         yield _gauge("ready", "Whether every upstream has a usable credential.", (), {(): snapshot.ready})
         yield InfoMetricFamily(

@@ -1,6 +1,7 @@
 """Holds the state of the proxy for the admin ports: the app writes it, admin only reads it."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -21,6 +22,8 @@ class UpstreamView:
         keeper: of its credential; equal credentials share it, under the name of one of them.
         tally: counts of its requests.
         watch: what its last answers say.
+        certificate_ends: returns seconds since 1970 until which the listener's certificate is valid, or None;
+            None: the listener has no TLS.
     """
 
     name: str
@@ -31,6 +34,7 @@ class UpstreamView:
     keeper: Keeper
     tally: Tally
     watch: UpstreamWatch
+    certificate_ends: Callable[[], float | None] | None = None
 
 
 class AuditCounts(Protocol):
@@ -82,6 +86,8 @@ def _status(upstream: UpstreamView) -> UpstreamStatus:
         requests=upstream.tally.requests,
         in_flight=upstream.tally.in_flight,
         seen=_seen(upstream.watch),
+        tls=upstream.certificate_ends is not None,
+        certificate_ends=upstream.certificate_ends() if upstream.certificate_ends is not None else None,
     )
 
 

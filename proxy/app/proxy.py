@@ -32,6 +32,7 @@ from proxy.errors import CredentialError, StartError
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, Memory, UpstreamLimit
 from proxy.gateway.share import Share
+from proxy.net import ContextMaker
 from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
@@ -190,7 +191,10 @@ class Proxy:
         forwarders = {_setting(served.upstream): served.forwarder for served in self.served}
         for port in self._admin_ports.switch(order.admin_listens, order.admin_bound, services):
             self._see_off(self._admin_ports.see_off(port, config.shutdown.grace))
-        for port in self._ports.switch(order.listens, order.bound, forwarders):
+        tls: dict[str, ContextMaker] = {
+            _setting(plan.upstream): plan.listen_tls for plan in order.plans if plan.listen_tls is not None
+        }
+        for port in self._ports.switch(order.listens, order.bound, forwarders, tls):
             self._see_off(self._ports.see_off(port, config.shutdown.grace))
         for served in before:
             if served not in self.served:

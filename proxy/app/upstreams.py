@@ -7,7 +7,7 @@ from typing import Final
 
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
-from proxy.app.tls import TlsContexts
+from proxy.app.tls import ServingContext, TlsContexts
 from proxy.app.upstream_log import UpstreamLog, refusal
 from proxy.clock import Clock
 from proxy.config.model import Config, Listen, NoCredential, Upstream
@@ -69,6 +69,7 @@ class UpstreamPlan:
         upstream: its configuration, without the origins of the values.
         logged: whether its requests are logged.
         audited: whether there is an audit log.
+        listen_tls: makes the contexts of its listener; None: that is plain.
     """
 
     upstream: Upstream
@@ -79,6 +80,7 @@ class UpstreamPlan:
     keeper: Keeper
     logged: bool
     audited: bool = False
+    listen_tls: ServingContext | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,10 +117,11 @@ def plan(
     """Make the plan for an upstream.
 
     Raises:
-        StartError: a file of its `tls` cannot be used.
+        StartError: a file of its `tls` or `listen_tls` cannot be used.
     """
     credential, url, gone = config.credentials[upstream.credential], upstream.url, upstream.gone
     injects = not isinstance(credential, NoCredential)
+    listen_tls = upstream.listen.tls
     return UpstreamPlan(
         upstream=replace(upstream, origins={}),
         endpoint=_endpoint(upstream, contexts),
@@ -145,11 +148,13 @@ def plan(
             names(config, upstream.listen),
             origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
             browsers=not upstream.listen.path,
+            scheme=b"http" if listen_tls is None else b"https",
             token=token,
         ),
         keeper=keeper,
         logged=config.log.requests,
         audited=config.audit is not None,
+        listen_tls=contexts.serving(listen_tls, f"upstreams.{upstream.name}") if listen_tls else None,
     )
 
 
@@ -199,6 +204,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         keeper=served.keeper,
         tally=served.forwarder.tally,
         watch=served.forwarder.watch,
+        certificate_ends=None if served.plan.listen_tls is None else served.plan.listen_tls.ends,
     )
 
 

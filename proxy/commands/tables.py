@@ -39,7 +39,8 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
     for upstream in config.upstreams:
         url = _via(str(upstream.url), upstream.http_proxy)
         credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
-        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience)))
+        listener = f"{upstream.listen} (TLS)" if upstream.listen.tls is not None else str(upstream.listen)
+        rows.append((listener, upstream.api, url, credential, _audience(upstream.audience)))
         origins = upstream.origins
         rows.append(
             (
@@ -118,9 +119,10 @@ def _address(served: "RunningUpstream") -> str:
     bound = served.bound
     if bound.path:
         return bound.addresses[0]
+    scheme = "http" if served.plan.listen_tls is None else "https"
     if served.upstream.listen.host == "localhost":
-        return f"http://localhost:{bound.port}"
-    return f"http://{bound.addresses[0]}"
+        return f"{scheme}://localhost:{bound.port}"
+    return f"{scheme}://{bound.addresses[0]}"
 
 
 KINDS: dict[type, str] = {

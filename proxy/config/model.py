@@ -14,6 +14,7 @@ from proxy.terms import AuthMethod, DialectChoice, RequestFormat
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "hub", "other"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
+ClientCertificate = Literal["required", "optional"]
 
 SHORTEST_TOKEN = 16
 """Fewest characters of a caller token: a shorter one could be guessed."""
@@ -71,6 +72,27 @@ class BaseUrl:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenTls:
+    """TLS of a listener.
+
+    Attributes:
+        cert_file, key_file: PEM files of its certificate, with those between it and its CA, and of its key.
+        client_ca_file: PEM file with the CAs of clients' certificates; None: clients need none.
+        client_certificate: whether clients must have one, if `client_ca_file` is set.
+    """
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+    client_certificate: ClientCertificate = "required"
+
+    @property
+    def only_certified(self) -> bool:
+        """Whether no client can connect without a certificate."""
+        return self.client_ca_file is not None and self.client_certificate == "required"
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Where a listener is bound.
 
@@ -78,11 +100,13 @@ class Listen:
         host: `localhost` or an IP address without brackets.
         port: 0 means any free one.
         path: of a Unix socket; if set, host and port have no meaning.
+        tls: None: the listener is plain.
     """
 
     host: str
     port: int
     path: str = ""
+    tls: ListenTls | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -105,6 +105,12 @@ class CallerTransport(asyncio.Protocol):
         name = self.transport.get_extra_info("peername")
         return authority(name[0], name[1]) if isinstance(name, tuple) else ""
 
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Names in the caller's verified certificate, as `DNS:a.example`; mostly none."""
+        found: tuple[str, ...] = self.transport.get_extra_info("identities", ())
+        return found
+
     def reset(self) -> None:
         """Cut the connection with RST, not FIN, so that the answer cannot pass for a whole one."""
         if self.resets:

@@ -11,7 +11,7 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
 from proxy.gateway.audited import AuditObserver, audit_record
-from proxy.gateway.call import AnswerSink, Call
+from proxy.gateway.call import Addressed, AnswerSink, Call
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
@@ -314,6 +314,12 @@ class Forwarder:
         self._outcomes.no_request(caller, answer, request_id)
         self._tally.sent += len(data)
         caller.write(data)
+
+    def unheard(self, caller: Addressed, error: RequestRefused) -> None:
+        """Note a connection whose TLS handshake has failed."""
+        self._tally.problems[error.code] += 1
+        answer = answer_to(error, self._pool.peer, self._rules.credential)
+        self._outcomes.no_request(caller, answer, self._new_id())
 
     # -- counts --
 

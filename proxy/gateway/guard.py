@@ -49,6 +49,7 @@ class Guard:
         vary: header line for every answer of a port that has such origins, ready to send; else empty.
         browsers: whether a browser can reach the listener; if not, every name and every page passes.
         seen: values of Host that were accepted.
+        scheme: of our own pages: https if the port has TLS.
         token: returns the present caller token; if it is empty, no request passes. None: none is needed.
     """
 
@@ -57,6 +58,7 @@ class Guard:
     origins: frozenset[bytes] = frozenset()
     browsers: bool = True
     token: Callable[[], bytes] | None = None
+    scheme: bytes = b"http"
     vary: bytes = field(init=False, repr=False, compare=False)
     seen: Memo[bytes, bool] = field(default_factory=_no_hosts, repr=False, compare=False)
 
@@ -123,7 +125,7 @@ class Guard:
         if not (sites or origins or prefetch or preflight):
             return
         allowed = len(origins) == 1 and origins[0] in self.origins
-        own = not origins or (head.host != b"" and origins == [b"http://" + head.host.lower()])
+        own = not origins or (head.host != b"" and origins == [self.scheme + b"://" + head.host.lower()])
         # Speculation rules of any page make Chromium prefetch from localhost, with `Sec-Fetch-Site: none`.
         hidden = prefetch and sites != [b"same-origin"]
         if allowed and not hidden and sites in _ALL_SITES:

@@ -160,6 +160,11 @@ def script_of(case: Case) -> tuple[str, float, bytes]:
 _NAMED: Final = {"host-rebind-port", "host-rebind-suffix", "host-zero", "target-absolute-other"}
 
 
+def at_a_tls_listener(cases: list[tuple[str, Case]]) -> list[tuple[str, Case]]:
+    """The cases that a client of asyncio's can send over TLS: it cannot half-close."""
+    return [(section, case) for section, case in cases if not case.get("half_close")]
+
+
 def on_a_unix_socket(cases: Iterable[tuple[str, Case]]) -> list[tuple[str, Case]]:
     """The same cases where no browser can reach the port: any well-formed host name is right there."""
     anyone = {"expect": "forward", "recommend": "forward", "status": [200]}

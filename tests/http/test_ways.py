@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import certificates
-from tests.http.cases import mutations, on_a_unix_socket, suite
+from tests.http.cases import at_a_tls_listener, mutations, on_a_unix_socket, suite
 from tests.http.runner import Layout, Report, Suite, Way, run
 
 GIVEN = suite("http_cases.json")
@@ -44,6 +44,14 @@ def test_more_cases_of_the_same_kind_are_handled_right(way: Way, tmp_path: Path)
 @pytest.mark.parametrize("way", WAYS)
 def test_the_result_is_the_same_over_tls(way: Way, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     passes(GIVEN, way, tmp_path, Layout(certificate))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_result_is_the_same_at_a_tls_listener(
+    way: Way, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    passes(at_a_tls_listener(GIVEN), way, tmp_path, Layout(listener=certificate))
+    passes(at_a_tls_listener(OURS), way, tmp_path, Layout(listener=certificate))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")

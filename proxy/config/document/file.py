@@ -29,7 +29,7 @@ from proxy.config.document.kinds import (
     WayOut,
     choice,
 )
-from proxy.config.model import LogFormat, LogLevel
+from proxy.config.model import ClientCertificate, LogFormat, LogLevel
 
 
 class ClusterDocument(Model):
@@ -39,6 +39,25 @@ class ClusterDocument(Model):
     """Its region, as in bru-2."""
     id: Label
     """Its id, as Console shows it."""
+
+
+class ListenTlsDocument(Model):
+    """TLS of a listener: callers use https://."""
+
+    cert_file: Text
+    """PEM file with the listener's certificate, and those between it and its CA."""
+    key_file: Text
+    """PEM file with the key of `cert_file`, not encrypted."""
+    client_ca_file: Text | None = None
+    """PEM file with the CAs whose certificates clients may present; default: clients need none."""
+    client_certificate: Annotated[ClientCertificate, choice(get_args(ClientCertificate))] | None = None
+    """With `client_ca_file`: `required` (default), or `optional` if callers may also send a token."""
+
+    @model_validator(mode="after")
+    def _needs_ca(self) -> Self:
+        if self.client_certificate is not None and self.client_ca_file is None:
+            raise KeyProblem("client_certificate", "needs client_ca_file, the CAs of these certificates")
+        return self
 
 
 class UpstreamDocument(Model):
@@ -52,6 +71,8 @@ class UpstreamDocument(Model):
     """Physical tenant of Camunda 8.10: /physical-tenants/NAME comes before every path, the login's too."""
     listen: ListenAt | None = None
     """HOST:PORT, PORT or unix:/path; port 0 takes a free one; default: localhost and the preset's port."""
+    listen_tls: ListenTlsDocument | None = None
+    """TLS of the listener: callers use https://; default: none."""
     credential: Text | None = None
     """Name under `credentials`; default: the only one, if there is one."""
     audience: AnyText | None = None

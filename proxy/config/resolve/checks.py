@@ -68,7 +68,15 @@ def _refuse_networks(
                 f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
                 "set guard.allow_non_loopback: true if you want that",
             )
-        elif guard.caller_token is None:
+            continue
+        if listen.tls is None:
+            token = "" if guard.caller_token is None else " and the caller token"
+            findings.notice(
+                f"listening on {listen} without TLS: requests, answers{token} cross the network unencrypted; "
+                f"set {dotted((*place[:-1], 'listen_tls'))}"
+            )
+        certified = listen.tls is not None and listen.tls.only_certified
+        if guard.caller_token is None and not certified:
             findings.notice(
                 f"listening on {listen}: anyone who can reach it acts with {credential}; "
                 "set guard.caller_token, so that callers must send that token"

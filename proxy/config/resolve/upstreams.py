@@ -1,6 +1,7 @@
 """Resolves the written document into the `Config`, one upstream at a time: presets, defaults, references."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,7 +24,7 @@ from proxy.config.presets import PRESETS, api_named
 from proxy.config.resolve.audit import audit_log
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
-from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
+from proxy.config.resolve.context import Context, ListenHost, http_proxy, listen_tls, secret, tls
 from proxy.config.resolve.credentials import credential
 from proxy.config.resolve.gone import gone
 from proxy.config.written.files import caller_token_file_problem
@@ -154,9 +155,13 @@ def _listen(name: str, api: Api, context: Context) -> Listen | None:
         return None
     if listen is None:
         listen = Listen("localhost", PRESETS[api].port)
+    tls = listen_tls(name, context)
+    if tls is not None and listen.path:
+        place = ("upstreams", name, "listen_tls")
+        context.findings.add(place, "is for ports; only its owner can use a Unix socket, so leave it off")
     if context.listen_host is None or listen.path:
-        return listen
-    return Listen(context.listen_host.host, listen.port)
+        return replace(listen, tls=tls)
+    return Listen(context.listen_host.host, listen.port, tls=tls)
 
 
 def _credential_name(name: str, context: Context) -> str | None:
