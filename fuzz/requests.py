@@ -6,6 +6,7 @@ from typing import Final
 from fuzz.pieces import pieces, untold
 from proxy.errors import RequestRefused
 from proxy.gateway import request_head
+from proxy.gateway.admission import identified
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import NOT_PASSED, Guard
 from proxy.gateway.limit import Memory
@@ -14,6 +15,7 @@ from proxy.gateway.problems import own_head
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.request_reader import RequestReader
 from proxy.gateway.upload import Upload
+from tests.gateway.calling import one_caller
 from tests.http.strict import read_request
 
 STAMP: Final = b"Authorization: Bearer stamped\r\n"
@@ -171,7 +173,7 @@ def guard(octets: bytes) -> None:
     head = _head(octets)
     if head is None:
         return
-    rules = Guard(origins=frozenset({PAGE}), token=lambda: TOKEN)
+    rules = Guard(origins=frozenset({PAGE}))
     try:
         rules.check(head)
     except RequestRefused as error:
@@ -179,7 +181,7 @@ def guard(octets: bytes) -> None:
     else:
         _right_to_pass(head, rules.cors(head))
     try:
-        admitted = rules.admit(head)
+        admitted, _, _ = identified(head, one_caller(TOKEN), 0.0)
     except RequestRefused as error:
         untold(error)
     else:

@@ -199,6 +199,25 @@ def schema() -> int:
     return DONE
 
 
+@cli.group()
+def token() -> None:
+    """Make tokens for callers (callers in the configuration)."""
+
+
+@token.command("new", epilog="\b\nExample:\n  camunda-auth-proxy token new ci-job")
+@click.argument("name")
+def token_new(name: str) -> int:
+    """Make a token for the caller NAME, and print it once.
+
+    Prints the lines for the configuration, which hold only its SHA-256, and how the caller sends it. The
+    proxy stores nothing: the token cannot be shown again.
+    """
+    from proxy.commands.caller_token import new
+
+    click.echo(new(name))
+    return DONE
+
+
 @cli.command(epilog="\b\nExample:\n  camunda-auth-proxy demo --stay")
 @click.option("--stay", is_flag=True, help="Keep everything running afterwards, so that you can try it.")
 def demo(stay: bool) -> int:

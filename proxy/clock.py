@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import partial
 from typing import Any, Protocol
@@ -84,3 +85,8 @@ async def pause(clock: Clock, delay: float, until: "asyncio.Future[Any] | None" 
 def http_date() -> str:
     """Return the present time for the Date field of our answers (RFC 9110 section 5.6.7)."""
     return formatdate(usegmt=True)
+
+
+def date_of(seconds: float) -> str:
+    """Return seconds since 1970 as the configuration has them: `2027-01-31T00:00:00Z` (RFC 3339)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -135,13 +135,17 @@ class RequestRefused(ProxyError):
     Attributes:
         code: key of that table, such as `bad_request`.
         status: HTTP status, if it is not the usual one of the code.
+        retry_after: seconds after which the request may be sent again; None: not known.
     """
 
-    def __init__(self, code: str, detail: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, code: str, detail: str, *, status: int | None = None, retry_after: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.status = status
+        self.retry_after = retry_after
 
 
 class UpstreamError(ProxyError):

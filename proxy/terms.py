@@ -1,6 +1,13 @@
 """Defines words of protocols that the configuration and the rooms below it must spell in the same way."""
 
+import re
 from typing import Final, Literal
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Name of an upstream, a credential or a caller."""
+
+CALLER_TOKEN_PREFIX: Final = "cap_"  # noqa: S105 -- no token, only how one begins
+"""The first characters of each token that `camunda-auth-proxy token new` makes."""
 
 AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
 """How a client authenticates to its token endpoint (OpenID Connect Core 1.0 section 9, RFC 8705)."""

@@ -26,11 +26,12 @@ GROUND = {
 """Every room may import these, and they import nothing of ours."""
 
 MAY_IMPORT = {
+    "access": (),
     "config.model": (),
     "config.presets": ("config.model",),
     "config.written": ("config.model",),
     "config.document": ("config.model", "config.presets", "config.written"),
-    "config.resolve": ("config.model", "config.presets", "config.written", "config.document"),
+    "config.resolve": ("access", "config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
     "config.load": (
@@ -43,11 +44,11 @@ MAY_IMPORT = {
     ),
     "outgoing": (),
     "credentials": ("outgoing",),
-    "gateway": ("credentials.credential", "credentials.keeper", "outgoing"),
+    "gateway": ("access", "credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
-    "audit": ("gateway",),
+    "audit": ("access", "gateway"),
     "demo": (),
-    "app": ("config.model", "outgoing", "credentials", "gateway", "admin", "audit"),
+    "app": ("access", "config.model", "outgoing", "credentials", "gateway", "admin", "audit"),
     "commands": (
         "config.load",
         "config.model",
@@ -62,9 +63,12 @@ MAY_IMPORT = {
     "__main__": ("commands", "cli"),
 }
 PURE = {
+    "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
     "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
     "gateway": (
+        "admission",
         "answer_head",
+        "callers",
         "fields",
         "grammar",
         "guard",
@@ -72,6 +76,7 @@ PURE = {
         "options",
         "paths",
         "problem_log",
+        "rate",
         "refusal",
         "request_head",
         "request_reader",

@@ -71,7 +71,8 @@ class _Counts(Collector):
         now = self._clock.now()
         snapshot = self._state.snapshot(now)
         tallies = {upstream.name: upstream.tally for upstream in self._state.upstreams}
-        yield from _request_counts(tallies)
+        callers = frozenset(caller.name for caller in self._state.callers)
+        yield from _request_counts(tallies, callers | {""} if callers else callers)
         yield from _request_times(tallies)
         yield from _fetches(upstream.keeper for upstream in self._state.upstreams)
         yield from _credentials(snapshot, self._wall() - now)
@@ -136,7 +137,7 @@ def _lasted(seen: Seen, now: float) -> float:
     return 0.0 if seen.state == "unknown" else now - seen.since
 
 
-def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
+def _request_counts(tallies: Mapping[str, Tally], callers: frozenset[str]) -> Iterator[Metric]:
     each = tallies.items()
     yield _counter(
         "requests",
@@ -163,6 +164,18 @@ def _request_counts(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
         ("upstream", "problem"),
         {(name, code): count for name, tally in each for code, count in tally.problems.items()},
     )
+    if callers:
+        yield _counter(
+            "caller_requests",
+            "Requests by caller, and what became of them; caller is empty while it is not known.",
+            ("caller", "upstream", "outcome"),
+            {
+                (caller, name, outcome): count
+                for name, tally in each
+                for (caller, outcome), count in tally.callers.items()
+                if caller in callers
+            },
+        )
     yield _counter(
         "repairs",
         "Refusals of a credential by the upstream, and what the proxy did about them.",

@@ -172,6 +172,10 @@ class _AdminService:
     def received(self, size: int) -> None:
         """Ignore the number of bytes; the admin ports do not count them."""
 
+    def admits(self, _call: Call, *, reloaded: bool = False) -> bool:
+        """Let each request end, because the admin ports know no callers."""
+        return True
+
     def _answer(self, head: RequestHead) -> Document | OwnAnswer:
         try:
             if self._guard is not None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from proxy.admin.status import CredentialProof, Seen, Snapshot, UpstreamStatus
+from proxy.admin.status import CallerStatus, CallerView, CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
+from proxy.gateway.callers import Outcome
 from proxy.gateway.tally import Tally
 from proxy.gateway.watch import UpstreamWatch
 
@@ -52,7 +53,7 @@ class State:
     """The proxy as it is now.
 
     Attributes:
-        upstreams: in the order of the configuration.
+        upstreams, callers: in the order of the configuration.
         bound: whether all their listeners are bound.
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
@@ -60,6 +61,7 @@ class State:
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
+    callers: tuple[CallerView, ...] = ()
     bound: bool = False
     draining: bool = False
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
@@ -70,9 +72,18 @@ class State:
         return Snapshot(
             now=now,
             upstreams=tuple(_status(upstream) for upstream in self.upstreams),
+            callers=tuple(self._caller(caller) for caller in self.callers),
             bound=self.bound,
             draining=self.draining,
         )
+
+    def _caller(self, caller: CallerView) -> CallerStatus:
+        requests: Counter[tuple[str, Outcome]] = Counter()
+        for upstream in self.upstreams:
+            for (name, outcome), count in upstream.tally.callers.items():
+                if name == caller.name:
+                    requests[upstream.name, outcome] += count
+        return CallerStatus(caller, requests)
 
 
 def _status(upstream: UpstreamView) -> UpstreamStatus:

@@ -3,11 +3,14 @@
 All times are in seconds. None of the values read here is a secret, so none can be shown.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from proxy.clock import date_of
 from proxy.credentials.report import CredentialStatus
+from proxy.gateway.callers import Outcome
 from proxy.gateway.watch import LastProblem, UpstreamHealth
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -33,6 +36,31 @@ class Seen:
     requests: int
     credential: CredentialProof
     problem: LastProblem | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerView:
+    """A caller of the configuration.
+
+    Attributes:
+        name: empty: the caller of `guard.caller_token`.
+        upstreams: that it may use.
+        access: its rules in words; `all`: it has none.
+        expires: seconds since 1970; None: never.
+    """
+
+    name: str
+    upstreams: tuple[str, ...]
+    access: str
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallerStatus:
+    """A caller, and its requests so far, by (upstream, outcome)."""
+
+    view: CallerView
+    requests: Mapping[tuple[str, Outcome], int]
 
 
 NOTHING_SEEN = Seen("unknown", 0.0, 0, "untried", None)
@@ -79,6 +107,7 @@ class Snapshot:
     upstreams: tuple[UpstreamStatus, ...]
     bound: bool
     draining: bool
+    callers: tuple[CallerStatus, ...] = ()
 
     @property
     def started(self) -> bool:
@@ -149,6 +178,7 @@ def overview(snapshot: Snapshot, version: str, uptime: float, wall: float = 0.0)
         "draining": snapshot.draining,
         "upstreams": [_upstream(snapshot, upstream, wall) for upstream in upstreams],
         "credentials": [_credential(status, snapshot.now) for status in credentials.values()],
+        "callers": [_caller(caller) for caller in snapshot.callers],
         "requests": sum(sum(upstream.requests.values()) for upstream in upstreams),
         "in_flight": sum(upstream.in_flight for upstream in upstreams),
     }
@@ -175,6 +205,21 @@ def _upstream(snapshot: Snapshot, upstream: UpstreamStatus, wall: float) -> Json
 def _left(upstream: UpstreamStatus, wall: float) -> float | None:
     """Return the seconds until the listener's certificate expires; negative: it has expired."""
     return None if upstream.certificate_ends is None else round(upstream.certificate_ends - wall, 3)
+
+
+def _caller(caller: CallerStatus) -> Json:
+    outcomes: Counter[str] = Counter()
+    for (_, outcome), count in caller.requests.items():
+        outcomes[outcome] += count
+    view = caller.view
+    return {
+        "name": view.name or None,
+        "upstreams": list(view.upstreams),
+        "access": view.access,
+        "expires": None if view.expires is None else date_of(view.expires),
+        "requests": sum(outcomes.values()),
+        "outcomes": {outcome: outcomes[outcome] for outcome in sorted(outcomes)},
+    }
 
 
 def _seen(seen: Seen, now: float) -> Json:

@@ -131,6 +131,11 @@ class Ports:
             port.listener.wind_down()
         return given_up
 
+    def cut_removed(self) -> None:
+        """Cut the running requests of callers that are no longer admitted."""
+        for port in (*self._open.values(), *self._leaving):
+            port.listener.cut_removed()
+
     async def start(self) -> None:
         """Begin to accept at the new ports."""
         while self._idle:

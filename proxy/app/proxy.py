@@ -7,28 +7,31 @@ and `close` for the order of stopping.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from proxy import __version__
 from proxy.admin.server import Admin
 from proxy.admin.state import State
 from proxy.app.audit import audit_writer
+from proxy.app.callers import CallerToken, callers_of, tokens_of, views
 from proxy.app.change import Change, Problems, what_changed
 from proxy.app.credentials import KeeperFactory
 from proxy.app.ports import POLL, Ports
 from proxy.app.sockets import Bound, room_for_callers
 from proxy.app.tls import TlsContexts
 from proxy.app.upstream_log import UpstreamLog
-from proxy.app.upstreams import CallerToken, Lasting, RunningUpstream, UpstreamPlan, names, plan, serve, view
+from proxy.app.upstreams import Lasting, RunningUpstream, UpstreamPlan, names, plan, serve, view
 from proxy.audit.log import AuditLog
 from proxy.audit.writer import AuditWriter
 from proxy.clock import Clock, pause, wall_time
-from proxy.config.model import SHORTEST_TOKEN, Config, Listen, OAuth2, Upstream
+from proxy.config.model import Config, Listen, OAuth2, Upstream
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.errors import CredentialError, StartError
+from proxy.gateway.callers import Caller, Callers, Token
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, Memory, UpstreamLimit
 from proxy.gateway.share import Share
@@ -39,6 +42,9 @@ log = logging.getLogger("proxy")
 
 ADMIN = "admin.listen"
 PROBES = "admin.probe_listen"
+MASKED_TOKENS = 512
+"""Most tokens of callers that the log masks; it cannot mask those of which only the hash is known."""
+
 ADMIN_CONNECTIONS = 64
 """Most connections to the admin ports at once; beyond it a new one takes the place of a silent one."""
 
@@ -53,7 +59,7 @@ class Proxy:
         state: for the admin ports.
     """
 
-    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, wall: Callable[[], float] = wall_time) -> None:
         self.config: Config | None = None
         self.served: tuple[RunningUpstream, ...] = ()
         self.admin_address = ""
@@ -72,6 +78,8 @@ class Proxy:
         self._caller_limit = ConnectionLimit(1, memory)  # each configuration sets the right number
         self._upstream_limit = UpstreamLimit(1, memory)
         self._ports = Ports(clock, self._caller_limit, self._share)
+        self._callers = Callers(wall, log.warning)
+        self._tokens: tuple[CallerToken, ...] = ()
         self._names: dict[str, Lasting] = {}
         self._leaving: list[RunningUpstream] = []
         self._seeing_off: set[asyncio.Task[None]] = set()
@@ -94,6 +102,7 @@ class Proxy:
         for keeper in self._keepers:
             if (current := keeper.current) is not None:
                 yield from current.secrets()
+        yield from (token.text for token in islice(self._tokens, MASKED_TOKENS) if token.text)
         yield from self._proxy_passwords()
 
     def _proxy_passwords(self) -> Iterator[str]:
@@ -145,24 +154,20 @@ class Proxy:
         admin_bound = self._admin_ports.take(admin_listens, held, fresh, problems.note)
         bound = self._ports.take(listens, held, fresh, problems.note)
         self._keeper_factory.begin()
-        token = None
-        if config.guard.caller_token is not None:
-            token = CallerToken(
-                self._keeper_factory.secret(
-                    config.guard.caller_token, "guard.caller_token_file", shortest=SHORTEST_TOKEN
-                )
-            )
+        callers = callers_of(config)
+        known = self._callers if callers else None
         plans: list[UpstreamPlan] = []
         for upstream in config.upstreams:
             via = self._names.setdefault(upstream.name, Lasting()).via
             with problems.noted():
                 keeper = self._keeper_factory.keeper(config.credentials[upstream.credential], upstream)
-                plans.append(plan(config, upstream, keeper, self._tls_contexts, token, via))
+                plans.append(plan(config, upstream, keeper, self._tls_contexts, known, via))
         writer: AuditWriter | None = None
         with problems.noted():
             writer = self._audit_writer(config, fresh)
         problems.check()
-        return _Order(config, admin_listens, admin_bound, listens, bound, plans, writer)
+        tokens = tuple(tokens_of(config))
+        return _Order(config, admin_listens, admin_bound, listens, bound, plans, callers, tokens, writer)
 
     def _audit_writer(self, config: Config, fresh: ExitStack) -> AuditWriter | None:
         """Return the present writer if it has the right file, else a new one; None: no audit log."""
@@ -180,7 +185,10 @@ class Proxy:
         request meets half of a configuration."""
         before, config = self.served, order.config
         self._caller_limit.places = self._upstream_limit.places = room_for_callers(len(config.upstreams))
+        self._callers.switch(order.callers, order.tokens, self._clock.now())
+        self._tokens = tuple(token for _, token in order.tokens if isinstance(token, CallerToken))
         self.served = tuple(self._serve(each, order.bound) for each in order.plans)
+        self.state.callers = views(config)
         self.state.upstreams = tuple(view(served) for served in self.served)
         self._keeper_factory.settle()
         self._use_audit(order)
@@ -196,6 +204,7 @@ class Proxy:
         }
         for port in self._ports.switch(order.listens, order.bound, forwarders, tls):
             self._see_off(self._ports.see_off(port, config.shutdown.grace))
+        self._ports.cut_removed()
         for served in before:
             if served not in self.served:
                 self._leaving.append(served)
@@ -303,7 +312,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
+async def running(
+    config: Config, clock: Clock, wall: Callable[[], float] = wall_time
+) -> AsyncIterator[Proxy]:
     """Run the proxy with this configuration until the block ends.
 
     Raises:
@@ -311,7 +322,7 @@ async def running(config: Config, clock: Clock) -> AsyncIterator[Proxy]:
     """
     refused: StartError | None = None
     async with asyncio.TaskGroup() as tasks:
-        proxy = Proxy(clock, tasks)
+        proxy = Proxy(clock, tasks, wall)
         try:
             await proxy.apply(config)
             yield proxy
@@ -333,6 +344,8 @@ class _Order:
     listens: Mapping[str, Listen]
     bound: Mapping[str, Bound]
     plans: Sequence[UpstreamPlan]
+    callers: Sequence[Caller]
+    tokens: Sequence[tuple[str, Token]]
     audit: AuditWriter | None
 
 

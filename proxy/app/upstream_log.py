@@ -47,6 +47,7 @@ class UpstreamLog:
             "status": record.status,
             "request_id": record.request_id,
             "caller": record.caller,
+            "address": record.address,
             "host": record.host,
             "origin": record.origin,
             "unlogged": record.unlogged,

@@ -5,16 +5,17 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from proxy.access.operations import Operations
+from proxy.access.rules import AccessRules
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import ServingContext, TlsContexts
 from proxy.app.upstream_log import UpstreamLog, refusal
+from proxy.audit.log import AuditLog, UpstreamAudit
 from proxy.clock import Clock
-from proxy.config.model import Config, Listen, NoCredential, Upstream
+from proxy.config.model import Access, Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.secret import Secret
-from proxy.errors import CredentialUnavailable
-from proxy.gateway.audited import AuditObserver
+from proxy.gateway.callers import Callers
 from proxy.gateway.dial import Endpoint
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.forwarder import Forwarder
@@ -46,19 +47,6 @@ class Lasting:
 
     tally: Tally = field(default_factory=Tally)
     via: bytes = field(default_factory=lambda: f"camunda-auth-proxy-{secrets.token_hex(4)}".encode("ascii"))
-
-
-@dataclass(frozen=True, slots=True)
-class CallerToken:
-    """Returns the token that callers must send now; empty if its file was removed before it was ever read."""
-
-    secret: Secret
-
-    def __call__(self) -> bytes:
-        try:
-            return self.secret.read().encode()
-        except CredentialUnavailable:
-            return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +99,7 @@ def plan(
     upstream: Upstream,
     keeper: Keeper,
     contexts: TlsContexts,
-    token: CallerToken | None,
+    callers: Callers | None,
     via: bytes,
 ) -> UpstreamPlan:
     """Make the plan for an upstream.
@@ -143,19 +131,38 @@ def plan(
             patience=upstream.caller_timeout,
             removed=None if gone is None else Removed(frozenset(gone.statuses), gone.sentence),
             refused=refusal(credential, upstream.audience),
+            access=access_rules(upstream.access, upstream, f"upstreams.{upstream.name}"),
         ),
         guard=Guard(
             names(config, upstream.listen),
             origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
             browsers=not upstream.listen.path,
             scheme=b"http" if listen_tls is None else b"https",
-            token=token,
+            callers=callers,
+            anonymous=upstream.anonymous or "",
         ),
         keeper=keeper,
         logged=config.log.requests,
         audited=config.audit is not None,
         listen_tls=contexts.serving(listen_tls, f"upstreams.{upstream.name}") if listen_tls else None,
     )
+
+
+def operations_of(upstream: Upstream) -> Operations:
+    """Return the operations of an upstream's API below its base URL."""
+    return Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
+
+
+def access_rules(access: Access | None, upstream: Upstream, place: str) -> AccessRules | None:
+    """Make the rules for requests to one upstream; None: there are none.
+
+    Args:
+        access: of the upstream, or of a caller.
+        place: where they are in the configuration, for messages.
+    """
+    if access is None:
+        return None
+    return AccessRules(place, operations_of(upstream), access.read_only, access.allow, access.deny)
 
 
 def serve(
@@ -166,7 +173,7 @@ def serve(
     share: Share,
     limit: UpstreamLimit,
     connector: Connector,
-    audit: AuditObserver | None = None,
+    audit: AuditLog,
 ) -> RunningUpstream:
     """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
@@ -187,7 +194,7 @@ def serve(
         tally,
         observer=RequestLog() if plan.logged else None,
         notes=UpstreamLog(),
-        audit=audit if plan.audited else None,
+        audit=UpstreamAudit(audit, operations_of(upstream)) if plan.audited else None,
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -242,5 +249,6 @@ class RequestLog:
                 "repaired": details.repaired,
                 "problem": details.problem,
                 "hint": details.hint,
+                "caller": details.caller,
             },
         )

@@ -1,20 +1,13 @@
-"""Pure: one line of the audit log, and which requests get one."""
+"""Pure: one line of the audit log."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from proxy.gateway.audited import REFUSALS, AuditRecord
 
-READING: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-"""Methods that change nothing, unless the table of operations says otherwise (RFC 9110 section 9.2.1)."""
-
 LONGEST_PATH: Final = 2048
 """Most characters of a path that are written."""
-
-Name = Callable[[str, str], str | None]
-"""Returns the name of an operation for a method and a path; None: it is not known."""
 
 
 def line(record: AuditRecord, now: float, operation: str | None) -> bytes:

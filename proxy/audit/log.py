@@ -1,15 +1,21 @@
 """Decides which requests get a line of the audit log, and hands the lines to the writer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
-from proxy.audit.line import READING, line
+from proxy.access.operations import MCP, Operation, Operations
+from proxy.audit.line import line
 from proxy.audit.writer import AuditWriter
 from proxy.gateway.audited import REFUSALS, AuditRecord
 from proxy.gateway.call import Call
 
+READING: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+"""Methods of which an operation that is not known changes nothing (RFC 9110 section 9.2.1)."""
+
 
 class AuditLog:
-    """An `AuditObserver`. It stays over all configurations; each one sets its writer.
+    """The audit log. It stays over all configurations; each one sets its writer.
 
     Args:
         wall: returns seconds since 1970.
@@ -44,11 +50,38 @@ class AuditLog:
             self._writers.append(writer)
         return before
 
+    def write(self, record: AuditRecord, operation: str | None) -> None:
+        if self.writer is not None:
+            self.writer.put(line(record, self._wall(), operation))
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAudit:
+    """The `AuditObserver` of one upstream.
+
+    Attributes:
+        operations: of its API.
+    """
+
+    log: AuditLog
+    operations: Operations
+
     def wants(self, call: Call) -> bool:
-        if self.reads or call.problem in REFUSALS:
+        if self.log.reads or call.problem in REFUSALS:
             return True
-        return call.head.method not in READING
+        head = call.head
+        return changes(self.operations.of(head.method, head.target), head.method)
 
     def audited(self, record: AuditRecord) -> None:
-        if self.writer is not None:
-            self.writer.put(line(record, self._wall(), None))
+        operation = self.operations.of(record.method.encode("latin-1"), record.path.encode("latin-1"))
+        self.log.write(record, operation.name if operation is not None else None)
+
+
+def changes(operation: Operation | None, method: bytes) -> bool:
+    """Tell whether a request may change something, or hand out a secret.
+
+    A message of MCP counts as a change, because only its body tells what it does.
+    """
+    if operation is None:
+        return method not in READING
+    return operation.kind != "reads" or (operation.api == MCP and method == b"POST")

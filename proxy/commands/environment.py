@@ -7,7 +7,7 @@ clients and c8ctl (8.2 to 8.10). Each client adds the API's own path (`/v2`, `/v
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
@@ -50,11 +50,13 @@ def show(config: "Config", form: str) -> int:
     if any(upstream.listen.port == 0 for upstream in chosen.values()):
         taken = ports(config.admin.listen)
     found = variables(chosen, taken)
-    if config.guard.caller_token is not None:
+    if needs_token(config, chosen.values()):
         del found["CAMUNDA_OAUTH_DISABLED"]  # with it JavaScript's client sends no credential, even for BASIC
+        what, the = ("callers", "its own token") if config.callers else ("guard.caller_token", "the token")
         click.echo(
-            "guard.caller_token is set, so clients must send it: set CAMUNDA_AUTH_STRATEGY=BASIC, any "
-            "CAMUNDA_BASIC_AUTH_USERNAME, and the token as CAMUNDA_BASIC_AUTH_PASSWORD.",
+            f"{what} is set, so each client must send {the}: set CAMUNDA_AUTH_STRATEGY=BASIC, any "
+            "CAMUNDA_BASIC_AUTH_USERNAME, and the token as CAMUNDA_BASIC_AUTH_PASSWORD. Other clients send "
+            "it in X-Proxy-Token, or as Bearer token.",
             err=True,
         )
     if any(upstream.listen.tls is not None for upstream in chosen.values()):
@@ -66,6 +68,13 @@ def show(config: "Config", form: str) -> int:
         )
     click.echo(FORMATS[form](found))
     return 0
+
+
+def needs_token(config: "Config", upstreams: "Iterable[Upstream]") -> bool:
+    """Tell whether a client must send a caller's token to one of the upstreams."""
+    if not config.callers:
+        return config.guard.caller_token is not None
+    return any(upstream.anonymous is None for upstream in upstreams)
 
 
 def choose(upstreams: "Sequence[Upstream]") -> "tuple[dict[Api, Upstream], list[str]]":

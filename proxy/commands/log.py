@@ -14,7 +14,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from proxy.masking import MASK, SHORTEST, forms
 
-REMEMBERED = 256
+REMEMBERED = 1024
 """Most secrets that stay masked, those included that have been replaced."""
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from proxy.commands.environment import address_of, ports
+from proxy.commands.environment import address_of, needs_token, ports
 from proxy.errors import StartError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _vscode(urls: Urls, *, token: bool) -> dict[str, Any]:
     servers = {name: {"type": "http", "url": url, **more} for name, url in urls.items()}
     if not token:
         return {"servers": servers}
-    asked = {"type": "promptString", "id": _INPUT, "description": "guard.caller_token", "password": True}
+    asked = {"type": "promptString", "id": _INPUT, "description": "Token of the caller", "password": True}
     return {"inputs": [asked], "servers": servers}
 
 
@@ -71,7 +71,7 @@ def show(config: "Config", form: str) -> int:
             "upstream has a TCP port."
         )
     taken = ports(config.admin.listen) if any(not upstream.listen.port for upstream in usable) else {}
-    token = config.guard.caller_token is not None
+    token = needs_token(config, usable)
     if form == "mcp":
         click.echo(
             "This is for Claude Code (.mcp.json). For Cursor: --format mcp-cursor; for VS Code: --format "
@@ -79,7 +79,8 @@ def show(config: "Config", form: str) -> int:
             err=True,
         )
     if token and form != "mcp-vscode":
-        click.echo(f"guard.caller_token is set: the client reads it from the variable {TOKEN}.", err=True)
+        what = "callers are set" if config.callers else "guard.caller_token is set"
+        click.echo(f"{what}: the client reads its token from the variable {TOKEN}.", err=True)
     click.echo(json.dumps(FORMATS[form](urls(usable, taken), token=token), indent=2))
     return 0
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from proxy.clock import date_of
 from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
 
 if TYPE_CHECKING:
@@ -29,18 +30,22 @@ def configuration(config: "Config") -> str:
         f"{config.source} is right. The configuration comes from {config.origin}.",
         table(_upstreams(config)),
         table(_credentials(config)),
+        *([table(_callers(config))] if config.callers else []),
         f"admin  http://{config.admin.listen}",
     ]
     return "\n\n".join(parts)
 
 
 def _upstreams(config: "Config") -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "audience")]
+    rules = any(upstream.access for upstream in config.upstreams)
+    heading = ("listener", "API", "upstream", "credential", "audience", "access")
+    rows: list[tuple[str, ...]] = [heading]
     for upstream in config.upstreams:
         url = _via(str(upstream.url), upstream.http_proxy)
         credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
+        may = str(upstream.access or "all")
         listener = f"{upstream.listen} (TLS)" if upstream.listen.tls is not None else str(upstream.listen)
-        rows.append((listener, upstream.api, url, credential, _audience(upstream.audience)))
+        rows.append((listener, upstream.api, url, credential, _audience(upstream.audience), may))
         origins = upstream.origins
         rows.append(
             (
@@ -49,9 +54,10 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
                 f"  {origins.get('url', '')}",
                 f"  {origins.get('credential', '')}",
                 f"  {origins.get('audience', '')}",
+                "",
             )
         )
-    return rows
+    return rows if rules else [row[:-1] for row in rows]
 
 
 def _audience(audience: str | None) -> str:
@@ -69,6 +75,25 @@ def _credentials(config: "Config") -> list[tuple[str, ...]]:
             how += f", {credential.auth_method}"
         rows.append((name, how, where or "-"))
         rows.append((f"  {config.origins[name]}", "", f"  {config.origins[f'{name}.at']}" if where else ""))
+    return rows
+
+
+def _callers(config: "Config") -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("caller", "upstreams", "access", "rate", "expires", "known by")]
+    for caller in config.callers:
+        upstreams = "all" if caller.upstreams is None else ", ".join(caller.upstreams)
+        rate = "-" if caller.rate is None else f"{caller.rate.per_second:g}/s, burst {caller.rate.burst}"
+        expires = "never" if caller.expires is None else date_of(caller.expires)
+        known = [f"{count} token{'s' * (count > 1)}"] if (count := caller.token_count) else []
+        known += [
+            f"anonymous at {upstream.name}"
+            for upstream in config.upstreams
+            if upstream.anonymous == caller.name
+        ]
+        access = str(caller.access or "all")
+        rows.append((caller.name, upstreams, access, rate, expires, ", ".join(known)))
+    if config.guard.caller_token is not None:
+        rows.append(("(no name)", "all", "all", "-", "never", "guard.caller_token"))
     return rows
 
 
@@ -91,7 +116,7 @@ def _via(url: str, proxy: "HttpProxy | None") -> str:
 
 def running_table(proxy: "Proxy") -> str:
     """Return what `run` prints once on a terminal."""
-    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "state")]
+    rows: list[tuple[str, ...]] = [("listener", "API", "upstream", "credential", "access", "state")]
     for served in proxy.served:
         upstream = served.upstream
         status = served.keeper.snapshot()
@@ -105,7 +130,10 @@ def running_table(proxy: "Proxy") -> str:
             )
             if status.usable and static and not served.forwarder.watch.accepted:
                 state = f"{status.reason or 'ready'}; the credential is not tried yet"
-        rows.append((_address(served), upstream.api, str(upstream.url), credential, state))
+        may = str(upstream.access or "all")
+        rows.append((_address(served), upstream.api, str(upstream.url), credential, may, state))
+    if not any(served.upstream.access for served in proxy.served):
+        rows = [(*row[:4], row[5]) for row in rows]
     return f"{table(rows)}\nadmin  http://{proxy.admin_address}"
 
 

@@ -114,14 +114,25 @@ def _holds_secret(written: Written) -> bool:
     """Tell whether the file holds a secret itself, instead of a variable or the name of a file."""
     credentials = written.tree.get("credentials")
     places: list[tuple[KeyPath, object]] = [(("guard",), written.tree.get("guard"))]
+    callers = written.tree.get("callers")
+    if isinstance(callers, dict):
+        places += [(("callers", name), section) for name, section in callers.items()]
     if isinstance(credentials, dict):
         places += [(("credentials", name), section) for name, section in credentials.items()]
     return any(
-        key in SECRETS and isinstance(section[key], str) and (*place, key) not in written.unexpanded
+        key in SECRETS and isinstance(text, str) and path not in written.unexpanded
         for place, section in places
         if isinstance(section, dict)
-        for key in section
+        for key, value in section.items()
+        for path, text in _texts((*place, key), value)
     )
+
+
+def _texts(place: KeyPath, value: object) -> list[tuple[KeyPath, object]]:
+    """Return a value, or each entry of a list, with its path."""
+    if isinstance(value, list):
+        return [((*place, index), entry) for index, entry in enumerate(value)]
+    return [(place, value)]
 
 
 def _overridden(written: Written, environ: Mapping[str, str]) -> Written:

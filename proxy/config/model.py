@@ -151,6 +151,27 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Which requests may pass: rules as written, `METHOD /path`.
+
+    Attributes:
+        read_only: only operations that read, and what `allow` names.
+        allow: what passes; empty: with `read_only` reads, else everything.
+        deny: what does not, whatever else is allowed.
+    """
+
+    read_only: bool = False
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = ["read-only"] if self.read_only else []
+        parts += [f"{len(self.allow)} allowed"] if self.allow else []
+        parts += [f"{len(self.deny)} denied"] if self.deny else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """One Camunda API and its local port.
 
@@ -167,8 +188,11 @@ class Upstream:
         open_paths: paths the API answers without a credential, under `url.path`; a trailing `/**` stands for
             everything below. If no credential is usable, requests for these are forwarded without one
             instead of being refused.
+        anonymous: name of the caller for requests without a token; None: they are refused, if there are
+            callers.
         tenant_path: path of its physical tenant, `/physical-tenants/NAME`; empty: it has none.
         gone: what Camunda 8.10 has removed of it; None: nothing.
+        access: which requests may pass; None: all.
         origins: where each value came from, for people: `line 4`, `preset zeebe`, `CAMUNDA_REST_ADDRESS`,
             `default`; keys `url`, `listen`, `credential`, `audience`.
     """
@@ -190,7 +214,9 @@ class Upstream:
     open_paths: tuple[str, ...]
     tenant_path: str
     gone: Gone | None
+    access: Access | None
     origins: Mapping[str, str]
+    anonymous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +326,42 @@ class GuardConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RateConfig:
+    """Requests `per_second` in the long run, at most `burst` at once."""
+
+    per_second: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerConfig:
+    """A caller, and what it may do.
+
+    Attributes:
+        tokens: each of them is its token.
+        token_sha256: SHA-256 of further tokens, 32 bytes each.
+        certificate_san: names in its client certificate, as `DNS:a.example`.
+        upstreams: names of those that it may use; None: all.
+        access: which of the requests that the upstream lets pass may be its; None: all.
+        rate: None: no limit.
+        expires: seconds since 1970; None: never.
+    """
+
+    name: str
+    tokens: tuple[SecretRef, ...] = ()
+    token_sha256: tuple[bytes, ...] = field(default=(), repr=False)
+    upstreams: tuple[str, ...] | None = None
+    access: Access | None = None
+    rate: RateConfig | None = None
+    expires: float | None = None
+    certificate_san: tuple[str, ...] = ()
+
+    @property
+    def token_count(self) -> int:
+        return len(self.tokens) + len(self.token_sha256)
+
+
+@dataclass(frozen=True, slots=True)
 class Admin:
     """Port of status, health and metrics. `probe_listen`: of health and metrics only; None: there is none."""
 
@@ -344,6 +406,8 @@ class Config:
         origin: the same in words, with the option or variable that named it.
         credentials: by name; only those that an upstream uses.
         notices: sentences to log once at start, without secrets.
+        callers: in the order of the configuration; empty: every program that reaches a port may use it,
+            unless there is a `guard.caller_token`.
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
         audit: None: there is no audit log.
@@ -359,4 +423,5 @@ class Config:
     notices: tuple[str, ...]
     origins: Mapping[str, str]
     origin: str = ""
+    callers: tuple[CallerConfig, ...] = ()
     audit: Audit | None = None

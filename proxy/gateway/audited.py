@@ -9,7 +9,12 @@ from proxy.gateway.call import Call
 _SOUND_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that callers send in X-Request-Id. Others are not repeated, because they could be anything."""
 
-REFUSALS: Final = frozenset(("wrong_host", "cross_site", "not_allowed", "caller_unknown"))
+REFUSALS: Final = frozenset(
+    (
+        *("wrong_host", "cross_site", "not_allowed", "not_permitted", "ambiguous_request"),
+        *("caller_unknown", "caller_expired", "rate_limited"),
+    )
+)
 """Codes with which our own rules refuse a request."""
 
 
@@ -58,7 +63,7 @@ def audit_record(call: Call, upstream: str, status: int, seconds: float) -> Audi
     return AuditRecord(
         request_id=call.request_id,
         client_request_id=_client_id([value for name, value in head.fields if name.lower() == _ID_FIELD]),
-        caller="",
+        caller=call.caller_name,
         address=call.caller.address,
         upstream=upstream,
         method=head.method.decode("latin-1"),

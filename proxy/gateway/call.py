@@ -2,7 +2,9 @@
 
 from typing import Final, Protocol
 
+from proxy.access.rules import AccessRules
 from proxy.errors import RequestRefused
+from proxy.gateway.callers import Admission
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.relay import Caller, Relay
 from proxy.gateway.request_head import RequestHead
@@ -55,6 +57,9 @@ class Call:
         sent: bytes of an answer of our own.
         waited: seconds that it waited for a credential.
         repaired: whether it was sent again with a new credential.
+        caller_name: of the caller, as in the configuration; empty: it has none, or is not known yet.
+        admission: how it was admitted; None: it is not yet, or there are no callers.
+        access: the rules of its caller; None: it has none.
         last: whether its connection takes no further request. No other object keeps this.
     """
 
@@ -68,6 +73,9 @@ class Call:
     sent = 0
     waited = 0.0
     repaired = False
+    caller_name = ""
+    admission: Admission | None = None
+    access: AccessRules | None = None
 
     def __init__(self, head: RequestHead, upload: Upload | None, caller: AnswerSink, started: float) -> None:
         self.head = head
@@ -118,6 +126,14 @@ class Service(Protocol):
         ...
 
     def received(self, size: int) -> None: ...
+
+    def admits(self, call: Call, *, reloaded: bool = False) -> bool:
+        """Whether a running request may go on, because its caller is admitted still.
+
+        Args:
+            reloaded: whether the configuration has just changed, and with it perhaps the tokens.
+        """
+        ...
 
     @property
     def replay_buffer(self) -> int: ...

@@ -101,12 +101,16 @@ class LimitedCaller(CallerTransport):
         return True
 
     def look(self, now: float) -> None:
-        """End the connection if a head, the next request or the reading of an answer takes too long.
+        """End the connection if a head, the next request or the reading of an answer takes too long, or if
+        the caller has expired.
 
         The listener calls this every few seconds.
         """
-        if self.call is None and now - self._since >= self._allowed:
+        call = self.call
+        if call is None and now - self._since >= self._allowed:
             self._overdue()
+        elif call is not None and call.admission is not None and not self._port.service.admits(call):
+            self.reset()
         if self._paused or self.transport.is_closing():
             self._look_at_unsent(now)
 

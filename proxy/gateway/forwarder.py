@@ -10,8 +10,10 @@ from proxy.clock import Clock, http_date
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
+from proxy.gateway.admission import identified
 from proxy.gateway.audited import AuditObserver, audit_record
 from proxy.gateway.call import Addressed, AnswerSink, Call
+from proxy.gateway.callers import Callers, outcome_of
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
@@ -21,6 +23,7 @@ from proxy.gateway.mcp_call import McpRelay, message_of
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.outcomes import Outcomes
 from proxy.gateway.paths import has_dot_segments, signs_in
+from proxy.gateway.permits import permit
 from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
@@ -75,8 +78,10 @@ class Forwarder:
         self.patience = rules.patience
         self.busy = 0
         self._rules = rules
+        self._access = rules.access
         self._address = address
         self._guard = guard
+        self._callers = guard.callers
         self._pool = pool
         self._keeper = keeper
         self._clock = clock
@@ -143,6 +148,9 @@ class Forwarder:
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):
             return
+        if self._access is not None or call.access is not None:
+            those = [rules for rules in (self._access, call.access) if rules is not None]
+            await permit(call, self._clock, self.patience, *those)
         head = call.head
         mcp = bare = lost_once = False
         if head.special or self._mcp_base:
@@ -207,8 +215,8 @@ class Forwarder:
         self._guard.check(head)
         if len(call.cors) > len(VARY) and is_preflight(head):  # no browser shows a caller token with it
             return self._no_content(call, call.cors + allowing(head))
-        if self._guard.token is not None:
-            call.head = self._guard.admit(head)
+        if self._callers is not None:
+            self._admit(call, self._callers)
         if head.special and self._address.injects and is_metadata(head.target):
             raise RequestRefused("not_found", _NO_METADATA)
         if self._below_path and has_dot_segments(head.target):
@@ -216,6 +224,34 @@ class Forwarder:
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
         return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.cors)
+
+    def _admit(self, call: Call, callers: Callers) -> None:
+        """Find out which caller it is, and whether it may send a request here now.
+
+        Raises:
+            RequestRefused
+        """
+        now = self._clock.now()
+        call.head, caller, call.admission = identified(
+            call.head, callers, now, anonymous=self._guard.anonymous, identities=call.caller.identities
+        )
+        call.caller_name = caller.name
+        callers.check(caller, self._rules.upstream, now)
+        call.access = caller.access.get(self._rules.upstream)
+
+    def admits(self, call: Call, *, reloaded: bool = False) -> bool:
+        """Whether a running request may go on; see `Service`."""
+        admission = call.admission
+        if admission is None or self._callers is None:
+            return True
+        if not self._callers.admits(admission, self._rules.upstream):
+            return False
+        if reloaded and admission.identity:
+            proven = self._callers.by_identity(admission.identity)
+            return proven is not None and proven.name == admission.name
+        if reloaded and admission.anonymous:
+            return self._guard.anonymous == admission.name
+        return not (reloaded and admission.digest) or self._callers.knows_token(admission)
 
     def _no_content(self, call: Call, fields: bytes) -> bool:
         call.status = 204
@@ -336,6 +372,8 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        if self._callers is not None:
+            tally.callers[call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE)] += 1
         if self._audit is not None and self._audit.wants(call):
             call.request_id = call.request_id or self._new_id()
             self._audit.audited(audit_record(call, self._rules.upstream, status, seconds))
@@ -356,5 +394,6 @@ class Forwarder:
                     repaired=call.repaired,
                     problem=call.problem,
                     hint=hint,
+                    caller=call.caller_name,
                 )
             )

@@ -1,20 +1,18 @@
-"""Pure: decides whether a request may pass, by its host name, the page it comes from and its caller token.
+"""Pure: decides whether a request may pass, by its host name and the page it comes from.
 
 Two rules together keep web pages out (for the reasons see docs/design.md): the check of host names stops DNS
 rebinding, the check of Fetch Metadata and Origin stops cross-site requests. Both apply to every method. A
-document that the API itself serves passes both; `fields.py` sends it to the browser in a sandbox. If a caller
-token is set, requests without it are refused.
+document that the API itself serves passes both; `fields.py` sends it to the browser in a sandbox. Who the
+caller is, `admission.py` finds out.
 """
 
 import re
-from base64 import b64decode
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from hmac import compare_digest
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Final
 
 from proxy.errors import RequestRefused
+from proxy.gateway.callers import Callers
 from proxy.gateway.memo import Memo
 from proxy.gateway.options import VARY, is_preflight, readable_by
 from proxy.gateway.request_head import RequestHead
@@ -50,15 +48,17 @@ class Guard:
         browsers: whether a browser can reach the listener; if not, every name and every page passes.
         seen: values of Host that were accepted.
         scheme: of our own pages: https if the port has TLS.
-        token: returns the present caller token; if it is empty, no request passes. None: none is needed.
+        callers: each request must come from one of them; None: every caller may use the port.
+        anonymous: name of the caller that requests without a token come from; empty: they are refused.
     """
 
     names: frozenset[str] = LOOPBACK_NAMES
     where: str = "guard.allowed_hosts"
     origins: frozenset[bytes] = frozenset()
     browsers: bool = True
-    token: Callable[[], bytes] | None = None
     scheme: bytes = b"http"
+    callers: Callers | None = None
+    anonymous: str = ""
     vary: bytes = field(init=False, repr=False, compare=False)
     seen: Memo[bytes, bool] = field(default_factory=_no_hosts, repr=False, compare=False)
 
@@ -137,47 +137,6 @@ class Guard:
             "The request comes from a web page of another site, and these may not use this port. "
             "guard.allowed_origins allows the pages of an origin.",
         )
-
-    def admit(self, head: RequestHead) -> RequestHead:
-        """Check the caller token, and return the request without it; works for all bytes, as `check` does.
-
-        Raises:
-            RequestRefused: `caller_unknown`.
-        """
-        if self.token is None:
-            return head
-        token = self.token()
-        shown = [
-            (place, bool(token) and compare_digest(_shown(name, value), token))
-            for place, (name, value) in enumerate(head.notable)
-            if name in (b"x-proxy-token", b"authorization")
-        ]
-        if not any(right for _, right in shown):
-            raise RequestRefused(
-                "caller_unknown",
-                "This port needs the caller token (guard.caller_token). Send it in X-Proxy-Token, or in "
-                "Authorization as Bearer token or as password of Basic.",
-            )
-        # If nothing is injected, the caller's own Authorization is forwarded, but not one with our token.
-        ours = {place for place, right in shown if right}
-        return replace(head, notable=[each for place, each in enumerate(head.notable) if place not in ours])
-
-
-def _shown(name: bytes, value: bytes) -> bytes:
-    """Return the token in a field."""
-    if name == b"x-proxy-token":
-        return value
-    scheme, _, rest = value.partition(b" ")
-    rest = rest.strip(b" ")
-    match scheme.lower():
-        case b"bearer":
-            return rest
-        case b"basic":
-            try:
-                return b64decode(rest, validate=True).partition(b":")[2]
-            except ValueError:
-                return b""
-    return b""
 
 
 def _check_method(head: RequestHead) -> None:

@@ -128,6 +128,15 @@ class Listener:
         for caller in tuple(self.connections):
             caller.look(now)
 
+    def cut_removed(self) -> None:
+        """Cut the running requests of callers that the service no longer admits, after a reload."""
+        for caller in tuple(self.connections):
+            call = caller.call
+            if call is None or call.admission is None:
+                continue
+            if not self.service.admits(call, reloaded=True):
+                caller.reset()
+
     def stop_accepting(self) -> None:
         for server in self._servers:
             server.close()

@@ -17,7 +17,9 @@ from proxy.outgoing.answer_causes import speaks_tls
 from proxy.outgoing.causes import cause, cleaned
 
 _SLOW: Final = frozenset(("answer_timeout", "body_timeout"))
-_AT_THE_DOOR: Final = frozenset(("wrong_host", "cross_site", "not_allowed", "caller_unknown"))
+_AT_THE_DOOR: Final = frozenset(
+    ("wrong_host", "cross_site", "not_allowed", "caller_unknown", "caller_expired")
+)
 """Codes of the guard. Their lines name who sent the request."""
 
 
@@ -52,6 +54,8 @@ class Outcomes:
         if told:
             return
         record = record_of(self._rules.upstream, answer, request_id, call.caller, call.head.notable)
+        if call.caller_name:
+            record = record._replace(caller=call.caller_name)
         self._problems.note(now, record)
 
     def refused(self, call: Call, relay: Relay, used: Credential) -> None:

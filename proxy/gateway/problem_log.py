@@ -15,9 +15,10 @@ class ProblemRecord(NamedTuple):
     Attributes:
         upstream: its name; empty: an admin port.
         code, status, detail, request_id: as the answer tells them.
-        caller: address of the caller; empty: not known, or a Unix socket.
+        address: of the caller; empty: not known, or a Unix socket.
         host, origin: fields of the request, cleaned, if the guard refused it; else empty.
         unlogged: problems of that code since the last line that got none.
+        caller: name of the caller; empty: it has none, or is not known.
     """
 
     upstream: str
@@ -25,10 +26,11 @@ class ProblemRecord(NamedTuple):
     status: int
     detail: str
     request_id: str
-    caller: str = ""
+    address: str = ""
     host: str = ""
     origin: str = ""
     unlogged: int = 0
+    caller: str = ""
 
 
 class ProblemObserver(Protocol):

@@ -45,7 +45,11 @@ KINDS: Final = {
     "wrong_host": Kind(421, "Host name not allowed", "http_request_denied"),
     "cross_site": Kind(403, "Web pages may not use this port", "http_request_denied"),
     "not_allowed": Kind(403, "Not allowed", "http_request_denied"),
+    "not_permitted": Kind(403, "Not permitted by the access rules", "http_request_denied"),
+    "ambiguous_request": Kind(400, "Servers may read the request differently", "http_request_denied"),
     "caller_unknown": Kind(401, "Caller token missing or wrong", "http_request_denied"),
+    "caller_expired": Kind(401, "Caller expired", "http_request_denied"),
+    "rate_limited": Kind(429, "Too many requests", "http_request_denied"),
     "not_found": Kind(404, "Not found", "http_request_error"),
     "request_timeout": Kind(408, "The request took too long to arrive", "http_request_error"),
     "too_many_callers": Kind(503, "Too many connections", "connection_limit_reached"),
@@ -161,8 +165,10 @@ def answer_to(
     """
     upstream = peer.name
     if isinstance(error, RequestRefused):
-        later = 1 if error.code == "too_many_callers" else None
-        return OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
+        later = 1 if error.code == "too_many_callers" else error.retry_after
+        answer = OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
+        # the only 405 of this code: the end of an MCP session
+        return answer._replace(allow="GET, POST") if error.code == "not_permitted" else answer
     if isinstance(error, CredentialRejected):
         so_far = "Nothing is sent to" if refused is None else "Nothing more can be had from"
         return OwnAnswer(

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from proxy.access.rules import AccessRules
 from proxy.gateway.problem_log import ProblemObserver
 from proxy.gateway.watch import WatchObserver
 from proxy.outgoing.causes import Cause
@@ -53,6 +54,7 @@ class UpstreamRules:
         wait: seconds that a request may wait if there is no usable credential.
         open_paths: paths that are forwarded bare if there is no credential; `/**` at the end: all below.
         replay_buffer: bytes of a body that are kept so that it can be sent again.
+        access: which requests may pass; None: all.
         refused: what it means if the upstream refuses the credential, and what to do.
         patience: seconds that a caller may be silent, in its request or while it does not read.
         removed: what a newer version of the upstream has removed; None: nothing is known.
@@ -66,6 +68,7 @@ class UpstreamRules:
     patience: float = 60.0
     removed: Removed | None = None
     refused: Cause = REFUSED
+    access: AccessRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class RequestRecord:
         repaired: whether it was sent again with a new credential.
         problem: code of an answer of our own; None: the upstream's was forwarded.
         hint: what the answer may mean, and what to use instead; None: nothing is known.
+        caller: name of the caller; empty: it has none.
     """
 
     request_id: str
@@ -96,6 +100,7 @@ class RequestRecord:
     repaired: bool
     problem: str | None
     hint: str | None = None
+    caller: str = ""
 
 
 class RequestObserver(Protocol):

@@ -48,6 +48,7 @@ class Upload:
         "_keep",
         "_kept",
         "_memory",
+        "_most",
         "_sink",
         "ended",
         "fault",
@@ -65,6 +66,7 @@ class Upload:
         self.size = 0
         self._sink: Sink | None = None
         self._discarded = False
+        self._most = COLLECTED
         self._collector: asyncio.Future[None] | None = None
         self.ended = False
         self.fault: RequestRefused | None = None
@@ -91,7 +93,7 @@ class Upload:
             else:
                 self._drop_kept()
         if self._collector is not None:
-            if last or self._kept is None or self.size > COLLECTED:
+            if last or self._kept is None or self.size > self._most:
                 self._collected()
         elif self._sink is not None:
             self._sink.send(wire, last=last)
@@ -139,10 +141,15 @@ class Upload:
         self._sink = None
         self.resume()
 
-    def collect(self, done: "asyncio.Future[None]") -> None:
-        """Keep the rest of the body instead of sending it; set `done` when it is received, or is too long."""
+    def collect(self, done: "asyncio.Future[None]", most: int = COLLECTED) -> None:
+        """Keep the rest of the body instead of sending it; set `done` when it is received, or is too long.
+
+        Args:
+            most: bytes that are not too long.
+        """
         self._sink = None
-        if self.ended or self._kept is None or self.size > COLLECTED or self.fault is not None:
+        self._most = most
+        if self.ended or self._kept is None or self.size > most or self.fault is not None:
             done.set_result(None)
         else:
             self._collector = done

@@ -19,6 +19,9 @@ from tests.token_server import TokenServer, token_server
 
 Document = dict[str, Any]
 
+EPOCH = 1_900_000_000.0
+"""Seconds since 1970 at 0 on the clock: in 2030, so that `check` finds nothing that has expired."""
+
 
 class Site:
     """An upstream that says its name.
@@ -73,6 +76,10 @@ class House:
         self.proxy: Proxy
         self._folder = folder
         self._stack = stack
+
+    def wall(self) -> float:
+        """The calendar, which goes on as the clock does."""
+        return EPOCH + self.clock.now()
 
     def config(self) -> Any:
         file = self._folder / "c.yaml"
@@ -175,7 +182,7 @@ async def house(folder: Path, prepare: Callable[[House], None] = lambda _: None)
             "admin": {"listen": "127.0.0.1:0"},
         }
         prepare(it)
-        it.proxy = await stack.enter_async_context(running(it.config(), it.clock))
+        it.proxy = await stack.enter_async_context(running(it.config(), it.clock, it.wall))
         await it.until(lambda: it.proxy.started)
         yield it
 

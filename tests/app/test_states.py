@@ -213,7 +213,7 @@ async def test_who_was_refused_at_the_door_is_in_the_log(tmp_path: Path) -> None
         assert status == 403
         assert (event["problem"], event["origin"]) == ("cross_site", "https://evil.test")
         assert event["request_id"] == fields["X-Request-Id"]
-        assert event["caller"].startswith(("127.0.0.1:", "[::1]:"))
+        assert event["address"].startswith(("127.0.0.1:", "[::1]:"))
         await it.look("/nowhere")
         assert (await it.message("There is no such path on this port"))["problem"] == "not_found"
 

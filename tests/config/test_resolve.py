@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from proxy.config.document.credentials import OAuth2Document, SessionDocument
 from proxy.config.document.file import Document
-from proxy.config.document.mistakes import NOT_YET
 from proxy.config.model import BaseUrl, Basic, Bearer, OAuth2, SecretRef, Session
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.errors import ConfigError
@@ -302,17 +301,6 @@ def test_each_mistake_is_one_problem_with_its_place_and_its_remedy(
     assert problem.startswith(place)
     assert sentence in problem
     assert "canary" not in problem
-
-
-@pytest.mark.parametrize("key", sorted(NOT_YET))
-def test_a_key_of_a_later_version_is_refused_by_name(tmp_path: Path, key: str) -> None:
-    for text in (
-        UP % f"{key}: x",
-        CRED % f"type: bearer, token: t, {key}: x",
-        ZEEBE + BEARER + f"guard: {{{key}: x}}",
-    ):
-        (problem,) = refused(tmp_path, text)
-        assert re.search(rf"\.{key} \(line \d+\): is not known yet in this version; leave it out$", problem)
 
 
 def test_all_mistakes_of_every_kind_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

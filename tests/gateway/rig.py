@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
+from proxy.access.rules import AccessRules
 from proxy.app.sockets import bind, bind_unix
 from proxy.credentials.credential import CredentialSource, Sessions
 from proxy.credentials.keeper import Keeper
@@ -104,6 +105,7 @@ async def gateway(
     lines: UpstreamObserver | None = None,
     tls: ssl.SSLContext | None = None,
     trust: ssl.SSLContext | None = None,
+    access: AccessRules | None = None,
 ) -> AsyncIterator[Rig]:
     """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there.
 
@@ -127,7 +129,7 @@ async def gateway(
         connector=Connector(clock.now, getaddrinfo),
     )
     address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
-    rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer)
+    rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer, access=access)
     forwarder = Forwarder(rules, address, guard or Guard(), pool, keeper, clock, tally, notes, lines)
     listener = Listener(forwarder, clock, limit, tls=None if tls is None else lambda: tls)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")

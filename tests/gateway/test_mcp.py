@@ -12,6 +12,7 @@ from proxy.gateway.mcp import is_event_stream, is_mcp, is_mcp_base, is_metadata,
 from proxy.gateway.timeouts import Timeouts
 from tests.clock import FakeClock
 from tests.credentials.sources import ScriptedLogin
+from tests.gateway.calling import one_caller
 from tests.gateway.rig import Rig, gateway, get, post
 from tests.gateway.test_repair import fetches, scripted, wants
 from tests.gateway.wire import OK, REFUSED, Answer, Wire, answering, origin
@@ -159,7 +160,7 @@ async def test_other_well_known_paths_are_forwarded() -> None:
 
 
 async def test_a_missing_caller_token_is_a_403_without_a_challenge() -> None:
-    guard = Guard(token=lambda: b"a-token-of-callers")
+    guard = Guard(callers=one_caller(b"a-token-of-callers"))
     async with origin() as site, gateway(site, guard=guard) as rig:
         answer = await (await rig.call(call())).message()
         assert (answer.status, no_challenge(answer)) == (403, True)

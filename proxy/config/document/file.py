@@ -17,11 +17,17 @@ from proxy.config.document.kinds import (
     Label,
     ListenAt,
     Model,
+    Moment,
     Name,
     Nothing,
+    OneOrMore,
     Origin,
+    PerSecond,
     Port,
+    Rules,
+    San,
     Seconds,
+    Sha256,
     Tenant,
     Text,
     Timeout,
@@ -60,7 +66,18 @@ class ListenTlsDocument(Model):
         return self
 
 
-class UpstreamDocument(Model):
+class AccessDocument(Model):
+    """Which requests may pass."""
+
+    read_only: Flag = False
+    """Whether only operations that read pass, and what `allow` names."""
+    allow: Rules = Field(default=[])
+    """What passes, beside reads with `read_only`: METHOD /path; * is a segment, /** at the end all below."""
+    deny: Rules = Field(default=[])
+    """What does not pass, whatever else is allowed; written as in `allow`."""
+
+
+class UpstreamDocument(AccessDocument):
     """One Camunda API and its local port."""
 
     api: ApiName | None = None
@@ -91,6 +108,8 @@ class UpstreamDocument(Model):
     """How long a caller may be silent: before its first request, in a body, and while it does not read."""
     max_connections: Count = 256
     """Most connections to this upstream; further requests wait 10 s, then they are answered 503."""
+    anonymous: Text | None = None
+    """Name under `callers` for requests without a token; default: they are refused, if there are callers."""
     replay_buffer: Bytes = 4 * 1024 * 1024
     """A body up to this size can be sent again for a repair."""
 
@@ -114,6 +133,34 @@ class GuardDocument(Model):
         if self.caller_token is not None and self.caller_token_file is not None:
             raise KeyProblem("caller_token", "is there next to caller_token_file; keep one of them")
         return self
+
+
+class RateDocument(Model):
+    """How many requests a caller may send."""
+
+    per_second: PerSecond
+    """Requests per second in the long run, as in 5 or 0.5."""
+    burst: Count | None = None
+    """Most requests at once; default: those of one second, at least 1."""
+
+
+class CallerDocument(AccessDocument):
+    """A caller, how it proves who it is, and what it may do."""
+
+    token: Annotated[list[CallerToken], OneOrMore] = Field(default=[], repr=False)
+    """Its token, or a list of them; better `token_sha256`."""
+    token_file: Annotated[list[Text], OneOrMore] = Field(default=[])
+    """File with its token, read again whenever it changes, or a list of them."""
+    token_sha256: Annotated[list[Sha256], OneOrMore] = Field(default=[])
+    """SHA-256 of its token, or a list of them: what `camunda-auth-proxy token new` prints."""
+    certificate_san: Annotated[list[San], OneOrMore] = Field(default=[])
+    """Name in its client certificate, or a list: URI:spiffe://..., DNS:x; needs `listen_tls.client_ca_file`."""
+    upstreams: Annotated[list[Text] | None, OneOrMore] = None
+    """Names of the upstreams that it may use; default: all."""
+    rate: RateDocument | None = None
+    """How many requests it may send; default: no limit."""
+    expires: Moment | None = None
+    """Time from which it is refused, as 2027-01-31T00:00:00Z; default: never."""
 
 
 class AdminDocument(Model):
@@ -167,6 +214,8 @@ class Document(Model):
     """An entry for each Camunda API; presets: zeebe, operate, tasklist, optimize, console, modeler, hub."""
     credentials: Annotated[dict[Name, _Credential], Nothing] = Field(default={})
     """Ways of getting a credential, by name."""
+    callers: Annotated[dict[Name, Annotated[CallerDocument, Nothing]], Nothing] = Field(default={})
+    """Callers that may use the proxy, by name; default: every program that reaches a port."""
     guard: Annotated[GuardDocument, Nothing] = GuardDocument()
     """Which callers may use the proxy."""
     admin: Annotated[AdminDocument, Nothing] = AdminDocument()

@@ -114,6 +114,24 @@ Token = Annotated[Text, AfterValidator(_visible_ascii), _schema(*_SCALAR, text="
 CallerToken = Annotated[
     Token, AfterValidator(_hard_to_guess), _schema(*_SCALAR, text=f"^[!-~]{{{SHORTEST_TOKEN},}}$")
 ]
+Sha256 = Annotated[
+    bytes, PlainValidator(units.sha256_digest), _schema("string", "number", text="^[0-9A-Fa-f]{64}$")
+]
+San = Annotated[Text, AfterValidator(units.certificate_san), _schema("string", text="^(DNS|URI|email):.+$")]
+PerSecond = Annotated[
+    float,
+    BeforeValidator(units.per_second),
+    _schema("number", "string", text=r"^[0-9]{1,6}(\.[0-9]{1,9})?$", minimum=0.001, maximum=100000),
+]
+Moment = Annotated[
+    float,
+    BeforeValidator(units.moment),
+    _schema(
+        "string",
+        text=r"^[0-9]{4}(-[0-9]{2}){2}[Tt ][0-9:.]{5,15}([Zz]|[+-][0-9:]{5})$",
+        examples=["2027-01-31T00:00:00Z"],
+    ),
+]
 Flag = Annotated[
     bool, BeforeValidator(units.flag), _schema("boolean", "string", text="^([Tt]rue|TRUE|[Ff]alse|FALSE)$")
 ]
@@ -187,7 +205,21 @@ Origin = Annotated[
     AfterValidator(addresses.origin),
     _schema("string", text=r"^[A-Za-z][A-Za-z0-9+.-]*://[^/*\s]+$", examples=["http://localhost:3000"]),
 ]
+Rule = Annotated[
+    Text,
+    _schema("string", text=r"^(\*|[A-Z][A-Z-]*)[ \t]+/\S*$", examples=["POST /v2/process-instances"]),
+]
+"""`resolve/access.py` reads it, so that one run finds every wrong rule of a list."""
+Rules = Annotated[list[Rule], Field(min_length=1)]
 Nothing = BeforeValidator(_empty_is_mapping)
+
+
+def _one_is_list(value: object) -> object:
+    return [value] if isinstance(value, str | int | float) else value
+
+
+OneOrMore = BeforeValidator(_one_is_list)
+"""A list may be written as its only entry."""
 
 
 class Model(BaseModel):

@@ -10,19 +10,17 @@ from pydantic import BaseModel, ValidationError
 from proxy.config.document.credentials import CREDENTIALS, TlsDocument
 from proxy.config.document.file import (
     AdminDocument,
+    CallerDocument,
     ClusterDocument,
     Document,
     GuardDocument,
     LogDocument,
+    RateDocument,
     ShutdownDocument,
     UpstreamDocument,
 )
 from proxy.config.document.kinds import KeyProblem
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
-
-NOT_YET = frozenset({"allow", "deny", "read_only"})
-"""Keys that docs/reference.md announces for a later version."""
-NOT_YET_MESSAGE = "is not known yet in this version"
 
 _SENTENCES = {
     "missing": "is missing",
@@ -31,6 +29,7 @@ _SENTENCES = {
     "model_type": "must be a mapping of keys and values",
     "model_attributes_type": "must be a mapping of keys and values",
     "list_type": "must be a list, as in [a, b]",
+    "too_short": "is empty; name at least one rule, or leave it out",
     "string_pattern_mismatch": "may only hold letters, digits and - (a name also _ and .), at most 64",
 }
 
@@ -60,7 +59,7 @@ def understand(written: Written, findings: Findings) -> Document:
         except ValidationError as error:
             errors = cast("list[dict[str, Any]]", error.errors(include_url=False))
         for one in errors:
-            path = _path(one)
+            path = _as_written(_path(one), written)
             place, message = _explain(path, one, written)
             findings.add(place, message, masked=place == path and _may_be_a_secret(one, path, written))
             _prune(tree, path[:-1] if one["type"] == "missing" else path)
@@ -77,6 +76,16 @@ def _path(error: dict[str, Any]) -> KeyPath:
         loc = (*loc[:2], *loc[3:])
     marked = len(loc) > 1 and loc[-1] == "[key]" and error["type"] != "extra_forbidden"
     return loc[:-1] if marked and error["input"] == loc[-2] else loc
+
+
+def _as_written(path: KeyPath, written: Written) -> KeyPath:
+    """Return the path without the index of an only entry that was not written as a list."""
+    if len(path) < 2 or not isinstance(path[-1], int):
+        return path
+    place: object = written.tree
+    for part in path[:-1]:
+        place = place.get(str(part)) if isinstance(place, dict) else None
+    return path if isinstance(place, list) else path[:-1]
 
 
 def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[KeyPath, str]:
@@ -103,8 +112,6 @@ def _explain(path: KeyPath, error: dict[str, Any], written: Written) -> tuple[Ke
 
 def _unknown(path: KeyPath, written: Written) -> str:
     name = str(path[-1])
-    if name in NOT_YET:
-        return f"{NOT_YET_MESSAGE}; leave it out"
     return f"is not a known key{_parted(name, path, written) or nearest(name, _keys_at(path[:-1], written))}"
 
 
@@ -120,7 +127,7 @@ def _parted(name: str, path: KeyPath, written: Written) -> str:
 
 def _may_be_a_secret(error: dict[str, Any], path: KeyPath, written: Written) -> bool:
     """Tell whether an unknown key has no value and resembles no known key, as in `{type: basic, sesame}`."""
-    if error["type"] != "extra_forbidden" or error["input"] is not None or str(path[-1]) in NOT_YET:
+    if error["type"] != "extra_forbidden" or error["input"] is not None:
         return False
     return not nearest(str(path[-1]), _keys_at(path[:-1], written))
 
@@ -139,6 +146,10 @@ def _model_at(path: KeyPath, written: Written) -> type[BaseModel] | None:
             return TlsDocument
         case ("upstreams", _):
             return UpstreamDocument
+        case ("callers", _):
+            return CallerDocument
+        case ("callers", _, "rate"):
+            return RateDocument
         case ("credentials", name):
             return CREDENTIALS.get(cast("Any", written.tree)["credentials"][name].get("type"))
     return _SECTIONS.get(str(path[0]))

@@ -25,12 +25,14 @@ def check_listeners(
     admin: Admin,
     guard: GuardConfig,
     findings: Findings,
+    *,
+    callers: bool = False,
 ) -> None:
     """Check that each port is used once, is on loopback unless allowed, and is not an upstream of ours."""
     places: dict[KeyPath, Listen] = {
         ("upstreams", name, "listen"): listen for name, listen in listens.items() if listen is not None
     }
-    _refuse_networks(places, upstreams, guard, findings)
+    _refuse_networks(places, upstreams, guard, findings, callers=callers)
     places["admin", "listen"] = admin.listen
     if not (admin.listen.loopback or guard.allow_non_loopback):
         findings.add(
@@ -54,7 +56,12 @@ def check_listeners(
 
 
 def _refuse_networks(
-    places: Mapping[KeyPath, Listen], upstreams: Sequence[Upstream], guard: GuardConfig, findings: Findings
+    places: Mapping[KeyPath, Listen],
+    upstreams: Sequence[Upstream],
+    guard: GuardConfig,
+    findings: Findings,
+    *,
+    callers: bool,
 ) -> None:
     used = {upstream.name: upstream.credential for upstream in upstreams}
     for place, listen in places.items():
@@ -68,19 +75,24 @@ def _refuse_networks(
                 f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
                 "set guard.allow_non_loopback: true if you want that",
             )
-            continue
-        if listen.tls is None:
-            token = "" if guard.caller_token is None else " and the caller token"
-            findings.notice(
-                f"listening on {listen} without TLS: requests, answers{token} cross the network unencrypted; "
-                f"set {dotted((*place[:-1], 'listen_tls'))}"
-            )
-        certified = listen.tls is not None and listen.tls.only_certified
-        if guard.caller_token is None and not certified:
-            findings.notice(
-                f"listening on {listen}: anyone who can reach it acts with {credential}; "
-                "set guard.caller_token, so that callers must send that token"
-            )
+        else:
+            tokens = callers or guard.caller_token is not None
+            for notice in _crossing(place, listen, credential, tokens=tokens):
+                findings.notice(notice)
+
+
+def _crossing(place: KeyPath, listen: Listen, credential: str, *, tokens: bool) -> Iterator[str]:
+    """Yield what the network can do with a listener that it reaches: use it, and read what crosses."""
+    setting = dotted((*place[:-1], "listen_tls"))
+    clear = f"requests{', tokens' if tokens else ''} and answers cross the network unencrypted"
+    if not tokens and not (listen.tls is not None and listen.tls.only_certified):
+        more = "" if listen.tls is not None else f". Without {setting}, {clear}"
+        yield (
+            f"listening on {listen}: anyone who can reach it acts with {credential}; "
+            f"set guard.caller_token or callers, so that callers must send a token{more}"
+        )
+    elif listen.tls is None:
+        yield f"listening on {listen} without TLS: {clear}; set {setting}"
 
 
 def _as_listener(url: BaseUrl) -> Listen:

@@ -88,7 +88,7 @@ def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable
     """Return the absolute path of the file that is named at `place`; report what is wrong with the file."""
     path = context.folder.absolute() / name
     if (problem := problem_of(path)) is not None:
-        key = str(place[-1])
+        key = _key(place)
         shown = context.written.variable(place) or str(path)
         if isinstance(context.written.origins.get(place), str):
             shown = "a file"  # the problem names the variable itself
@@ -97,10 +97,15 @@ def named_file(name: str, place: KeyPath, context: Context, problem_of: Callable
             if problem == MISSING and (twin := SECRET_FILES[key]):
                 problem += f"; if the value is the secret itself, write {twin} instead of {key}"
         context.findings.add(place, f"names {shown}, which {problem}")
-    elif str(place[-1]) in SECRET_FILES and all_can_read(path):
+    elif _key(place) in SECRET_FILES and all_can_read(path):
         shown = _shown(name, place, context)
         context.findings.notice(f"{dotted(place)}: every user of this machine can read {shown}; chmod 600 it")
     return path
+
+
+def _key(place: KeyPath) -> str:
+    """Return the key at `place`, also of an entry of its list."""
+    return next(part for part in reversed(place) if isinstance(part, str))
 
 
 def _shown(name: str, place: KeyPath, context: Context) -> str:

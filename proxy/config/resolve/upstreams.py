@@ -21,8 +21,10 @@ from proxy.config.model import (
     Upstream,
 )
 from proxy.config.presets import PRESETS, api_named
+from proxy.config.resolve.access import access
 from proxy.config.resolve.audit import audit_log
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
+from proxy.config.resolve.callers import callers
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, listen_tls, secret, tls
 from proxy.config.resolve.credentials import credential
@@ -62,7 +64,8 @@ def resolve(
             findings.notice(f"credential `{name}` is used by no upstream")
     guard = _guard(context)
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
-    check_listeners(listens, upstreams, admin, guard, findings)
+    known = callers(upstreams, apis, guard, context)
+    check_listeners(listens, upstreams, admin, guard, findings, callers=bool(known))
     audit = audit_log(context)
     notice_clear_text(upstreams, credentials, findings)
     return Config(
@@ -70,6 +73,7 @@ def resolve(
         upstreams=upstreams,
         credentials=MappingProxyType({name: credentials[name] for name in credentials if name in used}),
         guard=guard,
+        callers=known,
         admin=admin,
         log=Log(document.log.level, document.log.format, document.log.requests),
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
@@ -111,6 +115,8 @@ def _upstream(name: str, api: Api, listen: Listen | None, context: Context) -> U
         open_paths=PRESETS[api].open_paths if api in PRESETS else (),
         tenant_path=tenant_path(document.physical_tenant),
         gone=removed,
+        access=access(document, place, (api,), context.findings),
+        anonymous=document.anonymous,
         origins=MappingProxyType(
             {
                 "url": described((*place, "url")) or described(("cluster",)) or "default",

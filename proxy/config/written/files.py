@@ -69,10 +69,20 @@ def caller_token_file_problem(path: Path) -> str | None:
     content, problem = _read(path, b"", "is empty")
     if problem is not None:
         return problem
-    token = content.removesuffix(b"\n").removesuffix(b"\r")
+    token = _line(content)
     if len(token) >= SHORTEST_TOKEN and all(0x21 <= byte <= 0x7E for byte in token):
         return None
     return f"must hold {SHORTEST_TOKEN} or more visible ASCII characters and nothing else"
+
+
+def caller_token_in(path: Path) -> bytes | None:
+    """Return the caller token that the file holds; None: it cannot be read."""
+    content, problem = _read(path, b"", "is empty")
+    return _line(content) if problem is None else None
+
+
+def _line(content: bytes) -> bytes:
+    return content.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def certificate_file_problem(path: Path) -> str | None:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from proxy.errors import Problem
+from proxy.terms import NAME
 
 KeyPath = tuple[str | int, ...]
 
 MASK = "***"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""Name of an upstream or a credential."""
-
 _KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}")
 """Text that looks like a key; no known key has digits. YAML takes `client_secret:hunter2`, which lacks the
 space, for a key."""
@@ -88,7 +86,7 @@ def dotted(path: KeyPath) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            named = depth == 1 and path[0] in {"upstreams", "credentials"}
+            named = depth == 1 and path[0] in {"upstreams", "credentials", "callers"}
             shown = part if part == MASK or looks_like_a_key(part, name=named) else MASK
             text += f".{shown}" if text else shown
     return text
@@ -98,7 +96,7 @@ def looks_like_a_key(text: str, *, name: bool = False) -> bool:
     """Tell whether a key can be shown. If not, it may be a secret that was written in place of a key.
 
     Args:
-        name: whether it is the name of an upstream or a credential.
+        name: whether it is the name of an upstream, a credential or a caller.
     """
     return (NAME if name else _KEY).fullmatch(text) is not None
 

@@ -1,0 +1,1 @@
+"""Access rules: which requests only read, and which ones an operator lets pass."""
