@@ -24,6 +24,7 @@ SECRET = frozenset(
         "client_secret",
         "cookies",
         "csrf",
+        "digest",
         "fields",
         "lines",
         "notable",
@@ -67,7 +68,6 @@ HARMLESS = frozenset(
         "proxy.admin.server.Document.body",  # metrics and status, which have no secret
         "proxy.demo.dialects.Dialect.csrf",  # the name of a header field
         "proxy.gateway.answer_head.UsualHead.fields",  # an object without a repr of its own
-        "proxy.gateway.guard.Guard.token",  # a function
     )
 )
 

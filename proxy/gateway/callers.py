@@ -81,14 +81,14 @@ class Admission:
     """
 
     name: str
-    digest: bytes = b""
+    digest: bytes = field(default=b"", repr=False)
     anonymous: bool = False
     identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    digest: bytes
+    digest: bytes = field(repr=False)
     caller: Caller
     token: Token
 

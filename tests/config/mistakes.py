@@ -7,6 +7,13 @@ CLIENT = "type: oauth2, client_id: a, token_url: 'https://x'"
 ISSUED = "type: oauth2, client_id: a, client_secret: canary"
 UP = "upstreams: {zeebe: {url: 'http://localhost:8080', %s}}\n" + BEARER
 CRED = ZEEBE + "credentials: {c: {%s}}\n"
+CALLERS = ZEEBE + BEARER + "callers: {%s}\n"
+CALLER = CALLERS % "ci: {token: canary-canary-canary, %s}"
+HASH = "0123456789abcdef" * 4
+ANONYMOUS = (
+    ZEEBE.replace("}", ", listen: '%s', anonymous: %s}") + BEARER + "callers: {local: {%s}}\n"
+    "guard: {allow_non_loopback: true}\n"
+)
 
 MISTAKES = [
     (UP % "lisen: 1", "upstreams.zeebe.lisen (line 1)", "is not a known key; did you mean listen?"),
@@ -207,6 +214,81 @@ MISTAKES = [
     (ZEEBE + BEARER + "guard: {allowed_hosts: canary}", "guard.allowed_hosts", "must be a list"),
     (ZEEBE + BEARER + "guard: {allowed_hosts: ['*']}", "guard.allowed_hosts[0]", "must be a host name"),
     (ZEEBE + BEARER + "guard: {allow_non_loopback: yes}", "guard.allow_non_loopback", "true or false"),
+    (CALLER % "tokens: x", "callers.ci.tokens (line 5)", "did you mean token?"),
+    (CALLERS % "'a b': {}", "callers.*** (line 5)", "letters, digits"),
+    (CALLERS % "ci: canary", "callers.ci", "must be a mapping"),
+    (CALLERS % "ci: {}", "callers.ci", "has no token: write token_sha256, token_file or token"),
+    (CALLERS % "ci: {token: []}", "callers.ci", "has no token"),
+    (CALLERS % "ci: {token: canary}", "callers.ci.token (line 5)", "at least 16 characters"),
+    (
+        CALLERS % "ci: {token: [canary-canary-canary, canary]}",
+        "callers.ci.token[1] (line 5)",
+        "at least 16 characters",
+    ),
+    (CALLERS % "ci: {token: 'canary canary canary'}", "callers.ci.token", "visible ASCII"),
+    (CALLERS % "ci: {token: {canary: 1}}", "callers.ci.token", "must be a list"),
+    (CALLERS % "ci: {token_file: missing}", "callers.ci.token_file (line 5)", "which does not exist"),
+    (CALLERS % "ci: {token_file: [missing]}", "callers.ci.token_file[0] (line 5)", "which does not exist"),
+    (CALLERS % "ci: {token_sha256: canary}", "callers.ci.token_sha256 (line 5)", "64 hexadecimal digits"),
+    (
+        CALLERS % "ci: {token_sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855}",
+        "callers.ci.token_sha256",
+        "of an empty text",
+    ),
+    (
+        CALLERS % f"ci: {{token_sha256: {HASH}}}, bi: {{token_sha256: [{HASH.upper()}]}}",
+        "callers.bi",
+        "has the same token as callers.ci",
+    ),
+    (
+        CALLERS % "ci: {token: canary-canary-canary}" + "guard: {caller_token: canary-canary-canary}",
+        "callers.ci",
+        "has the same token as guard.caller_token",
+    ),
+    (
+        CALLER % "upstreams: [zebee]",
+        "callers.ci.upstreams[0]",
+        "names no upstream; there are zeebe; did you mean zeebe?",
+    ),
+    (CALLER % "upstreams: operate", "callers.ci.upstreams (line 5)", "names no upstream; there are zeebe"),
+    *(
+        (CALLER % f"{key}: ", f"callers.ci.{key}", "is empty; give")
+        for key in ("upstreams", "rate", "expires")
+    ),
+    (CALLER % "upstreams: []", "callers.ci.upstreams", "is empty; give it a value or leave it out"),
+    (CALLER % "allow: []", "callers.ci.allow", "is empty"),
+    (
+        CALLER % "allow: [POST /v2/proces-instances]",
+        "callers.ci.allow[0]",
+        "did you mean POST /v2/proc",
+    ),
+    (CALLER % "deny: [GET v2]", "callers.ci.deny[0]", "must have a path that begins with /"),
+    (CALLER % "deny: ['* /**']", "callers.ci.deny[0]", "denies everything"),
+    (CALLER % "read_only: maybe", "callers.ci.read_only", "true or false"),
+    (CALLER % "rate: 5", "callers.ci.rate", "must be a mapping"),
+    (CALLER % "rate: {burst: 5}", "callers.ci.rate.per_second", "is missing"),
+    (CALLER % "rate: {per_second: 0}", "callers.ci.rate.per_second", "number of requests per second"),
+    (CALLER % "rate: {per_second: 1/m}", "callers.ci.rate.per_second", "number of requests per second"),
+    (CALLER % "rate: {per_second: 1, burst: 0}", "callers.ci.rate.burst", "whole number"),
+    (CALLER % "rate: {per_second: 1, brust: 2}", "callers.ci.rate.brust", "did you mean burst?"),
+    (CALLER % "expires: 2027-01-31", "callers.ci.expires", "as in 2027-01-31T00:00:00Z"),
+    (CALLER % "expires: 2027-01-31T00:00:00", "callers.ci.expires", "time with its zone"),
+    (CALLER % "expires: 2027-02-31T00:00:00Z", "callers.ci.expires", "must be a time with its zone, as"),
+    (
+        ANONYMOUS % ("19080", "lokal", "token: canary-canary-canary"),
+        "upstreams.zeebe.anonymous",
+        "names no caller; there are local; did you mean local?",
+    ),
+    (
+        ANONYMOUS % ("0.0.0.0:19080", "local", ""),
+        "upstreams.zeebe.anonymous",
+        "for listeners on loopback and Unix sockets only",
+    ),
+    (
+        UP % "anonymous: local",
+        "upstreams.zeebe.anonymous",
+        "names no caller; there are none",
+    ),
     (ZEEBE + BEARER + "admin: {listen: '0.0.0.0:19090'}", "admin.listen", "use admin.probe_listen"),
     (ZEEBE + BEARER + "admin: {probe_listen: 19090}", "admin.probe_listen", "taken by admin.listen"),
     (ZEEBE + BEARER + "log: {level: warn}", "log.level", "did you mean warning?"),

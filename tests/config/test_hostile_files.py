@@ -22,17 +22,22 @@ from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
 from tests.examples import some
 
 KEYS = {
-    "": "upstreams credentials guard admin log audit shutdown cluster [key] x",
+    "": "upstreams credentials callers guard admin log audit shutdown cluster [key] x",
     "upstreams": "zeebe operate other c [key] basic",
     "credentials": "c zeebe basic oauth2 [key]",
     "cluster": "region id [key]",
     "guard": "allow_non_loopback allowed_hosts allowed_origins caller_token caller_token_file [key]",
+    "callers": "c zeebe ci [key]",
+    "caller": "token token_file token_sha256 certificate_san upstreams read_only allow deny rate expires "
+    "[key]",
+    "rate": "per_second burst [key]",
     "admin": "listen probe_listen [key]",
     "log": "level format requests [key]",
     "audit": "file reads [key]",
     "shutdown": "delay grace [key]",
     "upstream": "api url listen credential audience tls http_proxy connect_timeout max_connections "
-    "replay_buffer [key]",
+    "replay_buffer anonymous listen_tls [key]",
+    "listen_tls": "cert_file key_file client_ca_file client_certificate [key]",
     "credential": "type token_url issuer_url client_id client_secret client_secret_file auth_method "
     "private_key_file certificate_file parameters audience wait tls http_proxy timeout username password "
     "password_file login_url dialect max_idle token token_file as_session [key] basic",
@@ -86,7 +91,7 @@ LEAVES = st.one_of(
 
 def mapping(kind: str) -> st.SearchStrategy[dict[str, object]]:
     """A mapping that looks like the section of that name."""
-    below = {"upstreams": "upstream", "credentials": "credential"}.get(kind)
+    below = {"upstreams": "upstream", "credentials": "credential", "callers": "caller"}.get(kind)
 
     def value(key: str) -> st.SearchStrategy[object]:
         if below is not None:

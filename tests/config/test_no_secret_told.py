@@ -64,6 +64,19 @@ TREE: dict[str, Any] = {
         },
     },
     "guard": {"caller_token_file": "token", "allowed_hosts": ["a"], "allowed_origins": ["http://a"]},
+    "callers": {
+        "ci": {
+            "token": ["u" * 20, "v" * 20],
+            "token_file": "third",
+            "upstreams": ["zeebe"],
+            "allow": ["POST /v2/process-instances"],
+            "deny": ["POST /v2/users"],
+            "read_only": "true",
+            "rate": {"per_second": "5", "burst": "20"},
+            "expires": "2099-01-31T00:00:00Z",
+        },
+        "bi": {"token_sha256": "0123456789abcdef" * 4},
+    },
     "admin": {"listen": "19090"},
     "log": {"level": "info"},
     "shutdown": {"grace": "1s"},
@@ -105,6 +118,7 @@ def said(tmp_path: Path, tree: Any, environ: dict[str, str] | None = None) -> st
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
     (tmp_path / "token").write_text("t" * 20)
+    (tmp_path / "third").write_text("w" * 20)
     (tmp_path / "c.yaml").write_text(json.dumps(tree))
     try:
         loaded = load(config=Path("c.yaml"), env_file=None, environ=environ or {}, directory=tmp_path)
@@ -317,6 +331,7 @@ RUNNING = {
     },
     "admin": {"listen": "127.0.0.1:0"},
     "guard": {"caller_token": CANARY},
+    "callers": {"ci": {"token": CANARY + "-of-ci"}},
     "log": {"level": "debug", "requests": "true"},
 }
 

@@ -57,6 +57,8 @@ CASES = {
         "",
         "key.pem",
     ),
+    "callers.ci.token_file": ("type: none", "callers: {ci: {token_file: secret}}", "secret"),
+    "callers.ci.token_file[0]": ("type: none", "callers: {ci: {token_file: [secret]}}", "secret"),
     "guard.caller_token_file": ("type: none", "guard: {caller_token_file: secret}", "secret"),
 }
 

@@ -438,7 +438,7 @@ CREDENTIALS = st.dictionaries(st.just("c"), st.just({"type": "none"}) | TREES)
 SECTIONS = st.fixed_dictionaries(
     {"upstreams": UPSTREAMS | TREES, "credentials": CREDENTIALS | TREES},
     optional=dict.fromkeys(
-        ("cluster", "guard", "admin", "log", "audit", "shutdown", "unknown"), st.none() | TREES
+        ("cluster", "callers", "guard", "admin", "log", "audit", "shutdown", "unknown"), st.none() | TREES
     ),
 )
 

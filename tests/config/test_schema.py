@@ -41,6 +41,17 @@ ONLY_CHECK_FINDS = (
     "leave off /.well-known/openid-configuration",
     "Camunda SaaS has no login",
     "which is not set",
+    "has no token",
+    "of an empty text",
+    "has the same token as",
+    "names no upstream",
+    "names no caller",
+    "denies everything",
+    "did you mean POST /v2/proc",
+    "callers.ci.expires: must be a time with its zone, as",
+    "callers.ci.rate: is empty",
+    "callers.ci.expires: is empty",
+    "for listeners on loopback",
 )
 """Parts of sentences about what one value alone cannot show, or not to a pattern worth reading."""
 
@@ -123,13 +134,18 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
         for kind, model in CREDENTIALS.items()
     }
     credentials["oauth2"] |= {"auth_method": "client_secret_post"}
-    upstream = {key: value for key in SCHEMA["$defs"]["UpstreamDocument"]["properties"] if key != "tls"}
+    upstream: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["UpstreamDocument"]["properties"], value)
+    del upstream["tls"]
+    upstream |= {"allow": [value], "deny": [value]}
     guard = {"allow_non_loopback": value, "allowed_hosts": [value], "caller_token": value}
+    caller: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["CallerDocument"]["properties"], value)
+    caller |= {"allow": [value], "deny": [value], "rate": {"per_second": value, "burst": value}}
     tree = {
         "cluster": {"region": value, "id": value},
         "upstreams": {"zeebe": upstream},
         "credentials": credentials,
         "guard": guard,
+        "callers": {"ci": caller, "bi": {**caller, "token": [value, value]}},
         **{
             section.lower(): dict.fromkeys(SCHEMA["$defs"][f"{section}Document"]["properties"], value)
             for section in ("Admin", "Log", "Audit", "Shutdown")

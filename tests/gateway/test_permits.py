@@ -10,6 +10,7 @@ from proxy.access.operations import Operations
 from proxy.access.rules import AccessRules
 from proxy.gateway.guard import Guard
 from tests.access.test_messages import message, tool
+from tests.gateway.calling import one_caller
 from tests.gateway.rig import gateway, get, post
 from tests.gateway.test_repair import wants
 from tests.gateway.wire import OK, Answer, answering, origin
@@ -123,7 +124,8 @@ PAGES = Guard(origins=frozenset((b"http://page",)))
 
 
 async def test_guard_and_caller_token_are_asked_first() -> None:
-    async with origin() as site, gateway(site, access=READ_ONLY, guard=Guard(token=lambda: b"x" * 16)) as rig:
+    known = Guard(callers=one_caller(b"x" * 16))
+    async with origin() as site, gateway(site, access=READ_ONLY, guard=known) as rig:
         assert (await (await rig.call(get("/v2/clock", method="PUT"))).message()).status == 401
 
 

@@ -128,17 +128,23 @@ async def _answer(session: aiohttp.ClientSession, method: str, path: str, **how:
 
 @asynccontextmanager
 async def sidecar(
-    folder: Path, url: str, *, caller_token: str = "", physical_tenant: str | None = None, **credential: Any
+    folder: Path,
+    url: str,
+    *,
+    caller_token: str = "",
+    physical_tenant: str | None = None,
+    rules: Any = None,
+    **credential: Any,
 ) -> AsyncIterator[Sidecar]:
-    """A proxy before the API at `url`, with a credential of these settings.
+    """A proxy before the API at `url`, with a credential of these settings, and access rules.
 
     It starts, and ends with exit code 0 and without a token or a cookie in anything it has said.
     """
     api, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     file, log = folder / f"{api}.yaml", folder / f"{api}.log"
-    tenant = {} if physical_tenant is None else {"physical_tenant": physical_tenant}
+    more = {**(rules or {}), **({"physical_tenant": physical_tenant} if physical_tenant else {})}
     config = {
-        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one", **tenant}},
+        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one", **more}},
         "credentials": {"the-one": credential},
         "guard": {"caller_token": caller_token} if caller_token else {},
         "admin": {"listen": admin},

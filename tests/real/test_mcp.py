@@ -161,6 +161,41 @@ async def test_a_refusal_that_cannot_be_repaired_is_a_sentence_and_no_discovery(
     assert (await server.seen()).get("discovery", 0) == 0
 
 
+@pytest.mark.parametrize("client", ["client", "remote"])
+@pytest.mark.parametrize("kind", ["bearer", "session"])
+async def test_a_client_with_read_only_rights_lists_and_reads_and_is_told_what_it_may_not(
+    client: str, kind: str, server: McpServer, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        there = sidecar(tmp_path, server.url, rules={"read_only": True}, **credential(kind, server))
+        proxy = await stack.enter_async_context(there)
+        await eventually(proxy.ready)
+        caller = await stack.enter_async_context(mcp_client(client, f"{proxy.url}/mcp/cluster", tmp_path))
+        assert await caller.said() == {"connected": True}
+        listed = await caller.call({"list": True})
+        assert {"getTopology", "resolveIncident", "add"} <= set(listed["tools"])
+        for _ in range(2):  # it goes on after a refusal
+            read = await caller.call({"tool": "getTopology", "arguments": {}})
+            assert read["result"] == "the topology"
+            change = await caller.call({"tool": "resolveIncident", "arguments": {"incident": 7}})
+            assert "upstreams.zeebe is read-only" in change["error"]
+            assert "the tool resolveIncident changes something" in change["error"]
+            assert "does not know this tool" in (await caller.call(ADD))["error"]
+    assert "changes" not in await server.seen()
+
+
+async def test_without_read_only_the_same_tool_does_change_something(
+    server: McpServer, tmp_path: Path
+) -> None:
+    async with sidecar(tmp_path, server.url, **credential("bearer", server)) as proxy:
+        await eventually(proxy.ready)
+        async with mcp_client("client", f"{proxy.url}/mcp/cluster", tmp_path) as caller:
+            assert await caller.said() == {"connected": True}
+            done = await caller.call({"tool": "resolveIncident", "arguments": {"incident": 7}})
+            assert done["result"] == "resolved 7"
+    assert (await server.seen())["changes"] == 1
+
+
 async def test_without_the_proxy_the_same_server_leads_into_a_discovery(
     server: McpServer, tmp_path: Path
 ) -> None:

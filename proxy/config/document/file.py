@@ -154,7 +154,7 @@ class CallerDocument(AccessDocument):
     token_sha256: Annotated[list[Sha256], OneOrMore] = Field(default=[])
     """SHA-256 of its token, or a list of them: what `camunda-auth-proxy token new` prints."""
     certificate_san: Annotated[list[San], OneOrMore] = Field(default=[])
-    """Name in its client certificate, or a list: URI:spiffe://..., DNS:x; needs `listen_tls.client_ca_file`."""
+    """Name in its client certificate (`listen_tls.client_ca_file`), or a list: URI:spiffe://..., DNS:x."""
     upstreams: Annotated[list[Text] | None, OneOrMore] = None
     """Names of the upstreams that it may use; default: all."""
     rate: RateDocument | None = None

@@ -7,8 +7,8 @@ file, a name that is not defined, two listeners on one port.
 from typing import Any
 
 from proxy.config.document.credentials import CREDENTIALS, SECRET, SENT_BY_US, SIGNING
-from proxy.config.document.file import Document
-from proxy.config.document.kinds import one_of
+from proxy.config.document.file import CallerDocument, Document
+from proxy.config.document.kinds import OneOrMore, one_of
 
 Schema = dict[str, Any]
 
@@ -21,10 +21,13 @@ def schema() -> Schema:
     for name, model in tree["$defs"].items():
         _tidy(model)
         model.update(_RULES.get(name, {}))
+    _allow_only_entries(tree["$defs"][CallerDocument.__name__])
     _tidy(tree)
     sections = tree["properties"]
-    for name in ("guard", "admin", "log", "shutdown"):
+    for name in ("callers", "guard", "admin", "log", "shutdown"):
         sections[name] = _or_nothing(sections[name])
+    caller = sections["callers"]["anyOf"][0]
+    caller["additionalProperties"] = _or_nothing(caller["additionalProperties"])
     upstream = sections["upstreams"]["additionalProperties"]
     sections["upstreams"] |= {"additionalProperties": _or_nothing(upstream), "minProperties": 1}
     sections["credentials"] |= {"additionalProperties": _by_type(), "minProperties": 1}
@@ -54,6 +57,18 @@ def _tidy(model: Schema) -> None:
                 del value["anyOf"]
                 value |= {"type": [*types, "null"], **more}
         model["properties"][key] = value
+
+
+def _allow_only_entries(model: Schema) -> None:
+    """Allow a list of a caller to be written as its only entry."""
+    for key, field in CallerDocument.model_fields.items():
+        if OneOrMore in field.metadata:
+            value = model["properties"][key]
+            description = value.pop("description")
+            array = value if "items" in value else value["anyOf"][0]
+            if key == "upstreams":
+                array["minItems"] = 1
+            model["properties"][key] = {"description": description, "anyOf": [array["items"], array]}
 
 
 def _or_nothing(value: Schema) -> Schema:

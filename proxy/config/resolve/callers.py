@@ -18,6 +18,7 @@ from proxy.config.written.findings import KeyPath, dotted, looks_like_a_key, nea
 SOON: Final = 14 * 24 * 3600.0
 """Seconds before its end from which a caller's expiry gets a notice."""
 
+TOKENS: Final = ("token", "token_file", "token_sha256", "certificate_san")
 EVERYTHING: Final = Pattern.read("* /**")
 
 
@@ -92,11 +93,10 @@ def _upstreams(place: KeyPath, document: CallerDocument, context: Context) -> tu
 def _check_rights(place: KeyPath, document: CallerDocument, context: Context) -> None:
     """Check that the caller may do anything at all."""
     findings = context.findings
-    if document.upstreams == []:
-        findings.add(
-            (*place, "upstreams"),
-            "is empty, so the caller may do nothing: name an upstream, or leave the key out, which means all",
-        )
+    for key in ("upstreams", "rate", "expires"):
+        # Without a value they would mean more than was meant: all upstreams, no limit, no end.
+        if key in document.model_fields_set and getattr(document, key) in (None, []):
+            findings.add((*place, key), "is empty; give it a value or leave it out")
     for index, rule in enumerate(document.deny):
         with suppress(WrongRule):
             if Pattern.read(rule).covers(EVERYTHING):
@@ -155,8 +155,7 @@ def _check_tokens(found: Sequence[CallerConfig], guard: GuardConfig, context: Co
             owners[digest] = "guard.caller_token"
     for caller in found:
         place: KeyPath = ("callers", caller.name)
-        proven = caller.tokens or caller.token_sha256 or caller.certificate_san
-        if not proven and caller.name not in anonymous:
+        if not _has_token(caller.name, context) and caller.name not in anonymous:
             context.findings.add(
                 place,
                 "has no token: write token_sha256, token_file or token; make one with camunda-auth-proxy "
@@ -190,6 +189,13 @@ def _check_certificates(
             other = owners.setdefault(name, caller.name)
             if other != caller.name:
                 context.findings.add(place, f"has a name that callers.{other} has too; give each its own")
+
+
+def _has_token(name: str, context: Context) -> bool:
+    """Tell whether a token or a name of a certificate is written, right or wrong."""
+    every = context.written.tree["callers"]
+    written = every[name] if isinstance(every, dict) else None
+    return isinstance(written, dict) and any(written.get(key) for key in TOKENS)
 
 
 def _digests(tokens: Sequence[SecretRef]) -> Iterator[bytes]:

@@ -11,9 +11,10 @@ from proxy.terms import NAME
 KeyPath = tuple[str | int, ...]
 
 MASK = "***"
+HASHED = "token_sha256"
 _KEY = re.compile(r"[A-Za-z][A-Za-z_.-]{0,39}")
-"""Text that looks like a key; no known key has digits. YAML takes `client_secret:hunter2`, which lacks the
-space, for a key."""
+"""Text that looks like a key; no known key but HASHED has digits. YAML takes `client_secret:hunter2`, which
+lacks the space, for a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def looks_like_a_key(text: str, *, name: bool = False) -> bool:
     Args:
         name: whether it is the name of an upstream, a credential or a caller.
     """
-    return (NAME if name else _KEY).fullmatch(text) is not None
+    return text == HASHED or (NAME if name else _KEY).fullmatch(text) is not None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

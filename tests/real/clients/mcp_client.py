@@ -1,8 +1,9 @@
 """An MCP client (MCP's Python SDK) that calls one tool for each line of its input.
 
 `mcp_client.py URL`, or `mcp_client.py COMMAND ARGUMENT...` for a server on stdio, such as mcp-remote.
-A line is `{"tool": NAME, "arguments": {...}}`; the answer is a line `{"result": TEXT, "progress": COUNT}` or
-`{"error": SENTENCE}`. As MCP clients do, it connects again after its session has ended.
+A line is `{"tool": NAME, "arguments": {...}}`, or `{"list": true}`; the answer is a line
+`{"result": TEXT, "progress": COUNT}`, `{"tools": [NAME, ...]}` or `{"error": SENTENCE}`. As MCP clients do, it
+connects again after its session has ended.
 """
 
 import json
@@ -23,6 +24,8 @@ async def answer(client: Any, line: str) -> dict[str, Any]:
 
     try:
         with anyio.fail_after(wish.get("seconds", 30)):
+            if "list" in wish:
+                return {"tools": [tool.name for tool in (await client.list_tools()).tools]}
             result = await client.call_tool(wish["tool"], wish["arguments"], progress_callback=progress)
     except (MCPError, TimeoutError) as error:
         return {"error": str(error) or type(error).__name__}

@@ -35,13 +35,19 @@ async def slow(seconds: float, context: Context) -> str:
     return "done"
 
 
+def get_topology() -> str:
+    """Read something."""
+    return "the topology"
+
+
 class Gate:
     """Lets requests with a valid credential through to the MCP application."""
 
-    def __init__(self, inner: Asgi, port: int, life: float) -> None:
+    def __init__(self, inner: Asgi, port: int, life: float, changes: Counter[str]) -> None:
         self._inner = inner
         self._port = port
         self._life = life
+        self._changes = changes
         self._tokens: dict[str, float] = {}
         self._sessions: dict[str, str] = {}
         self._seen: Counter[str] = Counter()
@@ -73,7 +79,7 @@ class Gate:
                 self._sessions.clear()
                 return Response(status_code=204)
             case "/seen":
-                return JSONResponse(self._seen)
+                return JSONResponse(self._seen + self._changes)
         if path.startswith(METADATA):
             self._seen["discovery"] += 1
             server = {
@@ -118,8 +124,17 @@ def main(port: int, life: float) -> None:
     server = MCPServer("simulated")
     server.add_tool(add)
     server.add_tool(slow)
+    server.add_tool(get_topology, name="getTopology")
+    resolved: Counter[str] = Counter()
+
+    def resolve_incident(incident: int) -> str:
+        """Change something."""
+        resolved["changes"] += 1
+        return f"resolved {incident}"
+
+    server.add_tool(resolve_incident, name="resolveIncident")
     inner = server.streamable_http_app(streamable_http_path=PATHS[0], host="127.0.0.1")
-    uvicorn.run(Gate(inner, port, life), host="127.0.0.1", port=port, log_level="warning")
+    uvicorn.run(Gate(inner, port, life, resolved), host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":
