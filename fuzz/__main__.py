@@ -27,7 +27,7 @@ DICTIONARY = {
         ("token-answers", "jwts", "retry-after", "logins", "keys", "secret-files"), "credentials"
     ),
     **dict.fromkeys(("yaml", "env-files"), "files"),
-    "paths": "paths",
+    **dict.fromkeys(("paths", "access"), "paths"),
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from fuzz import answers, credentials, doctor, files, long, messages, requests, targets
+from fuzz import access, answers, credentials, doctor, files, long, messages, requests, targets
 
 HERE: Final = Path(__file__).parent
 
@@ -16,6 +16,7 @@ HARNESSES: Final[dict[str, Callable[[bytes], None]]] = {
     "fields": answers.fields,
     "refusal": answers.refusal,
     "paths": targets.paths,
+    "access": access.access,
     "messages": messages.messages,
     "token-answers": credentials.token_answers,
     "jwts": credentials.jwts,

@@ -150,6 +150,7 @@ BASES = [  # api, base path, tenant; what callers send; what it is
     ("zeebe", "/x/v2", "", "/topology", "getTopology"),
     ("zeebe", "/x/v2", "", "/v2/topology", None),
     ("zeebe", "/v2/process-instances/7", "", "/cancellation", "cancelProcessInstance"),
+    ("console", "/clusters/clusters", "", "/secrets", "createSecret"),
     ("zeebe", "/mcp", "", "/cluster", "mcp"),
     ("optimize", "/optimize", "", "/api/public/dashboard", "getDashboardIds"),
     ("other", "/engine", "", "/v2/topology", "getTopology"),

@@ -135,7 +135,7 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
     }
     credentials["oauth2"] |= {"auth_method": "client_secret_post"}
     upstream: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["UpstreamDocument"]["properties"], value)
-    del upstream["tls"]
+    del upstream["tls"], upstream["listen_tls"]
     upstream |= {"allow": [value], "deny": [value]}
     guard = {"allow_non_loopback": value, "allowed_hosts": [value], "caller_token": value}
     caller: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["CallerDocument"]["properties"], value)

@@ -2,8 +2,8 @@
 
 `mcp_client.py URL`, or `mcp_client.py COMMAND ARGUMENT...` for a server on stdio, such as mcp-remote.
 A line is `{"tool": NAME, "arguments": {...}}`, or `{"list": true}`; the answer is a line
-`{"result": TEXT, "progress": COUNT}`, `{"tools": [NAME, ...]}` or `{"error": SENTENCE}`. As MCP clients do, it
-connects again after its session has ended.
+`{"result": TEXT, "progress": COUNT}`, `{"tools": [NAME, ...]}` or `{"error": SENTENCE}`. As MCP clients do,
+it connects again after its session has ended.
 """
 
 import json
