@@ -49,6 +49,7 @@ class AccessRules:
         operations: what the upstream can do.
         read_only: only operations that read pass, and what `allow` names.
         allow, deny: rules, each `METHOD /path`; the path begins where the API's documentation begins it.
+        remembered: most decisions that are remembered.
     """
 
     place: str
@@ -56,6 +57,7 @@ class AccessRules:
     read_only: bool = False
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    remembered: int = field(default=MEMO_ENTRIES, compare=False)
     _allowed: Tree[Pattern] = field(init=False, repr=False, compare=False)
     _denied: Tree[Pattern] = field(init=False, repr=False, compare=False)
     _memo: dict[tuple[bytes, bytes], Refusal | None] = field(
@@ -94,7 +96,7 @@ class AccessRules:
             return known  # type: ignore[return-value]  # no value is the rules themselves
         refusal = self._decide(method.decode("latin-1"), path)
         if len(path) <= LONGEST:
-            if len(self._memo) >= MEMO_ENTRIES:
+            if len(self._memo) >= self.remembered:
                 self._memo.clear()
             self._memo[key] = refusal
         return refusal

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from typing import Final
 
 from proxy.access.rules import AccessRules
 from proxy.admin.status import CallerView
@@ -11,6 +12,12 @@ from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.errors import CredentialUnavailable
 from proxy.gateway.callers import Caller, Token
 from proxy.gateway.rate import Rate
+
+REMEMBERED: Final = 4096
+"""Most decisions of all callers' access rules together that are remembered, some 300 bytes each."""
+
+FEWEST_REMEMBERED: Final = 16
+"""Most decisions of one caller at one upstream that are remembered if there are many callers."""
 
 
 class CallerToken:
@@ -95,8 +102,10 @@ def views(config: Config) -> tuple[CallerView, ...]:
 
 def _access(caller: CallerConfig, config: Config) -> Iterator[tuple[str, AccessRules]]:
     """Yield the rules of a caller at each upstream that it may use, if it has any."""
+    sets = sum(each.access is not None for each in config.callers) * len(config.upstreams)
+    remembered = max(FEWEST_REMEMBERED, REMEMBERED // max(1, sets))
     for upstream in config.upstreams:
-        rules = access_rules(caller.access, upstream, f"callers.{caller.name}")
+        rules = access_rules(caller.access, upstream, f"callers.{caller.name}", remembered)
         if rules is not None and (caller.upstreams is None or upstream.name in caller.upstreams):
             yield upstream.name, rules
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from proxy.access.operations import Operations
-from proxy.access.rules import AccessRules
+from proxy.access.rules import MEMO_ENTRIES, AccessRules
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import ServingContext, TlsContexts
@@ -153,16 +153,21 @@ def operations_of(upstream: Upstream) -> Operations:
     return Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
 
 
-def access_rules(access: Access | None, upstream: Upstream, place: str) -> AccessRules | None:
+def access_rules(
+    access: Access | None, upstream: Upstream, place: str, remembered: int = MEMO_ENTRIES
+) -> AccessRules | None:
     """Make the rules for requests to one upstream; None: there are none.
 
     Args:
         access: of the upstream, or of a caller.
         place: where they are in the configuration, for messages.
+        remembered: most decisions that are remembered.
     """
     if access is None:
         return None
-    return AccessRules(place, operations_of(upstream), access.read_only, access.allow, access.deny)
+    return AccessRules(
+        place, operations_of(upstream), access.read_only, access.allow, access.deny, remembered
+    )
 
 
 def serve(

@@ -122,6 +122,14 @@ def test_a_file_that_was_never_read_lets_no_caller_in() -> None:
         assert refusal(lambda fields=fields: found(asked(*fields), callers)).code == "caller_unknown"  # type: ignore[misc]
 
 
+def test_files_that_were_never_read_are_not_the_same_token() -> None:
+    told: list[str] = []
+    callers = Callers(lambda: 0.0, told.append)
+    tokens = [(name, FixedToken(b"", may_change=True)) for name in ("a", "b")]
+    callers.switch([Caller("a"), Caller("b")], tokens, 0.0)
+    assert told == []
+
+
 def test_a_hundred_callers_are_told_apart_by_one_lookup() -> None:
     each = [(Caller(f"c{number}"), FixedToken(b"token-of-caller-%d" % number)) for number in range(100)]
     callers = of(*each)
@@ -345,7 +353,7 @@ def test_a_running_request_goes_on_only_while_its_caller_and_its_token_are_there
         (Rate(1, 1), [0, 0.5, 0.9, 1.0], [True, False, False, True]),
         (Rate(2, 3), [0, 0, 0, 0, 0.5, 0.5], [True, True, True, False, True, False]),
         (Rate(5, 2), [0, 1000, 1000, 1000], [True, True, True, False]),
-        (Rate(1, 1), [10, 5, 10], [True, False, False]),  # a clock that goes back gives nothing
+        (Rate(1, 2), [10, 5, 5, 10], [True, True, False, False]),  # a clock that goes back gives nothing
     ],
 )
 def test_a_bucket_lets_a_burst_through_and_then_the_rate(
