@@ -432,7 +432,7 @@ async def test_a_client_without_the_right_certificate_gets_an_alert_that_says_wh
         assert alert in (caught.value.reason or "")
         (record,) = lines.problems
         assert (record.code, detail in record.detail) == ("caller_unknown", True)
-        assert record.caller.startswith("127.0.0.1:")
+        assert record.address.startswith("127.0.0.1:")
         assert rig.tally.problems == {"caller_unknown": 1}
         await rig.clock.advance(6.0)
         await rig.until(lambda: not rig.listener.connections)
