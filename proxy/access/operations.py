@@ -5,8 +5,8 @@ from public documentation, and names both.
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -117,6 +117,10 @@ class Operations:
 
     api: str
     lead: tuple[str, ...] = ()
+    _tree: Tree[Operation] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tree", _tree(self.api))
 
     @classmethod
     def below(cls, api: str, base: str, tenant: str = "") -> "Operations":
@@ -135,13 +139,13 @@ class Operations:
         tree = _tree(api)
         return cls(api, next((parts[at:] for at in range(len(parts)) if tree.leads(parts[at:])), ()))
 
-    def find(self, method: str, path: Iterable[str]) -> Operation | None:
+    def find(self, method: str, path: Sequence[str]) -> Operation | None:
         """Return the operation of a request.
 
         Args:
             path: decoded segments of the whole path, as `whole` returns them.
         """
-        return _tree(self.api).find(methods_for(method), tuple(path))
+        return self._tree.find(methods_for(method), path)
 
     def whole(self, target: bytes) -> tuple[str, ...]:
         """Return the decoded segments of a target's path, beginning where the templates begin.
@@ -149,7 +153,8 @@ class Operations:
         Raises:
             Unclear: two servers may read the path differently.
         """
-        return (*self.lead, *segments(target.partition(b"?")[0]))
+        found = segments(target.partition(b"?")[0])
+        return (*self.lead, *found) if self.lead else found
 
     def of(self, method: bytes, target: bytes) -> Operation | None:
         """Return the operation of a request; None: it is not known, or its path is unclear."""

@@ -1,7 +1,6 @@
 """Pure: finds out which caller a request comes from, by its token or by its connection."""
 
 from base64 import b64decode
-from dataclasses import replace
 from typing import Final
 
 from proxy.errors import RequestRefused
@@ -16,7 +15,7 @@ _SEND: Final = "Send it in X-Proxy-Token, or in Authorization as Bearer token or
 def identified(
     head: RequestHead, callers: Callers, now: float, *, anonymous: str = "", identities: tuple[str, ...] = ()
 ) -> tuple[RequestHead, Caller, Admission]:
-    """Return the request without its token, and its caller; works for all bytes.
+    """Return the request without its token in Authorization, and its caller; works for all bytes.
 
     Args:
         now: seconds on the Clock.
@@ -37,7 +36,9 @@ def identified(
         if known is not None:
             caller, digest = known
             found[caller.name] = caller, Admission(caller.name, digest)
-        if known is not None or name == b"x-proxy-token" or token.startswith(_PREFIX):
+        if name == b"x-proxy-token":  # never forwarded, so it need not be removed
+            tried = True
+        elif known is not None or token.startswith(_PREFIX):
             tried = True
             ours.add(place)
     for identity in identities:
@@ -54,8 +55,7 @@ def identified(
     if not ours:
         return head, caller, admission
     # If nothing is injected, the caller's own Authorization is forwarded, but not one with our token.
-    kept = [each for place, each in enumerate(head.notable) if place not in ours]
-    return replace(head, notable=kept), caller, admission
+    return head.without(ours), caller, admission
 
 
 def _why(callers: Callers, *, tried: bool, several: bool) -> str:

@@ -1,8 +1,6 @@
 """Asks the access rules of an upstream, and of a caller, whether a request may pass."""
 
 import asyncio
-import re
-from typing import Final
 
 from proxy.access.messages import LIMIT, refuse, too_large
 from proxy.access.rules import MESSAGE, AccessRules, Refusal
@@ -11,10 +9,6 @@ from proxy.clock import Clock, pause
 from proxy.errors import RequestRefused
 from proxy.gateway.call import Call
 from proxy.gateway.request_head import RequestHead
-
-# One search over all lines; almost no request has such a field.
-_OVERRIDE: Final = re.compile(rb"(?im)^(x[-_](?:http|method|original|rewrite)[^:\r\n]*+):")
-_CONTENT_TYPE: Final = re.compile(rb"(?im)^content-type:([^\r\n]*+)")
 
 
 async def permit(call: Call, clock: Clock, wait: float, *those: AccessRules) -> None:
@@ -27,12 +21,14 @@ async def permit(call: Call, clock: Clock, wait: float, *those: AccessRules) -> 
         RequestRefused: `not_permitted`, `ambiguous_request`; or the body is no valid one, or is late.
     """
     head = call.head
+    deciding: list[AccessRules] = []
     for rules in those:
         refusal = rules.decide(head.method, head.target)
-        if refusal is not None and refusal is not MESSAGE:
+        if refusal is MESSAGE:
+            deciding.append(rules)
+        elif refusal is not None:
             raise _refused(refusal)
     _check_fields(head, those)
-    deciding = [rules for rules in those if rules.decide(head.method, head.target) is MESSAGE]
     if not deciding:
         return
     if head.length is not None and head.length > LIMIT:
@@ -46,14 +42,19 @@ async def permit(call: Call, clock: Clock, wait: float, *those: AccessRules) -> 
 
 def _check_fields(head: RequestHead, those: tuple[AccessRules, ...]) -> None:
     """Refuse fields and forms that may replace the method or the path."""
-    lines = b"".join(head.plain)
-    if any(overrides(name) for name in _OVERRIDE.findall(lines)):
+    text = b"\n%b" % b"".join(head.plain).lower()
+    if b"\nx" in text and any(overrides(line.partition(b":")[0]) for line in head.plain):
         raise _refused(those[0].unclear("a header field that may replace its method or its path"))
-    if head.method.upper() == b"POST" and any(map(is_form, _CONTENT_TYPE.findall(lines))):
+    # First what almost no request has, because looking at each field takes ten times as long
+    if (b"form" in text or b"multipart" in text) and head.method.upper() == b"POST" and _has_form(head):
         for rules in those:
             refusal = rules.decide_form(head.target)
             if refusal is not None:
                 raise _refused(refusal)
+
+
+def _has_form(head: RequestHead) -> bool:
+    return any(name.lower() == b"content-type" and is_form(value) for name, value in head.fields)
 
 
 async def _message(call: Call, clock: Clock, wait: float) -> bytes | None:

@@ -63,6 +63,7 @@ CHANGES = {
     "a form in capitals": post(b"_method=DELETE", FORM.upper(), path="/v2/incidents/search"),
     "a form in parts": post(b"x", "content-type: multipart/form-data; boundary=x", path="/v2/jobs/search"),
     "a second type": post(b"x", JSON, FORM, path="/v2/jobs/search"),
+    "a first type": post(b"x", FORM, JSON, path="/v2/jobs/search"),
     "a field": post(b"{}", JSON, "X-HTTP-Method-Override: PUT", path="/v2/users/search"),
     "a field with _": post(b"{}", "x_http_method_override: PUT", JSON, path="/v2/users/search"),
     "another field": get("/v2/topology", "Accept: */*", "X-Original-URL: /v2/clock/reset"),
