@@ -133,27 +133,39 @@ def test_lines_are_appended_to_a_file_that_only_its_owner_may_read(tmp_path: Pat
 
 
 def test_no_line_is_lost_while_the_file_is_renamed_under_load(tmp_path: Path) -> None:
-    path, done = tmp_path / "audit.log", threading.Event()
-    rotated = 0
+    path, enough = tmp_path / "audit.log", threading.Event()
+    sent = 0
     with writing(File(path)) as (writer, said, _):
 
         def load() -> None:
-            for each in lines(30_000):
-                writer.put(each)
-            done.set()
+            nonlocal sent
+            while not enough.is_set() or sent < 5000:
+                if writer.written > sent - 5000:  # so that the queue is never full
+                    writer.put(b'{"number": %d}\n' % sent)
+                    sent += 1
 
         thread = threading.Thread(target=load)
         thread.start()
-        while not done.is_set():
-            if path.exists():
-                path.rename(tmp_path / f"audit.log.{rotated}")
-                rotated += 1
+        for number in range(5):
+            while not path.exists():  # until the writer has noticed the last renaming
+                assert thread.is_alive()
+            path.rename(tmp_path / f"audit.log.{number}")
+        enough.set()
         thread.join()
     assert said.all == []
-    assert rotated > 1
     found = b"".join(each.read_bytes() for each in tmp_path.iterdir()).splitlines(keepends=True)
-    assert sorted(found) == sorted(lines(30_000))
-    assert (writer.written, writer.lost) == (30_000, 0)
+    assert sorted(found) == sorted(lines(sent))
+    assert (writer.written, writer.lost) == (sent, 0)
+
+
+def test_what_is_written_makes_room_for_more() -> None:
+    target = Scripted()
+    with writing(target, most_bytes=60) as (writer, _, _):
+        for each in lines(100):
+            writer.put(each)
+            while writer.written + writer.lost == 0 or writer._lines:
+                pass
+    assert (writer.written, writer.lost) == (100, 0)
 
 
 def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
