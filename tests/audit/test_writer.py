@@ -161,11 +161,11 @@ def test_no_line_is_lost_while_the_file_is_renamed_under_load(tmp_path: Path) ->
 def test_what_is_written_makes_room_for_more() -> None:
     target = Scripted()
     with writing(target, most_bytes=60) as (writer, _, _):
-        for each in lines(100):
+        for each in lines(10):
             writer.put(each)
             while writer.written + writer.lost == 0 or writer._lines:
                 pass
-    assert (writer.written, writer.lost) == (100, 0)
+    assert (writer.written, writer.lost) == (10, 0)
 
 
 def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
