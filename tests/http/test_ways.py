@@ -1,6 +1,7 @@
 """Every case again, the other ways: split, behind a good request, over TLS, a Unix socket; and generated."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from tests.http.runner import Layout, Report, Suite, Way, run
 GIVEN = suite("http_cases.json")
 OURS = suite("more_http_cases.json")
 PLAIN = Layout()
-WAYS = ("whole", "split", "behind")
+WAYS: tuple[Way, ...] = ("whole", "split", "behind")
+AT_TLS_LISTENERS = WAYS if os.environ.get("TLS_LISTENERS") == "all" else WAYS[1:2]
+"""With each change only split: the others are run each week."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -46,12 +49,11 @@ def test_the_result_is_the_same_over_tls(way: Way, tmp_path: Path, certificate: 
     passes(GIVEN, way, tmp_path, Layout(certificate))
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", AT_TLS_LISTENERS)
 def test_the_result_is_the_same_at_a_tls_listener(
     way: Way, tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:
-    passes(at_a_tls_listener(GIVEN), way, tmp_path, Layout(listener=certificate))
-    passes(at_a_tls_listener(OURS), way, tmp_path, Layout(listener=certificate))
+    passes(at_a_tls_listener(GIVEN + OURS), way, tmp_path, Layout(listener=certificate))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
