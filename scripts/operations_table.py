@@ -15,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,41 +69,38 @@ _CALL: Final = re.compile(
 )
 
 
-def of_python(wheel: Path, version: str) -> Iterator[Found]:
-    """Operations of a wheel of camunda-orchestration-sdk: a file for each."""
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            match = re.fullmatch(r"camunda_orchestration_sdk/api/\w+/(?!__init__)(\w+)\.py", name)
-            if match is None:
-                continue
-            call = _PYTHON.search(archive.read(name).decode())
-            if call is None:
-                sys.exit(f"{name} has no method and URL where we look for them")
-            path = re.sub(r"\{(\w+)\}", lambda each: f"{{{camel(each[1])}}}", call[2])
-            yield cluster(version, call[1], path, camel(match[1]))
+def of_python(files: Mapping[str, str], version: str) -> Iterator[Found]:
+    """Operations of camunda-orchestration-sdk: a file for each."""
+    for name, text in files.items():
+        match = re.fullmatch(r"camunda_orchestration_sdk/api/\w+/(?!__init__)(\w+)\.py", name)
+        if match is None:
+            continue
+        call = _PYTHON.search(text)
+        if call is None:
+            raise ValueError(f"{name} has no method and URL where we look for them")
+        path = re.sub(r"\{(\w+)\}", lambda each: f"{{{camel(each[1])}}}", call[2])
+        yield cluster(version, call[1], path, camel(match[1]))
 
 
-def of_cluster_api(package: Path, version: str) -> Iterator[Found]:
-    """Operations of a package of @camunda8/orchestration-cluster-api."""
-    text = read(package, "package/dist/index.cjs")
+def of_cluster_api(files: Mapping[str, str], version: str) -> Iterator[Found]:
+    """Operations of @camunda8/orchestration-cluster-api."""
+    text = files["package/dist/index.cjs"]
     calls = text.count('    url: "/')
     found = list(_JAVASCRIPT.finditer(text))
     if len(found) != calls:
-        sys.exit(f"{package.name}: {calls} calls, but {len(found)} understood")
+        raise ValueError(f"index.cjs has {calls} calls, but {len(found)} are understood")
     for call in found:
         yield cluster(version, call[2], call[3], call[1])
 
 
-def of_sdk(package: Path, version: str) -> Iterator[Found]:
-    """Operations of a package of @camunda8/sdk."""
-    with tarfile.open(package) as archive:
-        names = archive.getnames()
-    for name in names:
+def of_sdk(files: Mapping[str, str], version: str) -> Iterator[Found]:
+    """Operations of @camunda8/sdk."""
+    for name, text in files.items():
         match = re.fullmatch(r"package/dist/(\w+)/lib/(?!Testable)\w+Client\.js", name)
         if match is None or match[1] not in SDK_CLIENTS:
             continue
         api, prefix = SDK_CLIENTS[match[1]]
-        text = re.sub(r"^\s*//.*$", "", read(package, name), flags=re.MULTILINE)
+        text = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
         text = re.sub(r"const url = ('[^']+');([\s\S]*?\.\w+\()url,", r"\2\1,", text)
         starts = [(each.start(), each[1]) for each in _METHOD_OF_CLASS.finditer(text)]
         calls = [(each, each[1] or "get", each[2]) for each in _REST.finditer(text)]
@@ -125,22 +122,35 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in more)
 
 
-def read(package: Path, name: str) -> str:
-    with tarfile.open(package) as archive:
-        file = archive.extractfile(name)
-        if file is None:
-            sys.exit(f"{package.name} has no {name}")
-        return file.read().decode()
+def in_wheel(path: Path) -> dict[str, str]:
+    """Texts of a wheel, by name."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
+
+
+def in_package(path: Path) -> dict[str, str]:
+    """Texts of a package of npm, by name."""
+    with tarfile.open(path) as archive:
+        names = [each for each in archive if each.name.endswith((".js", ".cjs"))]
+        return {each.name: file.read().decode() for each in names if (file := archive.extractfile(each))}
+
+
+def in_folder(path: Path, name: str) -> dict[str, str]:
+    """Texts of an installed package, with names as they are in its archive, which begin with `name`."""
+    found = [each for pattern in ("*.py", "*.js", "*.cjs") for each in path.rglob(pattern)]
+    return {f"{name}/{each.relative_to(path).as_posix()}": each.read_text(encoding="utf-8") for each in found}
 
 
 def packages(folder: Path) -> Iterator[Found]:
     """Operations of all packages in a folder, of the newest version first."""
     for number, version in PYTHON.items():
-        yield from of_python(folder / f"camunda_orchestration_sdk-{number}-py3-none-any.whl", version)
+        wheel = in_wheel(folder / f"camunda_orchestration_sdk-{number}-py3-none-any.whl")
+        yield from of_python(wheel, version)
     for number, version in CLUSTER_API.items():
-        yield from of_cluster_api(folder / f"camunda8-orchestration-cluster-api-{number}.tgz", version)
+        package = in_package(folder / f"camunda8-orchestration-cluster-api-{number}.tgz")
+        yield from of_cluster_api(package, version)
     for number, version in SDK.items():
-        yield from of_sdk(folder / f"camunda8-sdk-{number}.tgz", version)
+        yield from of_sdk(in_package(folder / f"camunda8-sdk-{number}.tgz"), version)
 
 
 def download(folder: Path) -> None:

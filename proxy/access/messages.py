@@ -51,9 +51,13 @@ def refuse(
             rules, f"the message {error}", "Send one JSON-RPC request or notification as plain JSON."
         )
     kind = None if operation is None else messages().get((operation.path, name))
-    if kind == "reads":
-        return None
     tool = name.removeprefix(f"{_CALL} ")
+    if kind == "reads":
+        rule = rules.denies(tool) if tool != name and rules.deny else None
+        if rule is None:
+            return None
+        why = f"{rules.place}.deny names the operation of the tool {tool} (`{rule}`)"
+        return Refusal("not_permitted", f"Not permitted: {why}. {_FURTHER}", name)
     if kind is not None:
         return _refusal(rules, f"the tool {tool} changes something", _FURTHER, tool)
     if name.startswith(f"{_CALL} "):

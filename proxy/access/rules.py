@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from proxy.access.operations import MCP, Operation, Operations, methods_for
+from proxy.access.operations import MCP, Operation, Operations, methods_for, operations
 from proxy.access.pattern import Pattern, generous
 from proxy.access.spelling import Unclear, check_query
 from proxy.access.tree import Tree
@@ -58,6 +58,7 @@ class AccessRules:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     remembered: int = field(default=MEMO_ENTRIES, compare=False)
+    _deny: tuple[Pattern, ...] = field(init=False, repr=False, compare=False)
     _allowed: Tree[Pattern] = field(init=False, repr=False, compare=False)
     _denied: Tree[Pattern] = field(init=False, repr=False, compare=False)
     _memo: dict[tuple[bytes, bytes], Refusal | None] = field(
@@ -71,9 +72,10 @@ class AccessRules:
         for text in self.allow:
             pattern = Pattern.read(text)
             allowed.add(pattern.method, pattern.path, pattern)
-        for text in self.deny:
-            pattern = Pattern.read(text)
+        patterns = tuple(Pattern.read(text) for text in self.deny)
+        for pattern in patterns:
             denied.add(pattern.method, pattern.generous, pattern)
+        object.__setattr__(self, "_deny", patterns)
         object.__setattr__(self, "_allowed", allowed)
         object.__setattr__(self, "_denied", denied)
 
@@ -116,6 +118,19 @@ class AccessRules:
                 return self.unclear(
                     "a form as its body, whose `_method` may make it one that is not permitted"
                 )
+        return None
+
+    def denies(self, name: str) -> str | None:
+        """Return the rule of `deny` that names an operation of this name; None: there is none.
+
+        A tool of MCP has the name of the operation that it carries out.
+        """
+        for each in operations(self.operations.api):
+            if each.name == name:
+                template = tuple(each.path[1:].split("/"))
+                for pattern in self._deny:
+                    if pattern.meets(each.method, template):
+                        return pattern.text
         return None
 
     def operation_of(self, method: bytes, target: bytes) -> str | None:

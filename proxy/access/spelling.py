@@ -72,7 +72,7 @@ def check_query(query: bytes) -> None:
     Raises:
         Unclear
     """
-    if b"%" not in query and b"_method" not in query.lower():
+    if b"_method" not in unquote_to_bytes(unquote_to_bytes(query)).lower():
         return
     for part in re.split(rb"[&;?]", query):
         name = part.partition(b"=")[0].replace(b"+", b" ")
@@ -84,11 +84,11 @@ def check_query(query: bytes) -> None:
 
 OVERRIDES: Final = frozenset(
     b"x-http-method-override x-http-method x-method-override x-original-url x-rewrite-url"
-    b" x-original-method".split()
+    b" x-original-method x-override-url x-http-path-override".split()
 )
 """Header fields in which some frameworks look for another method or path. With `_` for `-` they count too."""
 
-_MAY_OVERRIDE: Final = re.compile(rb"(?i)x[-_](?:http[-_])?method|x[-_](?:original|rewrite)")
+_MAY_OVERRIDE: Final = re.compile(rb"(?i)x[-_](?:http|method|original|rewrite|override)")
 
 
 def overrides(name: bytes) -> bool:

@@ -66,6 +66,22 @@ def test_tools_that_change_something_do_not() -> None:
         assert reason(tool(name), path=b"/mcp/processes") is not None
 
 
+def test_deny_refuses_the_tool_of_an_operation_too() -> None:
+    known = Operations.below("zeebe", "")
+    deny = ("* /v2/variables/**", "GET /v2/process-instances/4711")
+    those = AccessRules("upstreams.x", known, read_only=True, deny=deny)
+    for name, rule in (
+        ("searchVariables", deny[0]),
+        ("getVariable", deny[0]),
+        ("getProcessInstance", deny[1]),
+    ):
+        refusal = refuse(those, b"/mcp/cluster", tool(name), JSON)
+        assert refusal is not None
+        assert f"upstreams.x.deny names the operation of the tool {name} (`{rule}`)" in refusal.detail
+    for name in ("getTopology", "searchIncidents", "searchProcessInstances"):
+        assert refuse(those, b"/mcp/cluster", tool(name), JSON) is None
+
+
 def test_an_unknown_tool_may_change_something() -> None:
     for name in (
         "canary",

@@ -88,6 +88,7 @@ def test_fields_that_replace_method_or_path_are_known_in_every_spelling() -> Non
     for name in (
         *(b"X-HTTP-Method-Override", b"x-http-method-override", b"X_HTTP_Method_Override", b"X-HTTP-Method"),
         *(b"X-Method-Override", b"x-method_override", b"X-Original-URL", b"X-Rewrite-URL"),
+        *(b"X-Override-URL", b"X-HTTP-Path-Override", b"X-Original-Method"),
     ):
         assert overrides(name), name
     for name in (b"X-HTTP-Methods", b"X-Original-Host", b"Method", b"X-Request-Id", b"Accept"):

@@ -1,10 +1,12 @@
 """Access rules as they are written: what they mean, and what is wrong with them."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from proxy.app.upstreams import access_rules
+from proxy.commands.tables import configuration
 from proxy.config.document.file import AccessDocument
 from proxy.config.model import Access
 from proxy.config.resolve.access import access
@@ -128,7 +130,7 @@ NOTICES = {
     "read_only: true, allow: ['* /mcp/**']": "upstreams.x.allow[0] lets every MCP tool pass",
     "read_only: true, allow: ['GET /actuator/**']": "upstreams.x.allow[0] also names what hands out",
     "allow: [POST /v2/users, 'POST /v2/*']": "upstreams.x.allow[0] has no effect: upstreams.x.allow[1]",
-    "deny: [GET /v2/topology, GET /v2/topology]": "upstreams.x.deny[1] has no effect: upstreams.x.deny[0]",
+    "deny: [GET /v2/topology, GET /v2/topology, '* /mcp/**']": "upstreams.x.deny[1] has no effect",
 }
 
 
@@ -144,9 +146,30 @@ def test_usual_rules_get_no_notice(tmp_path: Path) -> None:
     allow = "allow: [POST /v2/jobs/activation, POST /v2/secrets/resolve]"
     usual = f"read_only: true, {allow}, deny: ['* /v2/users/**']"
     assert notices(tmp_path, usual) == []
+    assert notices(tmp_path, "deny: [POST /v2/users, 'POST /mcp/**']") == []
+    assert notices(tmp_path, "deny: [POST /api/v2/files]", "hub") == []
+    (notice,) = notices(tmp_path, "deny: [POST /v2/users]")
+    assert "says nothing about MCP" in notice
     assert notices(tmp_path, "allow: [POST /mcp/cluster, GET /v2/topology]") == []
     (notice,) = notices(tmp_path, "read_only: true", "other")
     assert "only what reads in one of Camunda's known APIs passes" in notice
+
+
+def test_check_shows_the_rules_if_there_are_any(tmp_path: Path) -> None:
+    two = upstream("read_only: true, allow: [POST /v2/jobs/activation]").replace(
+        "credentials:", "  hub: {url: 'http://hub:8080'}\ncredentials:"
+    )
+    shown = configuration(read(tmp_path, two))
+    assert re.search(r"localhost:19180 .* read-only, 1 allowed\n", shown)
+    assert re.search(r"localhost:19088 .* all\n", shown)
+    assert "access" not in configuration(read(tmp_path, upstream("read_only: false")))
+
+
+def test_a_list_has_a_limit(tmp_path: Path) -> None:
+    many = ", ".join(f"GET /v2/users/{number}" for number in range(501))
+    (problem,) = refused(tmp_path, upstream(f"allow: [{many}]"))
+    assert "may have 500 rules" in problem
+    assert rules_of(tmp_path, f"allow: [{many.rpartition(', ')[0]}]") is not None
 
 
 def test_a_value_of_a_variable_is_not_shown(tmp_path: Path) -> None:

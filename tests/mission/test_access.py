@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.access.operations import APIS, operations
+from proxy.config.load import load
 from proxy.demo import Rules, SimulatedCamunda, simulated_camunda
 from tests.access.spellings import JSON, PARTS, Spelled, overridden, spelled
 from tests.clock import FakeClock
@@ -163,3 +164,31 @@ async def test_a_tenant_and_a_cluster_id_belong_to_the_base_url(
 def test_each_api_has_operations_that_read_and_that_change() -> None:
     for api in APIS:
         assert {each.kind for each in operations(api)} >= {"reads", "changes"}, api
+
+
+async def test_a_reload_changes_the_rules_of_requests_that_begin_afterwards(
+    camunda: SimulatedCamunda, tmp_path: Path
+) -> None:
+    async with before(camunda, tmp_path) as home:
+        taken_job(camunda)
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", home.served("zeebe").bound.port))
+        start = Spelled("POST", "/v2/process-instances", (JSON,), START).encoded()
+        read = Spelled("POST", "/v2/process-instances/search", (JSON,), b"{}").encoded()
+        changes: list[tuple[dict[str, Any], int]] = [
+            *(({}, 200), ({"read_only": True}, 403), ({"allow": ["POST /v2/process-instances"]}, 200)),
+            ({"allow": ["GET /v2/topology"]}, 403),
+        ]
+        for rules, status in changes:
+            path = tmp_path / "camunda-auth-proxy.yaml"
+            tree = json.loads(path.read_text(encoding="utf-8"))
+            for key in ("read_only", "allow"):
+                tree["upstreams"]["zeebe"].pop(key, None)
+            tree["upstreams"]["zeebe"] |= rules
+            path.write_text(json.dumps(tree), encoding="utf-8")
+            await home.proxy.apply(load(config=path, env_file=None, environ={}, directory=tmp_path))
+            wire.send(start)  # on the same connection
+            assert (await wire.message()).status == status
+        assert home.served("zeebe").upstream.access is not None
+        wire.send(read)
+        assert (await wire.message()).status == 403
+        wire.cut()

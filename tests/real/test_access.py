@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from uuid import uuid4
 
 import pytest
 
+from proxy.access.operations import Operations, table
+from scripts.operations_table import Found, in_folder, of_cluster_api, of_python, of_sdk
 from tests.access.spellings import JSON, PARTS, Spelled, overridden, spelled
 from tests.gateway.wire import Wire
 from tests.real.conftest import only
-from tests.real.servers import HERE, Keycloak, StandIn
+from tests.real.servers import HERE, RUN, Keycloak, StandIn
 from tests.real.sidecar import Sidecar, sidecar
 from tests.real.test_tokens import resource
 from tests.real.traffic import eventually
@@ -100,3 +103,40 @@ async def test_without_rules_the_same_requests_do_change_something(
         take = {"type": f"{process}-work", "maxJobsToActivate": 999, "requestTimeout": -1, "timeout": 1000}
         jobs = (await proxy.call("/v2/jobs/activation", "POST", json=take)).json["jobs"]
         assert len(jobs) > 5
+
+
+API = {
+    "operate-v1": "operate",
+    "tasklist-v1": "tasklist",
+    "modeler-v1": "modeler",
+    "administration": "console",
+}
+MISTAKES = {
+    ("GET", "/api/report"),
+    ("GET", "/api/public/import"),
+}  # of @camunda8/sdk; see scripts/operations.tsv
+
+
+def of_the_clients() -> Iterator[Found]:
+    """What the clients that these tests use can do."""
+    (python,) = (RUN / "clients/python/lib").glob("python3*/site-packages/camunda_orchestration_sdk")
+    yield from of_python(in_folder(python, "camunda_orchestration_sdk"), "")
+    javascript = RUN / "clients/javascript/node_modules/@camunda8"
+    yield from of_cluster_api(in_folder(javascript / "orchestration-cluster-api", "package"), "")
+    yield from of_sdk(in_folder(javascript / "sdk", "package"), "")
+
+
+def test_every_operation_of_the_clients_is_in_one_class() -> None:
+    found = set(of_the_clients())
+    assert len(found) > 300
+    unknown = set()
+    for each in found:
+        api = API.get(each.api, each.api if each.api == "optimize" else "zeebe")
+        target = re.sub(r"\{\w+\}", "4711", each.path).encode()
+        operation = Operations(api).of(each.method.encode(), target)
+        if operation is None:
+            unknown.add((each.method, each.path))
+        else:
+            rows = [row for row in table() if (row.method, row.path) == (operation.method, operation.path)]
+            assert len({row.kind for row in rows}) == 1, each
+    assert unknown <= MISTAKES

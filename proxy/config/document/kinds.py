@@ -22,6 +22,9 @@ from proxy.config.presets import API_NAMES
 from proxy.config.written.findings import nearest
 from proxy.net import HttpProxy
 
+MOST_RULES = 500
+"""Of `allow`, and of `deny`: each is compared with each other one."""
+
 
 class KeyProblem(ValueError):
     """A rule of a model is broken. `key` is the key to name; `tls.cert_file` is a key of a nested model."""
@@ -210,7 +213,7 @@ Rule = Annotated[
     _schema("string", text=r"^(\*|[A-Z][A-Z-]*)[ \t]+/\S*$", examples=["POST /v2/process-instances"]),
 ]
 """`resolve/access.py` reads it, so that one run finds every wrong rule of a list."""
-Rules = Annotated[list[Rule], Field(min_length=1)]
+Rules = Annotated[list[Rule], Field(min_length=1, max_length=MOST_RULES)]
 Nothing = BeforeValidator(_empty_is_mapping)
 
 

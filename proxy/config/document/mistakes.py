@@ -19,7 +19,7 @@ from proxy.config.document.file import (
     ShutdownDocument,
     UpstreamDocument,
 )
-from proxy.config.document.kinds import KeyProblem
+from proxy.config.document.kinds import MOST_RULES, KeyProblem
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
 _SENTENCES = {
@@ -30,6 +30,7 @@ _SENTENCES = {
     "model_attributes_type": "must be a mapping of keys and values",
     "list_type": "must be a list, as in [a, b]",
     "too_short": "is empty; name at least one rule, or leave it out",
+    "too_long": f"may have {MOST_RULES} rules; let * and /** name several",
     "string_pattern_mismatch": "may only hold letters, digits and - (a name also _ and .), at most 64",
 }
 

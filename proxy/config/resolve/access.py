@@ -29,6 +29,12 @@ def access(
         _check_against_deny(path, rule, deny, findings)
         if document.read_only:
             _tell_effect(path, rule, [each for each in known.values() if _names(rule, each)], findings)
+    alone = deny and not document.read_only and not allow
+    if alone and MCP in {each.api for each in every} and not _about_mcp(deny):
+        findings.notice(
+            f"{dotted(place)}.deny says nothing about MCP, whose tools may do what it names; "
+            "add `* /mcp/**` to it if no agent is to use this upstream"
+        )
     for rules in (allow, deny):
         _tell_repeated(rules, findings)
     if document.read_only and not every:
@@ -86,6 +92,10 @@ def _nearest(text: str, every: Sequence[Operation]) -> str:
         return ""
     methods = [each.method for each in every if each.path == close[0]]
     return f"; did you mean {method if method in (*methods, '*') else methods[0]} {close[0]}?"
+
+
+def _about_mcp(rules: dict[KeyPath, Pattern]) -> bool:
+    return any(rule.meets("POST", ("mcp", "cluster")) for rule in rules.values())
 
 
 def _check_against_deny(
