@@ -252,6 +252,18 @@ async def test_env_prints_https(tmp_path: Path) -> None:
     assert "localhost:19080 (TLS)" in out
 
 
+async def test_doctor_finds_a_pair_that_does_not_fit(tmp_path: Path) -> None:
+    other = certificate(tmp_path / "other", "127.0.0.1")
+    certificate(tmp_path / "tls", "127.0.0.1")
+    tls = json.dumps(pair(tmp_path / "tls", key_file=str(other[1])))
+    text = f"upstreams: {{zeebe: {{url: 'http://127.0.0.1:9', listen_tls: {tls}}}}}\n" + BEARER
+    (tmp_path / "c.yaml").write_text(text)
+    code, out, _ = await command("doctor", "--config", "c.yaml", folder=tmp_path)
+    assert code == 1
+    assert "upstreams.zeebe.listen_tls.key_file" in out
+    assert "is not the key of the first certificate" in " ".join(out.split())
+
+
 async def test_the_log_says_which_listener_has_tls(tmp_path: Path) -> None:
     certificate(tmp_path / "tls", "127.0.0.1")
     async with two_sites() as (a, b):
