@@ -239,6 +239,17 @@ async def test_a_caller_that_sends_no_more_gets_an_answer_of_ours(site_files: Si
         assert rig.tally.problems == {"wrong_host": 1}
 
 
+async def test_a_caller_that_announces_its_end_alone_is_taken_as_gone(site_files: Site) -> None:
+    async with origin() as site, gateway(site, tls=site_files.context()) as rig:
+        client = await half_closing(rig, site_files.trust())
+        with pytest.raises(ssl.SSLWantReadError):
+            client.tls.unwrap()  # close_notify, and no FIN
+        client.flush()
+        await rig.until(lambda: not rig.listener.connections)
+        assert await client.reader.read()  # our close_notify
+        assert site.accepted == 0
+
+
 async def test_a_cut_off_answer_does_not_look_whole(site_files: Site) -> None:
     async with (
         origin() as site,
