@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from bench import report
+from bench.compiled import compiled
 from bench.cost import closed_loop, downloads, open_loop, upload
 from bench.counts import instructions, system_calls
 from bench.field import Field, laid_out
 from bench.life import start, tokens
 from bench.machine import described, missing
 from bench.memory import buffers, idle, million, polls
-from bench.peers import BEFORE, BENCH, FLOOR, OURS, PEERS
+from bench.peers import BEFORE, BENCH, FLOOR, OURS, PEERS, PURE
 from bench.plan import SHORT, Measure, Plan
 from bench.process import cores
 from bench.verdict import Figures
@@ -48,7 +49,7 @@ SHORT_MEASURES: Final = (
     *("plain-1", "plain-32", "tls-32", "open", "down", "up"),
     *("polls", "start", "million", "tokens", "instructions", "system-calls"),
 )
-SHORT_PEERS: Final = (FLOOR, "envoy", "go", OURS)
+SHORT_PEERS: Final = (FLOOR, "envoy", OURS, PURE)
 
 
 def main() -> int:
@@ -66,10 +67,12 @@ def main() -> int:
         print(f"{absent} is not installed: left out")
         names.remove(absent)
     machine = described()
+    ours = compiled(BENCH.parent, OURS)
+    before = compiled(options.against, BEFORE) if options.against else ours
     print(*(f"{what}: {value}" for what, value in machine.items()), sep="\n", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        laid_out(Path(folder), names, options.against or BENCH.parent) as field,
+        laid_out(Path(folder), names, ours, before) as field,
     ):
         figures = _measured(field, plan, wanted)
         faults = field.faults
@@ -79,7 +82,7 @@ def main() -> int:
     print(f"\nkept as {kept.relative_to(BENCH.parent)}")
     for peer, what in faults.items():
         print(f"{peer}: {'; '.join(what)}")
-    return 1 if OURS in faults or FLOOR in faults else 0
+    return 1 if faults.keys() & {OURS, PURE, FLOOR} else 0
 
 
 def _peers(options: argparse.Namespace) -> list[str]:

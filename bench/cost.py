@@ -5,6 +5,7 @@ from typing import Final
 from bench.field import LARGE, SMALL, Field, Up
 from bench.load import OpenLoop, uploads, wrk
 from bench.plan import Measure, Plan, Values, account, micro, take_turns
+from bench.process import spending
 from bench.verdict import Figures
 
 UPLOAD: Final = 10 << 20
@@ -24,47 +25,50 @@ def closed_loop(name: str, connections: int, *, tls: bool = False, close: bool =
     def measure(field: Field, plan: Plan) -> list[Figures]:
         def turn(up: Up) -> Values:
             port = up.setting.tls if tls else up.setting.plain
-            before = up.process.cpu()
-            answers = wrk(port, SMALL[0], connections, plan.seconds, SMALL[1], close=close)
-            spent = up.process.cpu() - before
+            with spending(up.process) as spent:
+                answers = wrk(port, SMALL[0], connections, plan.seconds, SMALL[1], close=close)
             account(field, up, name, answers)
-            return {name: micro(spent, answers.requests), f"{name}-rate": answers.requests / plan.seconds}
+            return {
+                name: micro(spent.cpu, answers.requests),
+                f"{name}-rate": answers.requests / plan.seconds,
+                f"{name}-busy": spent.busy,
+            }
 
-        return take_turns(field, plan.rounds, {name: "µs/request", f"{name}-rate": "req/s"}, turn)
+        units = {name: "µs/request", f"{name}-rate": "req/s", f"{name}-busy": "% of the core"}
+        return take_turns(field, plan.rounds, units, turn)
 
     return measure
 
 
 def open_loop(field: Field, plan: Plan) -> list[Figures]:
     """1,000 requests a second, where most of the cost is waking up; and how late answers are."""
-    units = {"open": "µs/request", "open-p50": "ms", "open-p99": "ms"}
+    units = {"open": "µs/request", "open-p50": "ms", "open-p99": "ms", "open-busy": "% of the core"}
 
     def turn(up: Up) -> Values:
         loop = OpenLoop(up.setting.plain, *SMALL)
         try:
-            before = up.process.cpu()
-            pace = loop.run(_RATE, plan.seconds)
-            spent = up.process.cpu() - before
+            with spending(up.process) as spent:
+                pace = loop.run(_RATE, plan.seconds)
         finally:
             loop.close()
         account(field, up, "open", pace.answers)
         late = {"open-p50": pace.percentile(50), "open-p99": pace.percentile(99)}
-        return {"open": micro(spent, len(pace.delays)), **late}
+        return {"open": micro(spent.cpu, len(pace.delays)), **late, "open-busy": spent.busy}
 
     return take_turns(field, plan.rounds, units, turn)
 
 
 def downloads(field: Field, plan: Plan) -> list[Figures]:
     """Answers of 1 MiB, four at a time."""
-    units = {"down": "µs/MiB", "down-rss": "MiB"}
+    units = {"down": "µs/MiB", "down-rss": "MiB", "down-busy": "% of the core"}
 
     def turn(up: Up) -> Values:
         up.process.forget_peak()
-        before = up.process.cpu()
-        answers = wrk(up.setting.plain, LARGE[0], TRANSFERS, plan.seconds, LARGE[1])
-        spent = up.process.cpu() - before
+        with spending(up.process) as spent:
+            answers = wrk(up.setting.plain, LARGE[0], TRANSFERS, plan.seconds, LARGE[1])
         account(field, up, "down", answers)
-        return {"down": micro(spent, answers.requests), "down-rss": up.process.peak()}
+        cost = micro(spent.cpu, answers.requests)
+        return {"down": cost, "down-rss": up.process.peak(), "down-busy": spent.busy}
 
     return take_turns(field, plan.rounds, units, turn)
 
@@ -76,10 +80,10 @@ def upload(field: Field, plan: Plan) -> list[Figures]:
 
     def turn(up: Up) -> Values:
         up.process.forget_peak()
-        before = up.process.cpu()
-        answers = uploads(up.setting.plain, UPLOAD, TRANSFERS, each)
-        spent = up.process.cpu() - before
+        with spending(up.process) as spent:
+            answers = uploads(up.setting.plain, UPLOAD, TRANSFERS, each)
         account(field, up, "up", answers)
-        return {"up": micro(spent, mebibytes), "up-rss": up.process.peak()}
+        return {"up": micro(spent.cpu, mebibytes), "up-rss": up.process.peak(), "up-busy": spent.busy}
 
-    return take_turns(field, plan.rounds, {"up": "µs/MiB", "up-rss": "MiB"}, turn)
+    units = {"up": "µs/MiB", "up-rss": "MiB", "up-busy": "% of the core"}
+    return take_turns(field, plan.rounds, units, turn)

@@ -50,12 +50,12 @@ class Field:
         faults: what went wrong that may not: by peer.
     """
 
-    def __init__(self, folder: Path, origin: Setting, checkout: Path) -> None:
+    def __init__(self, folder: Path, origin: Setting, ours: Path, before: Path) -> None:
         self.folder = folder
         self.origin = origin
         self.faults: dict[str, list[str]] = {}
         self.up: list[Up] = []
-        self._checkout = checkout
+        self._ours, self._before = ours, before
         self._proxy_core, self._load_core = cores()
 
     @contextmanager
@@ -85,7 +85,8 @@ class Field:
             files=self.origin.files,
             token=token,
             lone=lone,
-            checkout=self._checkout,
+            ours=self._ours,
+            before=self._before,
         )
         command = peers.command(name, setting)
         command = Command((*before, *command.arguments), command.folder, command.workdir, command.environment)
@@ -139,7 +140,7 @@ class Polls:
 
 
 @contextmanager
-def laid_out(folder: Path, names: Sequence[str], checkout: Path) -> Iterator[Field]:
+def laid_out(folder: Path, names: Sequence[str], ours: Path, before: Path) -> Iterator[Field]:
     """The origin, and all of `names` before it."""
     origin = _origin(folder / "origin")
     _, load_core = cores()
@@ -152,7 +153,7 @@ def laid_out(folder: Path, names: Sequence[str], checkout: Path) -> Iterator[Fie
             workdir=BENCH.parent,
         )
         stack.enter_context(started("polls", polls, load_core))
-        field = Field(folder, origin, checkout)
+        field = Field(folder, origin, ours, before)
         for name in names:
             with field.forgiving(name):
                 field.up.append(stack.enter_context(field.start(name)))

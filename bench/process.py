@@ -79,6 +79,38 @@ class Process:
             self._popen.wait()
 
 
+@dataclass
+class Spent:
+    """What happened on the proxies' core.
+
+    Attributes:
+        cpu: seconds of one process, user and system.
+        busy: percent of the time in which the core was not idle.
+    """
+
+    cpu: float = 0.0
+    busy: float = 0.0
+
+
+@contextmanager
+def spending(process: Process) -> Iterator[Spent]:
+    """Measure what `process` spends meanwhile; the values are there at the end."""
+    spent = Spent()
+    core, _ = cores()
+    idle, total, cpu = *_ticks(core), process.cpu()
+    yield spent
+    spent.cpu = process.cpu() - cpu
+    idle_then, total_then = _ticks(core)
+    spent.busy = 100 * (1 - (idle_then - idle) / max(total_then - total, 1))
+
+
+def _ticks(core: int) -> tuple[int, int]:
+    """Ticks that a core was idle, and ticks in all (proc_stat(5))."""
+    line = re.search(rf"^cpu{core} (.*)$", Path("/proc/stat").read_text(), re.MULTILINE)
+    ticks = [int(each) for each in line[1].split()] if line else [0] * 8
+    return ticks[3] + ticks[4], sum(ticks[:8])
+
+
 @contextmanager
 def started(name: str, command: Command, core: int) -> Iterator[Process]:
     output = command.folder / "output"

@@ -101,7 +101,7 @@ def _to_floor(figures: Figures) -> float:
 def _named(target: Target, figures: Figures) -> str:
     if target.against is None:
         return f"{target.figure}, {figures.unit}"
-    return f"{target.figure}, ours / {target.against}"
+    return f"{target.figure}, {target.whose} / {target.against}"
 
 
 def _number(value: float) -> str:

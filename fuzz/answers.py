@@ -78,8 +78,9 @@ class Upstream:
         self._exchange = Exchange(cast(Home, pool))
         self._exchange.connection_made(cast(Any, self))
         self.resets, self.ends = True, False
-        self.relay = Relay(Call(_request(method), None, cast(Any, self), 0.0), ADDRESS)
-        self._over = cast(Over, self._exchange.send_request(b"", self.relay, None, method == b"HEAD"))
+        caller = cast(Any, self)
+        self.relay = Relay(Call(_request(method), None, caller, 0.0), caller, ADDRESS)
+        self._over = cast(Over, self._exchange.send_request(b"", self.relay, None, method == b"HEAD", 0.0))
 
     def _keep(self) -> None:
         self.kept = True

@@ -15,7 +15,9 @@ HOT = (
     "proxy/gateway/*.py",
     "proxy/credentials/credential.py",
     "proxy/credentials/keeper.py",
+    "proxy/credentials/refresh.py",
     "proxy/credentials/schedule.py",
+    "proxy/credentials/standing.py",
     "proxy/histogram.py",
 )
 COLD = {"__init__.py", "caller_tls.py", "dial.py", "listener.py", "problems.py", "tls_layer.py"}
@@ -46,7 +48,7 @@ class CompileHook(BuildHookInterface[Any]):
         options += ["--disallow-subclassing-any"]
         modules = mypycify(
             [*options, *sources],
-            opt_level="3",
+            opt_level="2",
             debug_level="0",
             target_dir=str(work / "c"),
             group_name="camunda_auth_proxy",

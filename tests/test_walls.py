@@ -1,7 +1,7 @@
 """Which room may import which (docs/design.md, "The rooms"); imports for type checkers count."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -177,3 +177,29 @@ def test_time_is_read_in_one_place() -> None:
 def test_aiohttp_is_used_in_four_places() -> None:
     users = {module for module in MODULES if "aiohttp" in PACKAGES[module] and room(module) != "demo"}
     assert users == {"proxy.gateway.listener", "proxy.credentials.outbound", "proxy.commands.show"}
+
+
+def compiled() -> Iterator[Path]:
+    """The modules that scripts/compile_hook.py compiles."""
+    names: dict[str, Iterable[str]] = {}
+    for node in ast.parse((ROOT.parent / "scripts" / "compile_hook.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            names[node.targets[0].id] = ast.literal_eval(node.value)
+    for pattern in names["HOT"]:
+        yield from (path for path in ROOT.parent.glob(pattern) if path.name not in names["COLD"])
+
+
+def test_compiled_code_does_not_await_while_it_handles_an_exception() -> None:
+    """While it waits, the exception would be the context of what other tasks raise, and would stay alive."""
+    waits = (ast.Await, ast.AsyncFor, ast.AsyncWith)
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in compiled()
+        for attempt in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(attempt, ast.Try)
+        for part in (attempt.finalbody, *(handler.body for handler in attempt.handlers))
+        for statement in part
+        for node in ast.walk(statement)
+        if isinstance(node, waits)
+    ]
+    assert not found

@@ -4,7 +4,7 @@ import shutil
 import string
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,9 @@ BENCH: Final = Path(__file__).parent.parent
 GO_PROXY: Final = BENCH / ".build" / "go-proxy"
 """Built by bench/run."""
 OURS: Final = "ours"
+"""The compiled build, as the image has it."""
+PURE: Final = "pure"
+"""The same source, not compiled: `pip install .`"""
 FLOOR: Final = "nginx"
 BEFORE: Final = "before"
 """Another checkout of ours, to compare with (`--against`)."""
@@ -32,7 +35,7 @@ class Setting:
         token: path of the token endpoint at the origin.
         files: limit on open files.
         lone: all in one process, for valgrind.
-        checkout: the project to run as `before`.
+        ours, before: folders of the compiled builds, of this checkout and of another one.
     """
 
     folder: Path
@@ -45,7 +48,8 @@ class Setting:
     files: int
     token: str = "/token"
     lone: bool = False
-    checkout: Path = BENCH.parent
+    ours: Path = BENCH.parent
+    before: Path = BENCH.parent
 
 
 def filled(template: str, folder: Path, **values: object) -> Path:
@@ -130,10 +134,10 @@ def _aiohttp(setting: Setting) -> Command:
     return Command(arguments, setting.folder, workdir=BENCH.parent)
 
 
-def _ours(setting: Setting) -> Command:
-    # The checkout comes first on the path: it is the working directory.
+def _ours(setting: Setting, checkout: Path) -> Command:
+    # The checkout is first on the path, because it is the working directory.
     arguments = (sys.executable, "-m", "proxy", "run", "--config", str(_conf("ours.yaml", setting)))
-    return Command(arguments, setting.folder, workdir=setting.checkout, environment={"PYTHONHASHSEED": "0"})
+    return Command(arguments, setting.folder, workdir=checkout, environment={"PYTHONHASHSEED": "0"})
 
 
 PEERS: Final[dict[str, Callable[[Setting], Command]]] = {
@@ -142,6 +146,7 @@ PEERS: Final[dict[str, Callable[[Setting], Command]]] = {
     "envoy": _run_envoy,
     "go": _run_go,
     "aiohttp": _aiohttp,
-    OURS: lambda setting: _ours(replace(setting, checkout=BENCH.parent)),
-    BEFORE: _ours,
+    OURS: lambda setting: _ours(setting, setting.ours),
+    PURE: lambda setting: _ours(setting, BENCH.parent),
+    BEFORE: lambda setting: _ours(setting, setting.before),
 }

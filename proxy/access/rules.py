@@ -58,12 +58,12 @@ class AccessRules:
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     remembered: int = field(default=MEMO_ENTRIES, compare=False)
-    _deny: tuple[Pattern, ...] = field(init=False, repr=False, compare=False)
     _allowed: Tree[Pattern] = field(init=False, repr=False, compare=False)
     _denied: Tree[Pattern] = field(init=False, repr=False, compare=False)
     _memo: dict[tuple[bytes, bytes], Refusal | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _deny: tuple[Pattern, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raises WrongRule."""

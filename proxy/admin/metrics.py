@@ -164,18 +164,17 @@ def _request_counts(tallies: Mapping[str, Tally], callers: frozenset[str]) -> It
         ("upstream", "problem"),
         {(name, code): count for name, tally in each for code, count in tally.problems.items()},
     )
-    if callers:
-        yield _counter(
-            "caller_requests",
-            "Requests by caller, and what became of them; caller is empty while it is not known.",
-            ("caller", "upstream", "outcome"),
-            {
-                (caller, name, outcome): count
-                for name, tally in each
-                for (caller, outcome), count in tally.callers.items()
-                if caller in callers
-            },
-        )
+    yield _counter(
+        "caller_requests",
+        "Requests by caller, and what became of them; caller is empty while it is not known.",
+        ("caller", "upstream", "outcome"),
+        {
+            (caller, name, outcome): count
+            for name, tally in each
+            for (caller, outcome), count in tally.callers.items()
+            if caller in callers
+        },
+    )
     yield _counter(
         "repairs",
         "Refusals of a credential by the upstream, and what the proxy did about them.",

@@ -52,9 +52,11 @@ def show(config: "Config", form: str) -> int:
     found = variables(chosen, taken)
     if needs_token(config, chosen.values()):
         del found["CAMUNDA_OAUTH_DISABLED"]  # with it JavaScript's client sends no credential, even for BASIC
-        what, the = ("callers", "its own token") if config.callers else ("guard.caller_token", "the token")
+        what = "callers are set, so each client must send its token"
+        if not config.callers:
+            what = "guard.caller_token is set, so clients must send it"
         click.echo(
-            f"{what} is set, so each client must send {the}: set CAMUNDA_AUTH_STRATEGY=BASIC, any "
+            f"{what}: set CAMUNDA_AUTH_STRATEGY=BASIC, any "
             "CAMUNDA_BASIC_AUTH_USERNAME, and the token as CAMUNDA_BASIC_AUTH_PASSWORD. Other clients send "
             "it in X-Proxy-Token, or as Bearer token.",
             err=True,

@@ -50,11 +50,12 @@ class Keeper(RefreshLoop):
             CredentialRejected: the token endpoint or login refused us; at once where that is known.
             CredentialUnavailable: none can be had in time.
         """
-        deadline = self._clock.now() + timeout
+        deadline = self._now() + timeout
         try:
             return self.current or await self._wait(deadline, self._current_or_wish)
         except _HandedOver as over:
-            return await over.successor.get(deadline - self._clock.now())
+            successor = over.successor
+        return await successor.get(deadline - self._now())
 
     async def replace(
         self,
@@ -76,7 +77,7 @@ class Keeper(RefreshLoop):
             CredentialRejected, CredentialUnavailable: as `get`.
         """
         self._look_at_secret()
-        deadline = self._clock.now() + timeout
+        deadline = self._now() + timeout
 
         def wanted(ended: bool) -> Credential | None:
             return self._replacement_for(used, ended, suspected, place, deadline)
@@ -84,12 +85,13 @@ class Keeper(RefreshLoop):
         try:
             return await self._wait(deadline, wanted)
         except _HandedOver as over:
-            left = deadline - self._clock.now()
-            return await over.successor.replace(used, left, suspected=suspected, place=place)
+            successor = over.successor
         except CredentialError:
             if suspected:  # more likely than not it was about permission
                 raise RepairDeclined("too_soon") from None
             raise
+        left = deadline - self._now()
+        return await successor.replace(used, left, suspected=suspected, place=place)
 
     def hand_over(self, successor: "Keeper") -> None:
         """Requests that wait for a credential get the successor's, which fetches from now on."""
@@ -108,7 +110,7 @@ class Keeper(RefreshLoop):
         Args:
             repaired: whether its request had been sent again.
         """
-        now = self._clock.now()
+        now = self._now()
         if self._gaps.doubts:
             self._gaps.note_accepted(place, now, repaired=repaired)
         if credential is self._credential:
@@ -130,7 +132,7 @@ class Keeper(RefreshLoop):
         if (credential := wanted(False)) is not None:
             return credential
         self._fail_if_too_late(deadline)
-        begun = self._clock.now()
+        begun = self._now()
         try:
             while await self._wait_for_attempt(deadline):
                 self._raise_if_handed_over()
@@ -138,7 +140,7 @@ class Keeper(RefreshLoop):
                     return credential
                 self._fail_if_too_late(deadline)
         finally:
-            self.tally.wait_seconds.observe(self._clock.now() - begun)
+            self.tally.wait_seconds.observe(self._now() - begun)
         raise self._error()
 
     def _raise_if_handed_over(self) -> None:
@@ -152,7 +154,7 @@ class Keeper(RefreshLoop):
         """
         current = self.current
         if current is None:
-            self._state = schedule.wanted(self._state, self._clock.now())
+            self._state = schedule.wanted(self._state, self._now())
         return current
 
     def _replacement_for(
@@ -168,7 +170,7 @@ class Keeper(RefreshLoop):
             return current
         if ended and self._state.outcome == "same":
             raise RepairDeclined("same_credential")
-        now = self._clock.now()
+        now = self._now()
         if suspected:
             allowed, repair_at = schedule.may_suspect(self._state, self._policy, now), now
         else:
@@ -186,7 +188,7 @@ class Keeper(RefreshLoop):
 
     def _fail_if_too_late(self, deadline: float) -> None:
         """Raise the last attempt's error if the next attempt starts after the deadline."""
-        now = self._clock.now()
+        now = self._now()
         due = schedule.due_at(self._state, self._policy)
         hopeless = self._standing.refused and not self._state.may_pass
         if not self._attempting and due > now and (due > deadline or hopeless):
@@ -198,4 +200,4 @@ class Keeper(RefreshLoop):
             self._awake.set_result(None)
         if self._ended is None:
             self._ended = asyncio.get_running_loop().create_future()
-        return await pause(self._clock, deadline - self._clock.now(), self._ended)
+        return await pause(self._clock, deadline - self._now(), self._ended)

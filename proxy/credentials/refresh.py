@@ -11,6 +11,7 @@ from typing import NoReturn
 from proxy.clock import Clock, pause
 from proxy.credentials import schedule
 from proxy.credentials.credential import Credential, CredentialSource, Sessions
+from proxy.credentials.fetching import SecretChanged, result_of
 from proxy.credentials.logouts import Logouts
 from proxy.credentials.repairs import RepairGaps
 from proxy.credentials.report import (
@@ -36,17 +37,10 @@ LONGEST_SLEEP = 30.0
 SECRET_WATCH = 5.0
 """Seconds between two looks at a secret's file."""
 
-SECRET_WATCH_FETCHING = 1.0
-"""The same while a fetch that uses the secret is under way."""
-
 HALF_WRITTEN = 1.0
 """Seconds after a refusal before a secret's file is read again, because it may have been half written."""
 
 FAULT = "the proxy itself failed while it fetched the credential; its log has the reason"
-
-
-class _SecretChanged(Exception):
-    """The secret changed while a fetch used the old one."""
 
 
 class RefreshLoop:
@@ -88,6 +82,7 @@ class RefreshLoop:
         self._sessions = sessions
         self.logouts = Logouts(name, sessions, clock) if sessions is not None else None
         self._clock = clock
+        self._now = clock.now  # looked up once, because each request asks
         self._policy = policy
         self._observer = observer
         self._secret = SecretWatch(secret) if secret is not None and secret.may_change else None
@@ -109,8 +104,12 @@ class RefreshLoop:
     @property
     def current(self) -> Credential | None:
         """The credential to stamp now; None: there is none, it has expired, or it is a session that was not
-        used for too long. This is the fast path: no await, no lock."""
-        return self._credential if self._clock.now() < self._good_until else None
+        used for too long. No await, no lock."""
+        return self.current_at(self._now())
+
+    def current_at(self, now: float) -> Credential | None:
+        """Return `current` at `now`, seconds on the Clock: for requests, which have just read it."""
+        return self._credential if now < self._good_until else None
 
     def adopt(self) -> None:
         """Take over the credential that an earlier keeper has left in the slot.
@@ -137,7 +136,7 @@ class RefreshLoop:
         while True:
             self._look_at_secret()
             self._report()
-            delay = schedule.due_at(self._state, self._policy) - self._clock.now()
+            delay = schedule.due_at(self._state, self._policy) - self._now()
             if delay > 0:
                 await self._sleep(delay)
             else:
@@ -154,7 +153,7 @@ class RefreshLoop:
 
     def snapshot(self) -> CredentialStatus:
         """How the credential stands now."""
-        now, standing = self._clock.now(), self._standing
+        now, standing = self._now(), self._standing
         current = self.current
         due = schedule.due_at(self._state, self._policy)
         return CredentialStatus(
@@ -196,12 +195,12 @@ class RefreshLoop:
 
     async def _fetch(self) -> None:
         self._look_at_secret()
-        begun = self._clock.now()
+        begun = self._now()
         try:
             self._store_fetched(await self._fetched())
-        except _SecretChanged:
+        except SecretChanged:
             self._state = schedule.abandoned(self._state, begun)
-            self._count("unavailable", self._clock.now() - begun)
+            self._count("unavailable", self._now() - begun)
             return
         except CredentialError as error:
             self._note_failure(error)
@@ -209,7 +208,7 @@ class RefreshLoop:
             # A fault of a library, or ours, is one failed attempt. It must not end the process.
             log.exception("a fault in the proxy while it fetched credentials.%s", self.name)
             self._note_failure(CredentialUnavailable(FAULT, outcome="invalid"))
-        self._count(self._state.outcome or "ok", self._clock.now() - begun)
+        self._count(self._state.outcome or "ok", self._now() - begun)
         if self._state.refusals == 1 and self._standing.refused:
             await self._look_again()
 
@@ -217,23 +216,15 @@ class RefreshLoop:
         """Fetch, but give up when the secret changes meanwhile: the answer would be about the old one.
 
         Raises:
-            _SecretChanged
+            SecretChanged
         """
         if self._secret is None:
             return await self._source.fetch()
-        fetching = asyncio.ensure_future(self._source.fetch())  # noqa: TID251 -- it ends in here
-        self._fetching = fetching
+        self._fetching = asyncio.ensure_future(self._source.fetch())  # noqa: TID251 -- it ends in here
         try:
-            while not await pause(self._clock, SECRET_WATCH_FETCHING, fetching):
-                self._look_at_secret()
-            if fetching.cancelled():
-                raise _SecretChanged
-            return fetching.result()
+            return await result_of(self._fetching, self._clock, self._look_at_secret)
         finally:
             self._fetching = None
-            if not fetching.done():
-                fetching.cancel()
-                await asyncio.wait([fetching])
 
     def _count(self, outcome: FetchOutcome, seconds: float) -> None:
         self.tally.outcomes[outcome] += 1
@@ -243,7 +234,7 @@ class RefreshLoop:
             self._throttle.ended(limited=outcome == "limited")
 
     def _store_fetched(self, new: Credential) -> None:
-        now = self._clock.now()
+        now = self._now()
         old = self.current
         if old is not None and old.fields == new.fields:
             # The answer may state a new expiry for an old token: the earlier one counts.
@@ -268,7 +259,7 @@ class RefreshLoop:
         self._good_until = schedule.good_until(self._policy, at, credential.expires_at, credential.session)
 
     def _note_failure(self, error: CredentialError) -> None:
-        now = self._clock.now()
+        now = self._now()
         self._failure = Failure(now, error.outcome, str(error), error.detail)
         if isinstance(error, CredentialRejected):
             self._state = schedule.refused(self._state, self._policy, now, error.retry_after)
@@ -281,7 +272,7 @@ class RefreshLoop:
         """Make the next attempt due at once if the secret has changed since the last look; return whether."""
         if self._secret is None or not self._secret.changed():
             return False
-        self._state = schedule.secret_changed(self._state, self._clock.now())
+        self._state = schedule.secret_changed(self._state, self._now())
         self._gaps.clear()
         if self._fetching is not None:
             self._fetching.cancel()
@@ -301,12 +292,12 @@ class RefreshLoop:
 
     def _report(self) -> None:
         standing = self._standing
-        now = self._clock.now()
+        now = self._now()
         report = standing.condition(now, self._reported[0]), standing.refused, standing.ending(now)
         if report != self._reported:
             self._reported = report
             self._observer.changed(self.snapshot())
 
     def _error(self) -> CredentialError:
-        now = self._clock.now()
+        now = self._now()
         return self._standing.error(now, schedule.due_at(self._state, self._policy))

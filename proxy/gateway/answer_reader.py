@@ -9,7 +9,14 @@ from typing import Final, Protocol
 import httptools
 
 from proxy.errors import UpstreamProtocol
-from proxy.gateway.answer_head import MAX_USUAL_HEAD, AnswerEnd, AnswerFields, answer_end, usual_head
+from proxy.gateway.answer_head import (
+    MAX_USUAL_HEAD,
+    AnswerEnd,
+    AnswerFields,
+    UsualHead,
+    answer_end,
+    usual_head,
+)
 from proxy.outgoing.causes import UPSTREAM, Cause, cause
 
 MAX_ANSWER_HEAD: Final = 256 * 1024
@@ -19,6 +26,9 @@ SLICE: Final = 16 * 1024
 
 MAX_PIECES: Final = 512
 """Most pieces of a body in one read; the rest waits for the next turn of the event loop."""
+
+MAX_KEPT_HEAD: Final = 1024
+"""Bytes of the longest head that a connection keeps."""
 
 _CHUNKS_FOLLOW: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -62,10 +72,12 @@ class AnswerReader:
         "_fields",
         "_http11",
         "_interim",
+        "_last",
         "_left",
         "_missing",
         "_owner",
         "_parser",
+        "_same",
         "_sink",
         "_to_head",
         "begun",
@@ -78,6 +90,8 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._owner: Owner | None = None
+        self._last = b""  # the last head with its empty line, and what it says
+        self._same: UsualHead | None = None
         self._left = 0  # bytes left of a body with a Content-Length, after its head has been read
         self.received = 0
         self.begun = self.complete = False
@@ -127,10 +141,15 @@ class AnswerReader:
 
     def _usual(self, data: bytes) -> bytes | None:
         """Try the fast path on the first bytes of an answer. None: it read nothing, llhttp has to."""
-        body_at = data.find(b"\r\n\r\n", 0, MAX_USUAL_HEAD) + 4
-        answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
-        if answer is None:
-            return None
+        answer = self._same
+        if answer is not None and data.startswith(self._last):  # to compare is cheaper than to search
+            body_at = len(self._last)
+        else:
+            body_at = data.find(b"\r\n\r\n", 0, MAX_USUAL_HEAD) + 4
+            answer = usual_head(data[: body_at - 4]) if body_at > 3 else None
+            if answer is None:
+                return None
+            self._remember(data[:body_at], answer)
         status, fields, end = answer
         if self._to_head:
             end = AnswerEnd("none", end.length)
@@ -151,6 +170,13 @@ class AnswerReader:
         elif body:  # although there must be none
             self.keep = False
         return b""
+
+    def _remember(self, head: bytes, answer: UsualHead) -> None:
+        """Keep a head: until its Date changes, the next one is mostly the same. None with secrets is kept."""
+        if answer.fields.cookies or len(head) > MAX_KEPT_HEAD:
+            self._same = None
+        else:
+            self._last, self._same = head, answer
 
     def _parse(self, data: bytes) -> bytes:
         if not self.received:

@@ -6,7 +6,7 @@ from proxy.access.rules import AccessRules
 from proxy.errors import RequestRefused
 from proxy.gateway.callers import Admission
 from proxy.gateway.exchange import Exchange
-from proxy.gateway.relay import Caller, Relay
+from proxy.gateway.relay import Caller, Relay, Request
 from proxy.gateway.request_head import RequestHead
 from proxy.gateway.upload import Upload
 
@@ -41,7 +41,7 @@ class AnswerSink(Caller, Addressed, Protocol):
         ...
 
 
-class Call:
+class Call(Request):
     """One request of a caller.
 
     Attributes:
@@ -63,8 +63,6 @@ class Call:
         last: whether its connection takes no further request. No other object keeps this.
     """
 
-    # No slots: most requests change none of these, so class attributes save setting them each time.
-    cors = b""
     relay: Relay | None = None
     connection: Exchange | None = None
     status = 0
@@ -78,11 +76,10 @@ class Call:
     access: AccessRules | None = None
 
     def __init__(self, head: RequestHead, upload: Upload | None, caller: AnswerSink, started: float) -> None:
-        self.head = head
+        super().__init__(head)
         self.upload = upload
         self.caller = caller
         self.started = started
-        self.last = not head.keep_alive
 
     def keeps_connection(self) -> bool:
         """Decide whether the connection takes another request. Call it when the answer's head is written."""

@@ -31,9 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Inner(Protocol):
-    """aiohttp's protocol: it makes the task of `serve`, and cancels it when the connection is lost."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+    """aiohttp's protocol: it owns the task of `serve`, and cancels it when the connection is lost."""
 
     def connection_lost(self, exc: BaseException | None) -> None: ...
 
@@ -43,6 +41,7 @@ class CallerConnection(LimitedCaller):
 
     Args:
         begin: makes aiohttp call `serve` in a task of its own.
+        unix: whether the connection is one of a Unix socket.
 
     Attributes:
         call: the call that is being answered; None: the connection waits for a request.
@@ -58,9 +57,15 @@ class CallerConnection(LimitedCaller):
     )
 
     def __init__(
-        self, port: Port, loop: asyncio.AbstractEventLoop, inner: Inner, begin: Callable[[], None]
+        self,
+        port: Port,
+        loop: asyncio.AbstractEventLoop,
+        inner: Inner,
+        begin: "Callable[[CallerConnection], None]",
+        *,
+        unix: bool,
     ) -> None:
-        super().__init__(port)
+        super().__init__(port, unix=unix)
         self._loop = loop
         self._inner = inner
         self._begin = begin
@@ -74,14 +79,13 @@ class CallerConnection(LimitedCaller):
         super().connection_made(transport)
         port = self._port
         port.connections.add(self)
-        self._inner.connection_made(transport)
         if not port.limit.admit(self):
             error = RequestRefused("too_many_callers", "The proxy has no room for another connection.")
             self._refuse(error)
         elif port.limit.memory.scarce:
             self._little = True
             read_little(self.transport, self, little=True)
-        self._begin()
+        self._begin(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._port.connections.discard(self)
@@ -157,39 +161,39 @@ class CallerConnection(LimitedCaller):
                 if last and self._may_be_sending(call):
                     await self._linger()
                 self.call = None
-                self._since = self._port.clock.now()
+                self._since = self._now()
                 if self._charged:
                     self._charge(0)
                 if last:
                     return
-        except RequestRefused as error:
-            if HTTP2.match(self._reader.unread):
-                self.write(GO_AWAY)
-            else:
-                error = _tls_hello(self._reader.unread) or error
-                self._port.service.refuse(self, error, self._reader.unread)
-            await self._linger()
+            if self._fault is not None:
+                self._answer_fault(self._fault)
+                await self._linger()
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in a request")
             self.reset()
 
     async def _next(self) -> Call | None:
-        """Wait for the next call. None: there will be none.
-
-        Raises:
-            RequestRefused: the bytes are not a request, or arrive too slowly.
-        """
+        """Wait for the next call. None: there will be none. Then `_fault` may say why."""
         if self._comes_at_once():
             await asyncio.sleep(0)  # let other connections have their turn first
         while self.call is None:
             if self._fault is not None:
-                raise self._fault
+                return None
             if not self._paused and (self._ended or (self._port.closing and self._reader.between_messages)):
                 return None
             self._awaited = self._loop.create_future()
             await self._awaited
         return self.call
+
+    def _answer_fault(self, fault: RequestRefused) -> None:
+        """Answer bytes that are not a request, or arrive too slowly."""
+        if HTTP2.match(self._reader.unread):
+            self.write(GO_AWAY)
+        else:
+            fault = _tls_hello(self._reader.unread) or fault
+            self._port.service.refuse(self, fault, self._reader.unread)
 
     def _may_be_sending(self, call: Call) -> bool:
         """Whether the caller may still send. Closing could then discard the answer before it is read.
@@ -249,7 +253,7 @@ class CallerConnection(LimitedCaller):
         elif not self._reader.between_messages:
             if not self._reading:
                 self._reading = True
-                self._since = self._port.clock.now()
+                self._since = self._now()
             self._keep_within_budget(self._reader.buffered)
 
     def _begin_call(self, head: RequestHead) -> None:
@@ -261,7 +265,7 @@ class CallerConnection(LimitedCaller):
                 keep = min(keep, KEPT_FREELY)
             upload = Upload(self, chunked=head.chunked, keep=keep, memory=memory)
             self._uploading = upload
-        self.call = Call(head, upload, self, self._port.clock.now())
+        self.call = Call(head, upload, self, self._now())
         if self._charged:
             self._charge(0)
         if upload is not None:

@@ -35,21 +35,23 @@ class LimitedCaller(CallerTransport):
         "_deaf",
         "_ended",
         "_fresh",
+        "_now",
         "_reader",
         "_reading",
         "_since",
         "_uploading",
     )
 
-    def __init__(self, port: Port) -> None:
-        super().__init__(port)
+    def __init__(self, port: Port, *, unix: bool) -> None:
+        super().__init__(port, unix=unix)
         self._reader = RequestReader()
         self._uploading: Upload | None = None
         self._deaf = False  # further bytes are dropped
         self._ended = False  # there will be no more calls
         self._fresh = True  # there has been no call yet
         self._reading = False  # a part of a head was received
-        self._since = port.clock.now()  # start of the connection or of that head, or end of the last call
+        self._now = port.clock.now  # looked up once
+        self._since = self._now()  # start of the connection or of that head, or end of the last call
         self._charged = 0  # its share of the memory's `buffered`
 
     def _refuse(self, error: RequestRefused) -> None:
@@ -94,7 +96,7 @@ class LimitedCaller(CallerTransport):
     def gives_way(self) -> bool:
         """Close the connection in favour of a new one, if nothing has happened on it for a while."""
         silent = SILENT if self._fresh or self._reading else SILENT_KEPT
-        if self.call is not None or self._deaf or self._port.clock.now() - self._since < silent:
+        if self.call is not None or self._deaf or self._now() - self._since < silent:
             return False
         self._deaf = True
         self.transport.abort()

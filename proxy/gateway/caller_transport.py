@@ -33,6 +33,7 @@ class CallerTransport(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_is_unix",
         "_little",
         "_paused",
         "_port",
@@ -43,8 +44,9 @@ class CallerTransport(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, *, unix: bool) -> None:
         self._port = port
+        self._is_unix = unix
         self._paused = False  # the caller reads too slowly, so its next request waits
         self._resting = False  # received bytes wait for the next turn of the loop
         self._unsent = (0, 0.0)  # unread bytes, and the time since which the caller has read none of them
@@ -94,8 +96,7 @@ class CallerTransport(asyncio.Protocol):
     @property
     def resets(self) -> bool:
         """Whether the caller can see that its connection was cut. A Unix socket has no RST."""
-        sock = self.transport.get_extra_info("socket")
-        return sock is not None and not is_unix(sock)
+        return not self._is_unix
 
     @property
     def address(self) -> str:
@@ -115,7 +116,7 @@ class CallerTransport(asyncio.Protocol):
         """Cut the connection with RST, not FIN, so that the answer cannot pass for a whole one."""
         if self.resets:
             sock = self.transport.get_extra_info("socket")
-            with suppress(OSError, ValueError):  # it is closed already
+            with suppress(OSError, ValueError, AttributeError):  # it is closed already, so there may be none
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 

@@ -85,6 +85,7 @@ class Forwarder:
         self._pool = pool
         self._keeper = keeper
         self._clock = clock
+        self._now = clock.now  # looked up once
         self.tally = self._tally = tally
         self.watch = UpstreamWatch(pool.peer, notes)
         self._outcomes = Outcomes(rules, self.watch, ProblemLog(notes), clock)
@@ -124,16 +125,14 @@ class Forwarder:
         """Answer one request. Raises only when it is cancelled because the caller has left."""
         self.busy += 1
         self._tally.in_flight += 1
+        failed: ProxyError | None = None
         try:
-            await self._tell(call)
-        except ProxyError as error:
-            refused = call.relay.status if call.relay is not None and call.relay.held else None
-            answer = answer_to(error, self._pool.peer, self._rules.credential, refused=refused)
-            if self._speaks_mcp(call.head):
-                await self._answer_mcp(call, answer)
-            else:
-                self._answer(call, answer)
-            self._outcomes.failed(call, error, answer, refused)
+            try:
+                await self._tell(call)
+            except ProxyError as error:
+                failed = error.with_traceback(None)  # it would keep this frame, and the frame keeps it
+            if failed is not None:
+                await self._fail(call, failed)
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
@@ -155,13 +154,16 @@ class Forwarder:
         mcp = bare = lost_once = False
         if head.special or self._mcp_base:
             mcp, bare = self._speaks_mcp(head), self._address.is_outside(head)
-        call.relay = relay = (McpRelay if mcp else Relay)(call, self._address)
+        relay = McpRelay(call, call.caller, self._address) if mcp else Relay(call, call.caller, self._address)
+        call.relay = relay
         while True:
-            credential = self._keeper.current if not bare else None
+            now = self._now()
+            credential = self._keeper.current_at(now) if not bare else None
             at_once = not lost_once and (credential is not None or self._is_open(head))
-            connection = self._pool.take() if at_once else None
+            connection = self._pool.take(now) if at_once else None
             if connection is None:
                 connection, credential = await self._connection(call, fresh=lost_once)
+                now = self._now()
                 if bare:
                     credential = None  # the server may not know the tenant's identity provider
             if credential is None:
@@ -182,6 +184,7 @@ class Forwarder:
                     relay,
                     call.upload,
                     head.method == b"HEAD",
+                    now,
                 )
                 if relay.held:
                     if await self._replaced(call, relay, credential):
@@ -267,11 +270,11 @@ class Forwarder:
         """Get a connection and the present credential. Wait for the credential before taking a connection."""
         while True:
             if self._keeper.current is None and not self._is_open(call.head):
-                begun = self._clock.now()
+                begun = self._now()
                 try:
                     await self._keeper.get(self._rules.wait)
                 finally:
-                    call.waited += self._clock.now() - begun
+                    call.waited += self._now() - begun
             connection = await self._pool.acquire(fresh=fresh)
             credential = self._keeper.current
             if credential is not None or self._is_open(call.head):
@@ -294,6 +297,16 @@ class Forwarder:
         return self._mcp_base or (head.special and is_mcp(head.target))
 
     # -- when it went wrong --
+
+    async def _fail(self, call: Call, error: ProxyError) -> None:
+        """Answer a request that was not forwarded, or cut the answer that has begun."""
+        refused = call.relay.status if call.relay is not None and call.relay.held else None
+        answer = answer_to(error, self._pool.peer, self._rules.credential, refused=refused)
+        if self._speaks_mcp(call.head):
+            await self._answer_mcp(call, answer)
+        else:
+            self._answer(call, answer)
+        self._outcomes.failed(call, error, answer, refused)
 
     def _may_resend(self, call: Call) -> bool:
         return call.head.method in IDEMPOTENT and (call.upload is None or call.upload.replayable)
@@ -365,10 +378,11 @@ class Forwarder:
     def _count(self, call: Call) -> None:
         relay = call.relay
         status = call.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
-        seconds = self._clock.now() - call.started
+        seconds = self._now() - call.started
         tally = self._tally
         method = _METHODS.get(call.head.method, OTHER)
-        tally.requests[method, status // 100] += 1
+        kind = (method, status // 100)
+        tally.requests[kind] = tally.requests.get(kind, 0) + 1
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent

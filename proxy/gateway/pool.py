@@ -50,6 +50,7 @@ class Pool:
     ) -> None:
         self.timeouts = timeouts
         self.clock = clock
+        self._now = clock.now  # looked up once
         self.tally = tally
         self.loop = asyncio.get_running_loop()
         self.share = share if share is not None else Share(self.loop)
@@ -80,13 +81,13 @@ class Pool:
             "waiting": len(self._waiting),
         }
 
-    def take(self) -> Exchange | None:
-        """Take an idle connection, if there is one."""
+    def take(self, now: float) -> Exchange | None:
+        """Take an idle connection, if there is one; `now` is in seconds on the Clock."""
         idle = self._idle
         while idle:
             connection = idle.pop()
             # Timers stop while a machine is suspended, so check the time here too.
-            if not connection.closing() and self.clock.now() < connection.deadline:
+            if not connection.closing() and now < connection.deadline:
                 return connection
             connection.expire()
         return None
@@ -100,10 +101,10 @@ class Pool:
         Raises:
             UpstreamBusy, UpstreamUnreachable, UpstreamTLS, UpstreamTimeout
         """
-        give_up = self.clock.now() + BUSY_WAIT
+        give_up = self._now() + BUSY_WAIT
         waited = False
         while True:
-            if not fresh and (connection := self.take()) is not None:
+            if not fresh and (connection := self.take(self._now())) is not None:
                 return connection
             if fresh and self._idle and self.taken >= self._max:
                 self.close_oldest()
@@ -120,7 +121,7 @@ class Pool:
 
     def release(self, connection: Exchange) -> None:
         """Take a connection back. Unless it is old, the request that has waited longest gets it."""
-        now = self.clock.now()
+        now = self._now()
         if now >= connection.retire_at or connection.used >= MAX_REQUESTS or not connection.idle_life:
             connection.expire()
             self._forget_closing()
@@ -174,7 +175,7 @@ class Pool:
 
         As many as requests wait, from the exchanges that have waited longest, and longer than STALLED.
         """
-        now = self.clock.now()
+        now = self._now()
         stalled = [each for each in self._all if each.stalled(now) > STALLED]
         stalled.sort(key=lambda each: each.stalled(now), reverse=True)
         for each in stalled[: len(self._waiting) + 1]:
@@ -201,7 +202,7 @@ class Pool:
         place: asyncio.Future[Exchange | None] = self.loop.create_future()
         (self._waiting.appendleft if first else self._waiting.append)(place)
         try:
-            free = await pause(self.clock, give_up - self.clock.now(), place)
+            free = await pause(self.clock, give_up - self._now(), place)
         except asyncio.CancelledError:
             if place.done():  # it was given to us, so give it to the next one
                 handed = place.result()
@@ -228,7 +229,7 @@ class Pool:
 
     async def _dial(self) -> Exchange:
         self._limit.make_room()
-        begun = self.clock.now()
+        begun = self._now()
         self._dialling += 1
         try:
             connection = await dial(
@@ -239,16 +240,16 @@ class Pool:
             self._give(None)
             raise
         self._dialling -= 1
-        self.tally.connect_seconds.observe(self.clock.now() - begun)
+        self.tally.connect_seconds.observe(self._now() - begun)
         self._dialled += 1
-        connection.retire_at = self.clock.now() + MAX_AGE * (1 - (self._dialled * GOLDEN % 1) / 4)
+        connection.retire_at = self._now() + MAX_AGE * (1 - (self._dialled * GOLDEN % 1) / 4)
         self._all.add(connection)
         if self._sweeper is None:
             self._sweeper = self.clock.call_later(self._tick, self._sweep)
         return connection
 
     def _sweep(self) -> None:
-        now = self.clock.now()
+        now = self._now()
         # Set before anything can fail, because without it no time-out would be noticed again.
         self._sweeper = self.clock.call_later(self._tick, self._sweep) if self._all else None
         for connection in tuple(self._all):

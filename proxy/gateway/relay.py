@@ -26,7 +26,7 @@ class Caller(Protocol):
     def write(self, data: bytes) -> None: ...
 
 
-class Request(Protocol):
+class Request:
     """The request that is answered: what its answer needs of it.
 
     Attributes:
@@ -35,18 +35,17 @@ class Request(Protocol):
         last: whether the caller's connection takes no further request.
     """
 
-    cors: bytes
-    last: bool
+    # A class and no protocol: compiled code reads its attributes directly. No slots: most requests change few
+    # of them, so class attributes save setting them each time.
+    cors = b""
 
-    @property
-    def head(self) -> RequestHead: ...
-
-    @property
-    def caller(self) -> Caller: ...
+    def __init__(self, head: RequestHead) -> None:
+        self.head = head
+        self.last = not head.keep_alive
 
     def keeps_connection(self) -> bool:
         """Decide whether the connection takes another request. Call it when the answer's head is written."""
-        ...
+        raise NotImplementedError
 
 
 class Source(Protocol):
@@ -99,9 +98,9 @@ class Relay:
         None  # of a held answer: its head is made when it is released
     )
 
-    def __init__(self, request: Request, rewriter: HeadRewriter) -> None:
+    def __init__(self, request: Request, caller: Caller, rewriter: HeadRewriter) -> None:
         self._request = request
-        self._caller = request.caller
+        self._caller = caller
         self._head = request.head
         self._rewriter = rewriter
         self._source: Source | None = None

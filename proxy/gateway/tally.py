@@ -39,7 +39,7 @@ class Tally:
     )
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, int]] = Counter()
+        self.requests: dict[tuple[str, int], int] = {}
         self.received = 0
         self.sent = 0
         self.in_flight = 0

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from proxy import is_compiled
 from proxy.admin.metrics import PREFIX
+from proxy.admin.status import CallerView
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from tests.admin.port import UNIX_TIME, House, view
@@ -43,6 +44,8 @@ async def busy(house: House) -> None:
     tally.requests.update({("GET", 2): 7, ("POST", 4): 1})
     tally.received, tally.sent, tally.in_flight = 100, 2000, 2
     tally.problems["wrong_host"] = 3
+    tally.callers.update({("ci", "answered"): 5, ("", "unknown"): 1, ("removed", "answered"): 9})
+    house.state.callers = (CallerView("ci", ("zeebe",), "all", None),)
     tally.repairs["ok"] = 4
     tally.pools.append(lambda: {"idle": 1, "active": 2, "waiting": 5})
     for seconds in (0.004, 0.005, 0.02, 1000.0):
@@ -77,6 +80,15 @@ async def test_every_documented_metric_exists_and_no_other(house: House, state: 
         await busy(house)
     families = await scrape(house, "application/openmetrics-text")
     assert series(families.values()) == documented().keys()
+
+
+async def test_requests_are_counted_by_the_callers_that_there_are(house: House) -> None:
+    await busy(house)
+    families = await scrape(house, "application/openmetrics-text")
+    assert values(families[PREFIX + "caller_requests"]) == {
+        ("ci", "answered", "zeebe"): 5,
+        ("", "unknown", "zeebe"): 1,
+    }
 
 
 async def test_labels_are_the_documented_ones(house: House) -> None:

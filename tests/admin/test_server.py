@@ -172,6 +172,7 @@ async def test_status_json_tells_how_everything_stands(house: House) -> None:
                 "in_flight": 3,
             }
         ],
+        "callers": [],
         "credentials": [
             {
                 "name": "saas",

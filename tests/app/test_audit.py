@@ -218,7 +218,7 @@ async def test_a_full_disk_behind_stdout_stops_no_request_and_is_said(tmp_path: 
         assert process.stderr is not None
         ports: dict[str, int] = {}
         said: list[str] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             while "admin listening" not in "".join(said):
                 said.append((await process.stderr.readline()).decode())
         for line in said:

@@ -438,7 +438,7 @@ async def test_metrics_and_status_name_the_callers(tmp_path: Path) -> None:
 async def test_without_callers_nothing_is_told_of_them(tmp_path: Path) -> None:
     async with calling(tmp_path, {}) as (it, _):
         assert (await asks(it, "zeebe", "")).status == 200
-        assert "caller_requests" not in (await it.look("/metrics")).body.decode()
+        assert "caller_requests_total{" not in (await it.look("/metrics")).body.decode()
         assert json.loads((await it.look("/status.json")).body)["callers"] == []
 
 
@@ -543,7 +543,7 @@ async def test_env_says_how_a_client_sends_its_token(tmp_path: Path) -> None:
     file = tmp_path / "camunda-auth-proxy.yaml"
     file.write_text(text % "")
     code, out, err = await command("env", folder=tmp_path)
-    assert (code, "callers is set" in err, "CAMUNDA_BASIC_AUTH_PASSWORD" in err) == (0, True, True)
+    assert (code, "callers are set" in err, "CAMUNDA_BASIC_AUTH_PASSWORD" in err) == (0, True, True)
     assert "CAMUNDA_OAUTH_DISABLED" not in out
     _, out, _ = await command("env", "--format", "mcp", folder=tmp_path)
     assert json.loads(out)["mcpServers"]["camunda-cluster"]["headers"]["X-Proxy-Token"]

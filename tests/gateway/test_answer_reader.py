@@ -1,5 +1,7 @@
 """Answers, read the same whole, byte by byte, and in halves."""
 
+import gc
+
 import pytest
 
 from proxy.gateway.answer_head import AnswerEnd, AnswerFields
@@ -96,6 +98,54 @@ def test_an_answer_is_read_the_same_however_it_comes(name: str) -> None:
     octets, told, how = ANSWERS[name]
     for step in (len(octets), 1, 2, 7, len(octets) // 2 or 1):
         assert read(octets, step) == (told, how), step
+
+
+def answers(*pieces: tuple[bytes, bool]) -> list[list[str | bytes]]:
+    """What one reader tells of several answers on one connection; `True`: to a HEAD request."""
+    reader, told = AnswerReader(), []
+    for octets, to_head in pieces:
+        one = Told()
+        reader.expect(one, one, to_head=to_head)
+        reader.feed(octets)
+        told.append([*one.lines, "whole" if reader.complete else "open", "kept" if reader.keep else "closed"])
+    return told
+
+
+def test_a_head_that_comes_again_is_read_the_same_and_its_answer_is_another_one() -> None:
+    five = OK + b"Content-Length: 5\r\n\r\n"
+    again = answers((five + b"hello", False), (five + b"world", False), (five, True), (five + b"hel", False))
+    assert again == [
+        ["200 length", b"hello", "whole", "kept"],
+        ["200 length", b"world", "whole", "kept"],
+        ["200 none", "whole", "kept"],
+        ["200 length", b"hel", "open", "kept"],
+    ]
+    assert answers((five + b"hello", False), (five + b"hello!", False))[1][-1] == "closed"
+
+
+def test_a_head_that_only_begins_like_the_last_one_is_read_for_itself() -> None:
+    empty, longer = OK + b"Content-Length: 0\r\n\r\n", OK + b"Content-Length: 0\r\nX: y\r\n\r\n"
+    chunked = CHUNKED + b"1\r\nx\r\n0\r\n\r\n"
+    told = answers((empty, False), (longer, False), (chunked, False), (chunked, False), (empty + b"x", False))
+    assert told == [
+        ["200 length", "whole", "kept"],
+        ["200 length", "whole", "kept"],
+        ["200 chunked", b"x", "end", "whole", "kept"],
+        ["200 chunked", b"x", "end", "whole", "kept"],
+        ["200 length", "whole", "closed"],
+    ]
+
+
+def test_no_head_with_a_cookie_is_kept() -> None:
+    reader, told = AnswerReader(), Told()
+    plain, secret = (
+        OK + b"Content-Length: 0\r\n\r\n",
+        OK + b"Set-Cookie: a=k4n4ry\r\nContent-Length: 0\r\n\r\n",
+    )
+    for head in (plain, secret):
+        reader.expect(told, told, to_head=False)
+        reader.feed(head)
+    assert not any(b"k4n4ry" in each for each in gc.get_referents(reader) if isinstance(each, bytes))
 
 
 def test_a_head_that_does_not_end_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 
@@ -226,6 +227,17 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         for number in range(3000):
             assert (await wire.message()).body == b"/%d" % number
         assert site.accepted == 1
+
+
+async def test_the_system_asks_after_silent_callers_and_sends_small_answers_at_once() -> None:
+    """aiohttp would set both options on each connection; accepted sockets inherit them."""
+    async with origin() as site, gateway(site) as rig:
+        await rig.call(get())
+        await site.accept()
+        (caller,) = rig.listener.connections
+        sock = caller.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 async def test_a_pipelining_caller_is_told_to_wait() -> None:

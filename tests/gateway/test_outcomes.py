@@ -172,7 +172,7 @@ async def test_who_is_refused_at_the_door_is_told(
         assert rig.forwarder.watch.state == "unknown"
     (problem,) = lines.problems
     assert (problem.code, problem.host, problem.origin) == (code, host, origin_field)
-    assert problem.caller.startswith("127.0.0.1:")
+    assert problem.address.startswith("127.0.0.1:")
     assert answer.head.get(b"x-request-id") == problem.request_id.encode()
 
 

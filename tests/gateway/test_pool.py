@@ -127,10 +127,10 @@ async def test_a_connection_that_is_given_back_is_nobody_elses_but_who_waits_lon
         waiting = tasks.create_task(rig.pool.acquire())
         await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
         rig.pool.release(connection)
-        assert rig.pool.take() is None
+        assert rig.pool.take(rig.clock.now()) is None
         assert await waiting is connection
         rig.pool.release(connection)
-        assert rig.pool.take() is connection
+        assert rig.pool.take(rig.clock.now()) is connection
         rig.pool.release(connection)
 
 

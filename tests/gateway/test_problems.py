@@ -39,6 +39,8 @@ TABLE = [
     (RequestRefused("wrong_host", "x"), "wrong_host", 421, None),
     (RequestRefused("cross_site", "x"), "cross_site", 403, None),
     (RequestRefused("not_allowed", "x"), "not_allowed", 403, None),
+    (RequestRefused("caller_expired", "x"), "caller_expired", 401, None),
+    (RequestRefused("rate_limited", "x", retry_after=7), "rate_limited", 429, 7),
     (RequestRefused("not_allowed", "x", status=405), "not_allowed", 405, None),
     (RequestRefused("request_timeout", "x"), "request_timeout", 408, None),
     (RequestRefused("not_found", "x"), "not_found", 404, None),
