@@ -176,7 +176,7 @@ async def test_both_versions_of_tls_are_spoken_and_http2_is_not(
 
 
 async def test_a_large_answer_is_whole_and_waits_for_a_slow_caller(site_files: Site) -> None:
-    size = 8_000_000
+    size = 20_000_000  # more than the buffers of sockets hold
     body = bytes(range(250)) * (size // 250)
     async with (
         origin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, body))) as site,
