@@ -234,7 +234,7 @@ class Forwarder:
         Raises:
             RequestRefused
         """
-        now = self._clock.now()
+        now = self._now()
         call.head, caller, call.admission = identified(
             call.head, callers, now, anonymous=self._guard.anonymous, identities=call.caller.identities
         )
@@ -387,7 +387,8 @@ class Forwarder:
         if relay is not None:
             tally.sent += relay.sent
         if self._callers is not None:
-            tally.callers[call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE)] += 1
+            what = (call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE))
+            tally.callers[what] = tally.callers.get(what, 0) + 1
         if self._audit is not None and self._audit.wants(call):
             call.request_id = call.request_id or self._new_id()
             self._audit.audited(audit_record(call, self._rules.upstream, status, seconds))
