@@ -20,7 +20,7 @@ HOT = (
     "proxy/credentials/standing.py",
     "proxy/histogram.py",
 )
-COLD = {"__init__.py", "dial.py", "listener.py", "problems.py", "tls_layer.py"}
+COLD = {"__init__.py", "caller_tls.py", "dial.py", "listener.py", "problems.py", "tls_layer.py"}
 """Of these directories, what runs too rarely to be worth it, or has a class of aiohttp's as its base."""
 
 

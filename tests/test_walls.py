@@ -48,8 +48,9 @@ MAY_IMPORT = {
     "credentials": ("outgoing",),
     "gateway": ("access", "credentials.credential", "credentials.keeper", "outgoing"),
     "admin": ("credentials", "gateway"),
+    "audit": ("access", "gateway"),
     "demo": (),
-    "app": ("access", "config.model", "outgoing", "credentials", "gateway", "admin"),
+    "app": ("access", "config.model", "outgoing", "credentials", "gateway", "admin", "audit"),
     "commands": (
         "config.load",
         "config.model",
@@ -87,6 +88,7 @@ PURE = {
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
     "admin": ("status",),
     "commands": ("blocks", "child_environment", "init_text"),
+    "audit": ("line",),
     "commands.doctor": (
         "answer_texts",
         "api_answers",

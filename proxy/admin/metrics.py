@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from proxy import is_compiled
-from proxy.admin.state import State
+from proxy.admin.state import AuditCounts, State
 from proxy.admin.status import Seen, Snapshot
 from proxy.clock import Clock, wall_time
 from proxy.credentials.keeper import Keeper
@@ -83,6 +83,17 @@ class _Counts(Collector):
             ("outcome",),
             {(outcome,): self._state.reloads[outcome] for outcome in RELOADS},
         )
+        yield _gauge(
+            "listener_certificate_expiry_timestamp_seconds",
+            "When the certificate of the upstream's listener expires; absent without listen_tls.",
+            ("upstream",),
+            {
+                (upstream.name,): upstream.certificate_ends
+                for upstream in snapshot.upstreams
+                if upstream.certificate_ends is not None
+            },
+        )
+        yield from _audit(self._state.audit)
         yield _gauge("ready", "Whether every upstream has a usable credential.", (), {(): snapshot.ready})
         yield InfoMetricFamily(
             PREFIX + "build",
@@ -93,6 +104,17 @@ class _Counts(Collector):
                 "compiled": str(is_compiled()).lower(),
             },
         )
+
+
+def _audit(counts: AuditCounts | None) -> Iterator[Metric]:
+    written, lost = (counts.written, counts.lost) if counts is not None else (0, 0)
+    yield _counter("audit_written", "Lines of the audit log that were written.", (), {(): written})
+    yield _counter(
+        "audit_lost",
+        "Lines of the audit log that were not written, because its file or stdout took none for too long.",
+        (),
+        {(): lost},
+    )
 
 
 def _upstream_states(snapshot: Snapshot) -> Iterator[Metric]:

@@ -23,7 +23,7 @@ from proxy.admin.state import State
 from proxy.admin.status import Json
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
-from proxy.gateway.call import AnswerSink, Call, Service
+from proxy.gateway.call import Addressed, AnswerSink, Call, Service
 from proxy.gateway.guard import Guard
 from proxy.gateway.outcomes import record_of
 from proxy.gateway.problem_log import ProblemLog, ProblemObserver
@@ -77,6 +77,7 @@ class Admin:
         self._state = state
         self._clock = clock
         self._version = version
+        self._wall = wall
         self._metrics = Metrics(state, clock, version, wall)
         self._began = clock.now()
         self._probes: dict[bytes, Page] = {
@@ -112,7 +113,8 @@ class Admin:
 
     def _overview(self, _: RequestHead) -> Document:
         now = self._clock.now()
-        return _json(status.overview(self._state.snapshot(now), self._version, now - self._began))
+        snapshot, uptime = self._state.snapshot(now), now - self._began
+        return _json(status.overview(snapshot, self._version, uptime, self._wall()))
 
     def _exposition(self, head: RequestHead) -> Document:
         accept = b",".join(value for name, value in head.fields if name.lower() == b"accept")
@@ -163,6 +165,9 @@ class _AdminService:
         answer, request_id = _problem(error), _new_id()
         caller.write(answer.encoded(request_id, http_date(), keep_alive=False))
         self._note(answer, request_id, caller, None)
+
+    def unheard(self, caller: Addressed, error: RequestRefused) -> None:
+        """Do nothing, because the admin ports have no TLS."""
 
     def received(self, size: int) -> None:
         """Ignore the number of bytes; the admin ports do not count them."""

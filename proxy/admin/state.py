@@ -1,8 +1,9 @@
 """Holds the state of the proxy for the admin ports: the app writes it, admin only reads it."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from proxy.admin.status import CallerStatus, CallerView, CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
@@ -22,6 +23,8 @@ class UpstreamView:
         keeper: of its credential; equal credentials share it, under the name of one of them.
         tally: counts of its requests.
         watch: what its last answers say.
+        certificate_ends: returns seconds since 1970 until which the listener's certificate is valid, or None;
+            None: the listener has no TLS.
     """
 
     name: str
@@ -32,6 +35,17 @@ class UpstreamView:
     keeper: Keeper
     tally: Tally
     watch: UpstreamWatch
+    certificate_ends: Callable[[], float | None] | None = None
+
+
+class AuditCounts(Protocol):
+    """Lines of the audit log since the start of the process."""
+
+    @property
+    def written(self) -> int: ...
+
+    @property
+    def lost(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -43,6 +57,7 @@ class State:
         bound: whether all their listeners are bound.
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
+        audit: counts of the audit log; None: there is none.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
@@ -50,6 +65,7 @@ class State:
     bound: bool = False
     draining: bool = False
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
+    audit: AuditCounts | None = None
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at `now`, seconds on the Clock."""
@@ -81,6 +97,8 @@ def _status(upstream: UpstreamView) -> UpstreamStatus:
         requests=upstream.tally.requests,
         in_flight=upstream.tally.in_flight,
         seen=_seen(upstream.watch),
+        tls=upstream.certificate_ends is not None,
+        certificate_ends=upstream.certificate_ends() if upstream.certificate_ends is not None else None,
     )
 
 

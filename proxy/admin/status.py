@@ -76,6 +76,8 @@ class UpstreamStatus:
         requests: so far, by (method, first digit of the status).
         in_flight: requests that are being answered now.
         seen: what its last answers say.
+        tls: whether its listener has TLS.
+        certificate_ends: seconds since 1970 until which the listener's certificate is valid; None: not known.
     """
 
     name: str
@@ -87,6 +89,8 @@ class UpstreamStatus:
     requests: Mapping[tuple[str, int], int]
     in_flight: int
     seen: Seen = NOTHING_SEEN
+    tls: bool = False
+    certificate_ends: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +161,12 @@ def readiness(snapshot: Snapshot) -> Json:
     }
 
 
-def overview(snapshot: Snapshot, version: str, uptime: float) -> Json:
+def overview(snapshot: Snapshot, version: str, uptime: float, wall: float = 0.0) -> Json:
     """Return the document of `/status.json`.
 
     Args:
         uptime: seconds.
+        wall: seconds since 1970.
     """
     upstreams = snapshot.upstreams
     credentials = {(upstream.status.name, upstream.status.target): upstream.status for upstream in upstreams}
@@ -171,7 +176,7 @@ def overview(snapshot: Snapshot, version: str, uptime: float) -> Json:
         "started": snapshot.started,
         "ready": snapshot.ready,
         "draining": snapshot.draining,
-        "upstreams": [_upstream(snapshot, upstream) for upstream in upstreams],
+        "upstreams": [_upstream(snapshot, upstream, wall) for upstream in upstreams],
         "credentials": [_credential(status, snapshot.now) for status in credentials.values()],
         "callers": [_caller(caller) for caller in snapshot.callers],
         "requests": sum(sum(upstream.requests.values()) for upstream in upstreams),
@@ -179,12 +184,13 @@ def overview(snapshot: Snapshot, version: str, uptime: float) -> Json:
     }
 
 
-def _upstream(snapshot: Snapshot, upstream: UpstreamStatus) -> Json:
+def _upstream(snapshot: Snapshot, upstream: UpstreamStatus, wall: float) -> Json:
     return {
         "name": upstream.name,
         "api": upstream.api,
         "url": upstream.url,
         "listen": list(upstream.listen),
+        "listen_tls": {"certificate_expires_in": _left(upstream, wall)} if upstream.tls else None,
         "credential": upstream.credential,
         "target": upstream.status.target,
         "state": snapshot.state(upstream),
@@ -194,6 +200,11 @@ def _upstream(snapshot: Snapshot, upstream: UpstreamStatus) -> Json:
         "codes": _by_class(upstream.requests),
         "in_flight": upstream.in_flight,
     }
+
+
+def _left(upstream: UpstreamStatus, wall: float) -> float | None:
+    """Return the seconds until the listener's certificate expires; negative: it has expired."""
+    return None if upstream.certificate_ends is None else round(upstream.certificate_ends - wall, 3)
 
 
 def _caller(caller: CallerStatus) -> Json:

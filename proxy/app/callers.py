@@ -74,6 +74,7 @@ def callers_of(config: Config) -> list[Caller]:
             None if caller.rate is None else Rate(caller.rate.per_second, caller.rate.burst),
             caller.expires,
             dict(_access(caller, config)),
+            caller.certificate_san,
         )
         for caller in config.callers
     ]

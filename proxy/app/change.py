@@ -54,11 +54,12 @@ def what_changed(
     added = tuple(name for name in now if name not in was)
     changed = tuple(name for name, served in now.items() if was.get(name, served) is not served)
     removed = tuple(name for name in was if name not in now)
-    same = old is not None and (old.admin, old.callers, old.guard, old.log, old.shutdown) == (
+    same = old is not None and (old.admin, old.callers, old.guard, old.log, old.shutdown, old.audit) == (
         new.admin,
         new.callers,
         new.guard,
         new.log,
         new.shutdown,
+        new.audit,
     )
     return Change(added, changed, removed, bool(added or changed or removed) or not same)

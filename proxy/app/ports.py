@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from proxy.app.sockets import Bound, HeldSocket, bind, bind_unix
 from proxy.clock import Clock, pause
@@ -13,6 +14,7 @@ from proxy.gateway.call import Service
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.listener import Listener
 from proxy.gateway.share import Share
+from proxy.net import ContextMaker
 
 log = logging.getLogger("proxy")
 
@@ -20,6 +22,7 @@ POLL = 0.05
 """Interval in seconds at which we poll for first fetches, and for running requests while we stop."""
 
 Held = Mapping[tuple[str, int], HeldSocket]
+Place = tuple[str, Listen]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +53,7 @@ class Ports:
         self._clock = clock
         self._limit = limit
         self._share = share
-        self._open: dict[str | Listen, Port] = {}
+        self._open: dict[Place, Port] = {}
         self._idle: list[Port] = []
         self._leaving: list[Port] = []
 
@@ -97,9 +100,16 @@ class Ports:
         return taken
 
     def switch(
-        self, listens: Mapping[str, Listen], taken: Mapping[str, Bound], services: Mapping[str, Service]
+        self,
+        listens: Mapping[str, Listen],
+        taken: Mapping[str, Bound],
+        services: Mapping[str, Service],
+        tls: Mapping[str, ContextMaker] = MappingProxyType({}),
     ) -> Sequence[Port]:
         """Let each setting's service answer at its sockets, at new ones after `start`; stop at all others.
+
+        Args:
+            tls: makes the contexts of the settings that have TLS.
 
         Returns:
             The ports that are given up. They no longer accept; call `see_off` for each.
@@ -109,7 +119,8 @@ class Ports:
             place, service = _place(setting, listen), services[setting]
             port = before.pop(place, None)
             if port is None:
-                port = Port(taken[setting], Listener(service, self._clock, self._limit, self._share))
+                listener = Listener(service, self._clock, self._limit, self._share, tls.get(setting))
+                port = Port(taken[setting], listener)
                 self._idle.append(port)
             port.listener.service = service
             self._open[place] = port
@@ -156,9 +167,12 @@ class Ports:
             await port.close()
 
 
-def _place(setting: str, listen: Listen) -> str | Listen:
-    """Return the key of a port. Settings with equal keys share it; with port 0 the key has the setting."""
-    return listen if listen.port or listen.path else f"{setting} {listen.host}"
+def _place(setting: str, listen: Listen) -> Place:
+    """Return the key of a port. Settings with equal keys share it; with port 0 the key has the setting.
+
+    Another `tls` is another port, so connections without TLS, or with a certificate of other CAs, end.
+    """
+    return "" if listen.port or listen.path else setting, listen
 
 
 def _bound(listen: Listen, setting: str, held: Held) -> Bound:

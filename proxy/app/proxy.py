@@ -15,6 +15,7 @@ from itertools import islice
 from proxy import __version__
 from proxy.admin.server import Admin
 from proxy.admin.state import State
+from proxy.app.audit import audit_writer
 from proxy.app.callers import CallerToken, callers_of, tokens_of, views
 from proxy.app.change import Change, Problems, what_changed
 from proxy.app.credentials import KeeperFactory
@@ -23,6 +24,8 @@ from proxy.app.sockets import Bound, room_for_callers
 from proxy.app.tls import TlsContexts
 from proxy.app.upstream_log import UpstreamLog
 from proxy.app.upstreams import Lasting, RunningUpstream, UpstreamPlan, names, plan, serve, view
+from proxy.audit.log import AuditLog
+from proxy.audit.writer import AuditWriter
 from proxy.clock import Clock, pause, wall_time
 from proxy.config.model import Config, Listen, OAuth2, Upstream
 from proxy.credentials.keeper import Keeper
@@ -32,6 +35,7 @@ from proxy.gateway.callers import Caller, Callers, Token
 from proxy.gateway.guard import Guard
 from proxy.gateway.limit import ConnectionLimit, Memory, UpstreamLimit
 from proxy.gateway.share import Share
+from proxy.net import ContextMaker
 from proxy.outgoing.connect import Connector
 
 log = logging.getLogger("proxy")
@@ -60,6 +64,7 @@ class Proxy:
         self.served: tuple[RunningUpstream, ...] = ()
         self.admin_address = ""
         self.state = State()
+        self._audit = AuditLog(wall_time)
         self._clock = clock
         self._tasks = tasks
         self._tls_contexts = TlsContexts()
@@ -157,9 +162,23 @@ class Proxy:
             with problems.noted():
                 keeper = self._keeper_factory.keeper(config.credentials[upstream.credential], upstream)
                 plans.append(plan(config, upstream, keeper, self._tls_contexts, known, via))
+        writer: AuditWriter | None = None
+        with problems.noted():
+            writer = self._audit_writer(config, fresh)
         problems.check()
         tokens = tuple(tokens_of(config))
-        return _Order(config, admin_listens, admin_bound, listens, bound, plans, callers, tokens)
+        return _Order(config, admin_listens, admin_bound, listens, bound, plans, callers, tokens, writer)
+
+    def _audit_writer(self, config: Config, fresh: ExitStack) -> AuditWriter | None:
+        """Return the present writer if it has the right file, else a new one; None: no audit log."""
+        wanted, present = config.audit, self.config.audit if self.config is not None else None
+        if wanted is None:
+            return None
+        if present is not None and present.file == wanted.file:
+            return self._audit.writer
+        writer = audit_writer(wanted, self._clock.now)
+        fresh.callback(writer.close)
+        return writer
 
     async def _switch(self, order: "_Order") -> Change:
         """Switch to the new parts. This never fails, and all are in use before the first await, so that no
@@ -172,6 +191,7 @@ class Proxy:
         self.state.callers = views(config)
         self.state.upstreams = tuple(view(served) for served in self.served)
         self._keeper_factory.settle()
+        self._use_audit(order)
         services = {
             ADMIN: self._admin.service(Guard(names(config, config.admin.listen))),
             PROBES: self._admin.probe_service(),
@@ -179,7 +199,10 @@ class Proxy:
         forwarders = {_setting(served.upstream): served.forwarder for served in self.served}
         for port in self._admin_ports.switch(order.admin_listens, order.admin_bound, services):
             self._see_off(self._admin_ports.see_off(port, config.shutdown.grace))
-        for port in self._ports.switch(order.listens, order.bound, forwarders):
+        tls: dict[str, ContextMaker] = {
+            _setting(plan.upstream): plan.listen_tls for plan in order.plans if plan.listen_tls is not None
+        }
+        for port in self._ports.switch(order.listens, order.bound, forwarders, tls):
             self._see_off(self._ports.see_off(port, config.shutdown.grace))
         self._ports.cut_removed()
         for served in before:
@@ -194,6 +217,13 @@ class Proxy:
         self.config = config
         return change
 
+    def _use_audit(self, order: "_Order") -> None:
+        audit = order.config.audit
+        before = self._audit.use(order.audit, reads=audit is not None and audit.reads)
+        self.state.audit = self._audit if order.audit is not None else None
+        if before is not None:
+            self._see_off(asyncio.to_thread(before.close))
+
     def _serve(self, plan: UpstreamPlan, bound: Mapping[str, Bound]) -> RunningUpstream:
         """Return the upstream that runs by this plan already, else a new one."""
         for served in self.served:
@@ -201,7 +231,16 @@ class Proxy:
                 return served
         tally = self._names[plan.upstream.name].tally
         port = bound[_setting(plan.upstream)]
-        return serve(plan, port, tally, self._clock, self._share, self._upstream_limit, self._connector)
+        return serve(
+            plan,
+            port,
+            tally,
+            self._clock,
+            self._share,
+            self._upstream_limit,
+            self._connector,
+            self._audit,
+        )
 
     def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
         task = self._tasks.create_task(_seen_off(leaving))
@@ -268,6 +307,8 @@ class Proxy:
             served.pool.close()
         await self._keepers.close()
         await self._admin_ports.close()
+        if self._audit.writer is not None:  # last, because requests that were cut off get lines too
+            await asyncio.to_thread(self._audit.writer.close)
 
 
 @asynccontextmanager
@@ -305,6 +346,7 @@ class _Order:
     plans: Sequence[UpstreamPlan]
     callers: Sequence[Caller]
     tokens: Sequence[tuple[str, Token]]
+    audit: AuditWriter | None
 
 
 async def _seen_off(leaving: Coroutine[None, None, None]) -> None:

@@ -1,10 +1,13 @@
-"""Makes TLS contexts: trusted CAs and our client certificate. Changed files count for new connections."""
+"""Makes TLS contexts: trusted CAs and our own certificates. Changed files count for new connections."""
 
 import logging
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
-from proxy.config.model import Tls
+from proxy.app.validity import not_after
+from proxy.config.model import ListenTls, Tls
 from proxy.errors import StartError
 from proxy.files import read_regular, signature
 from proxy.net import ContextMaker
@@ -20,6 +23,7 @@ class TlsContexts:
 
     def __init__(self) -> None:
         self._system: ssl.SSLContext | None = None
+        self._serving: WeakValueDictionary[tuple[str, ListenTls], ServingContext] = WeakValueDictionary()
 
     def context(self, tls: Tls, setting: str) -> ContextMaker:
         """Return a function that makes the context for the next connection.
@@ -34,39 +38,71 @@ class TlsContexts:
             return self._systems_own
         return ReloadedContext(tls, setting)
 
+    def serving(self, tls: ListenTls, setting: str) -> "ServingContext":
+        """Return what makes the context for the next connection of a caller; the same for the same files.
+
+        Args:
+            setting: section that holds `listen_tls`.
+
+        Raises:
+            StartError: a file cannot be read or used.
+        """
+        found = self._serving.get((setting, tls))
+        if found is None:
+            found = self._serving[setting, tls] = ServingContext(tls, setting)
+        return found
+
     def _systems_own(self) -> ssl.SSLContext:
         if self._system is None:
             self._system = ssl.create_default_context()
         return self._system
 
 
-class ReloadedContext:
+class _Reloaded:
     """A context from PEM files, made again when one of them has changed.
 
     If the changed files cannot be used, for example because one is half written or the key does not belong to
-    the certificate yet, the previous context stays. Two of these are equal if they use the same files.
+    the certificate yet, the previous context stays.
 
     Raises:
         StartError: the files cannot be used at the start.
     """
 
-    def __init__(self, tls: Tls, setting: str) -> None:
-        self._tls = tls
-        self._setting = setting
+    def __init__(self, section: str, files: Sequence[Path | None]) -> None:
+        self._section = section
+        self._files = files
         self._seen = self._look()
-        self._context = _context(tls, setting)
+        self._context = self._make()
 
     def __call__(self) -> ssl.SSLContext:
         seen = self._look()
         if seen != self._seen:
             self._seen = seen
             try:
-                self._context = _context(self._tls, self._setting)
-                log.info("the files of %s.tls have changed and are used", self._setting)
+                self._context = self._make()
+                log.info("the files of %s have changed and are used", self._section)
             except StartError as error:
-                message = "the files of %s.tls have changed but cannot be used, so the earlier ones stay: %s"
-                log.warning(message, self._setting, error)
+                message = "the files of %s have changed but cannot be used, so the earlier ones stay: %s"
+                log.warning(message, self._section, error)
         return self._context
+
+    def _make(self) -> ssl.SSLContext:
+        raise NotImplementedError
+
+    def _look(self) -> tuple[tuple[int, ...] | None, ...]:
+        return tuple(_signature_of(path) for path in self._files)
+
+
+class ReloadedContext(_Reloaded):
+    """The context of connections to a server. Two of these are equal if they use the same files."""
+
+    def __init__(self, tls: Tls, setting: str) -> None:
+        self._tls = tls
+        self._setting = setting
+        super().__init__(f"{setting}.tls", (tls.ca_file, tls.cert_file, tls.key_file))
+
+    def _make(self) -> ssl.SSLContext:
+        return _context(self._tls, self._setting)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ReloadedContext) and (other._tls, other._setting) == (
@@ -77,9 +113,43 @@ class ReloadedContext:
     def __hash__(self) -> int:
         return hash((self._tls, self._setting))
 
-    def _look(self) -> tuple[tuple[int, ...] | None, ...]:
-        tls = self._tls
-        return tuple(_signature_of(path) for path in (tls.ca_file, tls.cert_file, tls.key_file))
+
+class ServingContext(_Reloaded):
+    """The context of callers' connections.
+
+    Attributes:
+        not_after: seconds since 1970 until which its certificate is valid; None: not known.
+    """
+
+    def __init__(self, tls: ListenTls, setting: str) -> None:
+        self._tls = tls
+        self.not_after: float | None = None
+        super().__init__(f"{setting}.listen_tls", (tls.cert_file, tls.key_file, tls.client_ca_file))
+
+    def ends(self) -> float | None:
+        """Look whether the files have changed, and return `not_after`."""
+        self()
+        return self.not_after
+
+    def _make(self) -> ssl.SSLContext:
+        tls, section = self._tls, self._section
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        context.set_alpn_protocols(["http/1.1"])
+        _load_certificate(context, tls.cert_file, tls.key_file, section)
+        if tls.client_ca_file is not None:
+            _check_pem(tls.client_ca_file, "CERTIFICATE", "certificate", f"{section}.client_ca_file")
+            try:
+                context.load_verify_locations(tls.client_ca_file)
+            except (OSError, ValueError) as error:
+                raise StartError(
+                    f"{section}.client_ca_file: {tls.client_ca_file} holds no certificates in PEM form; name "
+                    "another file."
+                ) from error
+            context.verify_mode = ssl.CERT_REQUIRED if tls.only_certified else ssl.CERT_OPTIONAL
+        self.not_after = not_after(tls.cert_file)
+        return context
 
 
 def _signature_of(path: Path | None) -> tuple[int, ...] | None:
@@ -100,7 +170,7 @@ def _context(tls: Tls, setting: str) -> ssl.SSLContext:
             f"{setting}.tls.ca_file: {tls.ca_file} holds no certificates in PEM form; name another file."
         ) from error
     if tls.cert_file is not None and tls.key_file is not None:
-        _load_client_certificate(context, tls.cert_file, tls.key_file, f"{setting}.tls")
+        _load_certificate(context, tls.cert_file, tls.key_file, f"{setting}.tls")
     return context
 
 
@@ -112,7 +182,7 @@ def _no_pass_phrase() -> str:
     raise _Encrypted
 
 
-def _load_client_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: str) -> None:
+def _load_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path, where: str) -> None:
     """Let the context present a certificate. Raise StartError if its files cannot be used."""
     _check_pem(cert_file, "CERTIFICATE", "certificate", f"{where}.cert_file")
     _check_pem(key_file, "PRIVATE KEY", "private key", f"{where}.key_file")

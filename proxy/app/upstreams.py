@@ -9,8 +9,9 @@ from proxy.access.operations import Operations
 from proxy.access.rules import MEMO_ENTRIES, AccessRules
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
-from proxy.app.tls import TlsContexts
+from proxy.app.tls import ServingContext, TlsContexts
 from proxy.app.upstream_log import UpstreamLog, refusal
+from proxy.audit.log import AuditLog, UpstreamAudit
 from proxy.clock import Clock
 from proxy.config.model import Access, Config, Listen, NoCredential, Upstream
 from proxy.credentials.keeper import Keeper
@@ -55,6 +56,8 @@ class UpstreamPlan:
     Attributes:
         upstream: its configuration, without the origins of the values.
         logged: whether its requests are logged.
+        audited: whether there is an audit log.
+        listen_tls: makes the contexts of its listener; None: that is plain.
     """
 
     upstream: Upstream
@@ -64,6 +67,8 @@ class UpstreamPlan:
     guard: Guard
     keeper: Keeper
     logged: bool
+    audited: bool = False
+    listen_tls: ServingContext | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,10 +105,11 @@ def plan(
     """Make the plan for an upstream.
 
     Raises:
-        StartError: a file of its `tls` cannot be used.
+        StartError: a file of its `tls` or `listen_tls` cannot be used.
     """
     credential, url, gone = config.credentials[upstream.credential], upstream.url, upstream.gone
     injects = not isinstance(credential, NoCredential)
+    listen_tls = upstream.listen.tls
     return UpstreamPlan(
         upstream=replace(upstream, origins={}),
         endpoint=_endpoint(upstream, contexts),
@@ -131,12 +137,20 @@ def plan(
             names(config, upstream.listen),
             origins=frozenset(origin.encode("ascii") for origin in config.guard.allowed_origins),
             browsers=not upstream.listen.path,
+            scheme=b"http" if listen_tls is None else b"https",
             callers=callers,
             anonymous=upstream.anonymous or "",
         ),
         keeper=keeper,
         logged=config.log.requests,
+        audited=config.audit is not None,
+        listen_tls=contexts.serving(listen_tls, f"upstreams.{upstream.name}") if listen_tls else None,
     )
+
+
+def operations_of(upstream: Upstream) -> Operations:
+    """Return the operations of an upstream's API below its base URL."""
+    return Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
 
 
 def access_rules(
@@ -151,8 +165,9 @@ def access_rules(
     """
     if access is None:
         return None
-    known = Operations.below(upstream.api, upstream.url.path, upstream.tenant_path)
-    return AccessRules(place, known, access.read_only, access.allow, access.deny, remembered)
+    return AccessRules(
+        place, operations_of(upstream), access.read_only, access.allow, access.deny, remembered
+    )
 
 
 def serve(
@@ -163,6 +178,7 @@ def serve(
     share: Share,
     limit: UpstreamLimit,
     connector: Connector,
+    audit: AuditLog,
 ) -> RunningUpstream:
     """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
@@ -183,6 +199,7 @@ def serve(
         tally,
         observer=RequestLog() if plan.logged else None,
         notes=UpstreamLog(),
+        audit=UpstreamAudit(audit, operations_of(upstream)) if plan.audited else None,
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -199,6 +216,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         keeper=served.keeper,
         tally=served.forwarder.tally,
         watch=served.forwarder.watch,
+        certificate_ends=None if served.plan.listen_tls is None else served.plan.listen_tls.ends,
     )
 
 

@@ -61,6 +61,13 @@ def show(config: "Config", form: str) -> int:
             "it in X-Proxy-Token, or as Bearer token.",
             err=True,
         )
+    if any(upstream.listen.tls is not None for upstream in chosen.values()):
+        click.echo(
+            "Ports with listen_tls: clients must trust the CA of the certificate. Camunda's clients read "
+            "its file from CAMUNDA_CA_CERTIFICATE_PATH (Java) or CAMUNDA_MTLS_CA_PATH (JavaScript, Python). "
+            "Use a name in the address that is in the certificate.",
+            err=True,
+        )
     click.echo(FORMATS[form](found))
     return 0
 
@@ -117,7 +124,8 @@ def address_of(upstream: "Upstream", taken: Mapping[str, int]) -> str:
             f"upstreams.{upstream.name}.listen has port 0, and the running proxy does not serve this "
             "upstream: it runs with another configuration. Reload it, or name its configuration."
         )
-    return f"http://{_reachable(upstream.listen)}:{port}"
+    scheme = "http" if upstream.listen.tls is None else "https"
+    return f"{scheme}://{_reachable(upstream.listen)}:{port}"
 
 
 def ports(admin: "Listen") -> dict[str, int]:

@@ -199,6 +199,7 @@ def _tell_listeners(listeners: "Sequence[RunningUpstream]") -> None:
             extra={
                 "upstream": served.upstream.name,
                 "listen": list(served.bound.addresses),
+                **({"tls": True} if served.plan.listen_tls is not None else {}),
                 "url": str(served.upstream.url),
                 "credential": served.upstream.credential,
             },

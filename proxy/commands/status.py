@@ -112,7 +112,7 @@ def _block(upstream: dict[str, Any], status: dict[str, Any]) -> Block:
     target = f", audience {_text(upstream['target'])}" if upstream["target"] else ""
     return Block(
         name=_text(upstream["name"]),
-        url=_local(_text(upstream["listen"][0])),
+        url=_local(_text(upstream["listen"][0]), tls=upstream.get("listen_tls") is not None),
         to=_text(upstream["url"]),
         whom=f"credential {_text(upstream['credential'])}{target}{_life(upstream, status)}",
         state=f"{state}{answers}",
@@ -129,10 +129,11 @@ def _life(upstream: dict[str, Any], status: dict[str, Any]) -> str:
     return ""
 
 
-def _local(listen: str) -> str:
+def _local(listen: str, *, tls: bool) -> str:
     """Return the address for callers."""
     host, _, port = listen.rpartition(":")
-    return listen if listen.startswith("unix:") else f"http://{_LOCAL.get(host, host)}:{port}"
+    scheme = "https" if tls else "http"
+    return listen if listen.startswith("unix:") else f"{scheme}://{_LOCAL.get(host, host)}:{port}"
 
 
 def _text(value: object) -> str:

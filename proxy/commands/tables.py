@@ -57,7 +57,8 @@ def _upstreams(config: "Config") -> list[tuple[str, ...]]:
         url = _via(str(upstream.url), upstream.http_proxy)
         credential = f"{upstream.credential} ({kind(config.credentials[upstream.credential])})"
         may = str(upstream.access or "all")
-        rows.append((str(upstream.listen), upstream.api, url, credential, _audience(upstream.audience), may))
+        listener = f"{upstream.listen} (TLS)" if upstream.listen.tls is not None else str(upstream.listen)
+        rows.append((listener, upstream.api, url, credential, _audience(upstream.audience), may))
         origins = upstream.origins
         rows.append(
             (
@@ -184,7 +185,8 @@ def _example(proxy: "Proxy") -> list[str]:
     path, content = EXAMPLES[served.upstream.api]
     socket, url = served.bound.path, _address(served)
     words = ["curl", *([f"--unix-socket {quote(socket)}"] if socket else [])]
-    if proxy.config is not None and proxy.config.guard.caller_token is not None:
+    config = proxy.config
+    if config is not None and (config.guard.caller_token is not None or config.callers):
         words.append('-H "X-Proxy-Token: $TOKEN"')
     if content:
         words += ["-H 'Content-Type: application/json'", f"-d '{content}'"]
@@ -217,9 +219,10 @@ def _address(served: "RunningUpstream") -> str:
     bound = served.bound
     if bound.path:
         return bound.addresses[0]
+    scheme = "http" if served.plan.listen_tls is None else "https"
     if served.upstream.listen.host == "localhost":
-        return f"http://localhost:{bound.port}"
-    return f"http://{bound.addresses[0]}"
+        return f"{scheme}://localhost:{bound.port}"
+    return f"{scheme}://{bound.addresses[0]}"
 
 
 KINDS: dict[type, str] = {

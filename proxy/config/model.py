@@ -14,6 +14,7 @@ from proxy.terms import AuthMethod, DialectChoice, RequestFormat
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "hub", "other"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
+ClientCertificate = Literal["required", "optional"]
 
 SHORTEST_TOKEN = 16
 """Fewest characters of a caller token: a shorter one could be guessed."""
@@ -71,6 +72,27 @@ class BaseUrl:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenTls:
+    """TLS of a listener.
+
+    Attributes:
+        cert_file, key_file: PEM files of its certificate, with those between it and its CA, and of its key.
+        client_ca_file: PEM file with the CAs of clients' certificates; None: clients need none.
+        client_certificate: whether clients must have one, if `client_ca_file` is set.
+    """
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+    client_certificate: ClientCertificate = "required"
+
+    @property
+    def only_certified(self) -> bool:
+        """Whether no client can connect without a certificate."""
+        return self.client_ca_file is not None and self.client_certificate == "required"
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """Where a listener is bound.
 
@@ -78,11 +100,13 @@ class Listen:
         host: `localhost` or an IP address without brackets.
         port: 0 means any free one.
         path: of a Unix socket; if set, host and port have no meaning.
+        tls: None: the listener is plain.
     """
 
     host: str
     port: int
     path: str = ""
+    tls: ListenTls | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -316,6 +340,7 @@ class CallerConfig:
     Attributes:
         tokens: each of them is its token.
         token_sha256: SHA-256 of further tokens, 32 bytes each.
+        certificate_san: names in its client certificate, as `DNS:a.example`.
         upstreams: names of those that it may use; None: all.
         access: which of the requests that the upstream lets pass may be its; None: all.
         rate: None: no limit.
@@ -329,6 +354,7 @@ class CallerConfig:
     access: Access | None = None
     rate: RateConfig | None = None
     expires: float | None = None
+    certificate_san: tuple[str, ...] = ()
 
     @property
     def token_count(self) -> int:
@@ -348,6 +374,19 @@ class Log:
     level: LogLevel = "info"
     format: LogFormat = "auto"
     requests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit log.
+
+    Attributes:
+        file: an absolute path; None: stdout.
+        reads: whether requests that change nothing get a line too.
+    """
+
+    file: Path | None
+    reads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +411,7 @@ class Config:
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
         private_variables: names of variables of the environment that may hold a part of a credential.
+        audit: None: there is no audit log.
     """
 
     source: str
@@ -386,3 +426,4 @@ class Config:
     origin: str = ""
     private_variables: frozenset[str] = frozenset()
     callers: tuple[CallerConfig, ...] = ()
+    audit: Audit | None = None

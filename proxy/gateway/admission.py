@@ -13,14 +13,14 @@ _SEND: Final = "Send it in X-Proxy-Token, or in Authorization as Bearer token or
 
 
 def identified(
-    head: RequestHead, callers: Callers, now: float, *, anonymous: str = "", identity: str = ""
+    head: RequestHead, callers: Callers, now: float, *, anonymous: str = "", identities: tuple[str, ...] = ()
 ) -> tuple[RequestHead, Caller, Admission]:
     """Return the request without its token in Authorization, and its caller; works for all bytes.
 
     Args:
         now: seconds on the Clock.
         anonymous: name of the caller that requests without a token come from; empty: they are refused.
-        identity: name that the caller's certificate proves; empty: none.
+        identities: names in the caller's verified certificate.
 
     Raises:
         RequestRefused: `caller_unknown`.
@@ -41,9 +41,10 @@ def identified(
         elif known is not None or token.startswith(_PREFIX):
             tried = True
             ours.add(place)
-    proven = callers.by_identity(identity)
-    if proven is not None:
-        found.setdefault(proven.name, (proven, Admission(proven.name)))
+    for identity in identities:
+        proven = callers.by_identity(identity)
+        if proven is not None:
+            found.setdefault(proven.name, (proven, Admission(proven.name, identity=identity)))
     if not found and anonymous and not tried:
         caller_of_all = callers.by_name(anonymous)
         if caller_of_all is not None:

@@ -14,7 +14,16 @@ MAX_DISCARDED: Final = 1024 * 1024
 """Most bytes of a body that we read and drop after an answer of our own, to keep the connection."""
 
 
-class AnswerSink(Caller, Protocol):
+class Addressed(Protocol):
+    """A caller's connection: where it comes from."""
+
+    @property
+    def address(self) -> str:
+        """Address and port of the caller; empty: a Unix socket, or the caller has gone."""
+        ...
+
+
+class AnswerSink(Caller, Addressed, Protocol):
     """The connection of a call: what its answer needs of it."""
 
     @property
@@ -23,13 +32,8 @@ class AnswerSink(Caller, Protocol):
         ...
 
     @property
-    def address(self) -> str:
-        """Address and port of the caller; empty: a Unix socket, or the caller has gone."""
-        ...
-
-    @property
-    def identity(self) -> str:
-        """Name that the caller's certificate proves; empty: none."""
+    def identities(self) -> tuple[str, ...]:
+        """Names in the caller's verified certificate, as `DNS:a.example`; mostly none."""
         ...
 
     def reset(self) -> None:
@@ -112,6 +116,10 @@ class Service(Protocol):
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer something that is not a request; `raw` is what was received of it."""
+        ...
+
+    def unheard(self, caller: Addressed, error: RequestRefused) -> None:
+        """Note a connection that ends before a request, and that cannot be told why."""
         ...
 
     def received(self, size: int) -> None: ...

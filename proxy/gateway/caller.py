@@ -192,6 +192,7 @@ class CallerConnection(LimitedCaller):
         if HTTP2.match(self._reader.unread):
             self.write(GO_AWAY)
         else:
+            fault = _tls_hello(self._reader.unread) or fault
             self._port.service.refuse(self, fault, self._reader.unread)
 
     def _may_be_sending(self, call: Call) -> bool:
@@ -316,6 +317,11 @@ class CallerConnection(LimitedCaller):
         self._deaf = True
         self._wake()
 
+    def refuse(self, error: RequestRefused, raw: bytes) -> None:
+        """End the connection with an error; `raw` is what was received."""
+        self._reader.feed(raw)
+        self._refuse(error)
+
     def _wake(self) -> None:
         if self._awaited is not None and not self._awaited.done():
             self._awaited.set_result(None)
@@ -327,6 +333,17 @@ class CallerConnection(LimitedCaller):
         """Whether the connection must end with the present answer, because its port is closing. If a further
         request was sent ahead, that one is answered first."""
         return self._port.ending and (self._uploading is not None or self._reader.between_messages)
+
+
+def _tls_hello(data: bytes) -> RequestRefused | None:
+    """Return the error for a client that began a TLS handshake (RFC 8446 section 5.1); None: it did not."""
+    if data[:2] != b"\x16\x03":
+        return None
+    return RequestRefused(
+        "bad_request",
+        "The client began a TLS handshake, but this port has no TLS: use http://, or set upstreams.NAME."
+        "listen_tls.",
+    )
 
 
 def _cut_short() -> RequestRefused:

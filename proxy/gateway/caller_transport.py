@@ -107,9 +107,10 @@ class CallerTransport(asyncio.Protocol):
         return authority(name[0], name[1]) if isinstance(name, tuple) else ""
 
     @property
-    def identity(self) -> str:
-        """Name that the caller's certificate proves; empty: none."""
-        return ""
+    def identities(self) -> tuple[str, ...]:
+        """Names in the caller's verified certificate, as `DNS:a.example`; mostly none."""
+        found: tuple[str, ...] = self.transport.get_extra_info("identities", ())
+        return found
 
     def reset(self) -> None:
         """Cut the connection with RST, not FIN, so that the answer cannot pass for a whole one."""

@@ -56,6 +56,7 @@ class Caller:
         name: in `callers`; empty: the caller of `guard.caller_token`.
         upstreams: names of those that it may use; None: all.
         access: its rules at each upstream that it may use, by name; those without any are left out.
+        certificate_san: names in its client certificate, as `DNS:a.example`.
         rate: its limit over all upstreams; None: none.
         expires: seconds since 1970; None: never.
     """
@@ -65,6 +66,7 @@ class Caller:
     rate: Rate | None = None
     expires: float | None = None
     access: Mapping[str, AccessRules] = field(default_factory=dict)
+    certificate_san: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,14 @@ class Admission:
     Attributes:
         name: of its caller.
         digest: of the token that it showed; empty: it needed none.
+        identity: name in its client certificate; empty: that did not count.
         anonymous: whether it was admitted without a token and without a certificate.
     """
 
     name: str
     digest: bytes = field(default=b"", repr=False)
     anonymous: bool = False
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class Callers:
     __slots__ = (
         "_buckets",
         "_by_digest",
+        "_by_identity",
         "_by_name",
         "_changing",
         "_looks",
@@ -115,6 +120,7 @@ class Callers:
         self._wall = wall
         self._warn = warn
         self._by_name: dict[str, Caller] = {}
+        self._by_identity: dict[str, Caller] = {}
         self._tokens: tuple[tuple[Caller, Token], ...] = ()
         self._by_digest: dict[bytes, _Known] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -130,6 +136,7 @@ class Callers:
             now: seconds on the Clock.
         """
         self._by_name = {caller.name: caller for caller in callers}
+        self._by_identity = {name: caller for caller in callers for name in caller.certificate_san}
         self._tokens = tuple((self._by_name[name], token) for name, token in tokens)
         self._changing = any(token.may_change for _, token in self._tokens)
         self.named = any(self._by_name)
@@ -149,8 +156,8 @@ class Callers:
         return self._by_name.get(name)
 
     def by_identity(self, name: str) -> Caller | None:
-        """Return the caller that a connection proves to be, by a name in its client certificate."""
-        return self._by_name.get(name) if name else None
+        """Return the caller with that name in its client certificate, as `DNS:a.example`; None: none."""
+        return self._by_identity.get(name)
 
     def by_token(self, shown: bytes, now: float) -> tuple[Caller, bytes] | None:
         """Return the caller with that token, and its digest; None: no caller has it.

@@ -11,7 +11,8 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
 from proxy.gateway.admission import identified
-from proxy.gateway.call import AnswerSink, Call
+from proxy.gateway.audited import AuditObserver, audit_record
+from proxy.gateway.call import Addressed, AnswerSink, Call
 from proxy.gateway.callers import Callers, outcome_of
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
@@ -71,6 +72,7 @@ class Forwarder:
         observer: RequestObserver | None = None,
         notes: UpstreamObserver | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        audit: AuditObserver | None = None,
     ) -> None:
         self.replay_buffer = rules.replay_buffer
         self.patience = rules.patience
@@ -105,6 +107,7 @@ class Forwarder:
         )
         self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
         self._observer = observer
+        self._audit = audit
         self._new_id = new_id
 
     @property
@@ -233,7 +236,7 @@ class Forwarder:
         """
         now = self._now()
         call.head, caller, call.admission = identified(
-            call.head, callers, now, anonymous=self._guard.anonymous, identity=call.caller.identity
+            call.head, callers, now, anonymous=self._guard.anonymous, identities=call.caller.identities
         )
         call.caller_name = caller.name
         callers.check(caller, self._rules.upstream, now)
@@ -246,6 +249,9 @@ class Forwarder:
             return True
         if not self._callers.admits(admission, self._rules.upstream):
             return False
+        if reloaded and admission.identity:
+            proven = self._callers.by_identity(admission.identity)
+            return proven is not None and proven.name == admission.name
         if reloaded and admission.anonymous:
             return self._guard.anonymous == admission.name
         return not (reloaded and admission.digest) or self._callers.knows_token(admission)
@@ -358,6 +364,12 @@ class Forwarder:
         self._tally.sent += len(data)
         caller.write(data)
 
+    def unheard(self, caller: Addressed, error: RequestRefused) -> None:
+        """Note a connection whose TLS handshake has failed."""
+        self._tally.problems[error.code] += 1
+        answer = answer_to(error, self._pool.peer, self._rules.credential)
+        self._outcomes.no_request(caller, answer, self._new_id())
+
     # -- counts --
 
     def received(self, size: int) -> None:
@@ -377,6 +389,9 @@ class Forwarder:
         if self._callers is not None:
             what = (call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE))
             tally.callers[what] = tally.callers.get(what, 0) + 1
+        if self._audit is not None and self._audit.wants(call):
+            call.request_id = call.request_id or self._new_id()
+            self._audit.audited(audit_record(call, self._rules.upstream, status, seconds))
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)

@@ -47,6 +47,7 @@ class Guard:
         vary: header line for every answer of a port that has such origins, ready to send; else empty.
         browsers: whether a browser can reach the listener; if not, every name and every page passes.
         seen: values of Host that were accepted.
+        scheme: of our own pages: https if the port has TLS.
         callers: each request must come from one of them; None: every caller may use the port.
         anonymous: name of the caller that requests without a token come from; empty: they are refused.
     """
@@ -55,6 +56,7 @@ class Guard:
     where: str = "guard.allowed_hosts"
     origins: frozenset[bytes] = frozenset()
     browsers: bool = True
+    scheme: bytes = b"http"
     callers: Callers | None = None
     anonymous: str = ""
     vary: bytes = field(init=False, repr=False, compare=False)
@@ -123,7 +125,7 @@ class Guard:
         if not (sites or origins or prefetch or preflight):
             return
         allowed = len(origins) == 1 and origins[0] in self.origins
-        own = not origins or (head.host != b"" and origins == [b"http://" + head.host.lower()])
+        own = not origins or (head.host != b"" and origins == [self.scheme + b"://" + head.host.lower()])
         # Speculation rules of any page make Chromium prefetch from localhost, with `Sec-Fetch-Site: none`.
         hidden = prefetch and sites != [b"same-origin"]
         if allowed and not hidden and sites in _ALL_SITES:

@@ -22,9 +22,11 @@ from aiohttp.web_server import Server
 from proxy.clock import Clock, Timer
 from proxy.gateway.call import Service
 from proxy.gateway.caller import CallerConnection
+from proxy.gateway.caller_tls import CallerTls
 from proxy.gateway.caller_transport import is_unix
 from proxy.gateway.limit import ConnectionLimit
 from proxy.gateway.share import Share
+from proxy.net import ContextMaker
 
 CHECK_INTERVAL: Final = 5.0
 """Seconds between two checks of all connections for time-outs."""
@@ -75,6 +77,9 @@ class _Face(asyncio.Transport):
 class Listener:
     """One upstream's port.
 
+    Args:
+        tls: makes the context for the next connection; None: the port is plain.
+
     Attributes:
         service: answers its calls; another one after a reload.
         ending: connections end with their next answer, unless another request was sent ahead.
@@ -90,6 +95,7 @@ class Listener:
         clock: Clock,
         limit: ConnectionLimit | None = None,
         share: Share | None = None,
+        tls: ContextMaker | None = None,
     ) -> None:
         self.service = service
         self.ending = self.closing = False
@@ -98,6 +104,7 @@ class Listener:
         self.connections: set[CallerConnection] = set()
         self._loop = asyncio.get_running_loop()
         self.share = share if share is not None else Share(self._loop)
+        self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._check_timer: Timer | None = None
         # No keep-alive time-out of aiohttp's: to it, one request lasts as long as the connection.
@@ -118,9 +125,14 @@ class Listener:
         """The sockets on which callers are accepted."""
         return [sock for server in self._servers for sock in server.sockets]
 
-    def _accept(self, unix: bool) -> CallerConnection:
+    def _accept(self, unix: bool) -> CallerConnection | CallerTls:
         if self._check_timer is None:
             self._check_timer = self.clock.call_later(CHECK_INTERVAL, self._check_connections)
+        if self._tls is not None:
+            return CallerTls(self, self._tls(), partial(self._connection, unix))
+        return self._connection(unix)
+
+    def _connection(self, unix: bool) -> CallerConnection:
         inner = self._aiohttp()
 
         def begin(caller: CallerConnection) -> None:

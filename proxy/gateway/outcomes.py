@@ -5,7 +5,7 @@ from typing import Final
 from proxy.clock import Clock
 from proxy.credentials.credential import Credential
 from proxy.errors import CredentialError, ProxyError, UpstreamBusy, UpstreamError, UpstreamTimeout
-from proxy.gateway.call import AnswerSink, Call
+from proxy.gateway.call import Addressed, Call
 from proxy.gateway.grammar import Field
 from proxy.gateway.problem_log import ProblemLog, ProblemRecord
 from proxy.gateway.problems import OwnAnswer
@@ -75,14 +75,14 @@ class Outcomes:
         else:
             self.watch.answered(now, relay.status, credential=credential)
 
-    def no_request(self, caller: AnswerSink, answer: OwnAnswer, request_id: str) -> None:
+    def no_request(self, caller: Addressed, answer: OwnAnswer, request_id: str) -> None:
         """Note bytes that are no request and were answered with an error."""
         record = record_of(self._rules.upstream, answer, request_id, caller, [])
         self._problems.note(self._clock.now(), record)
 
 
 def record_of(
-    upstream: str, answer: OwnAnswer, request_id: str, caller: AnswerSink, notable: list[Field]
+    upstream: str, answer: OwnAnswer, request_id: str, caller: Addressed, notable: list[Field]
 ) -> ProblemRecord:
     """Make the record of an answer of our own.
 

@@ -49,6 +49,10 @@ class Reply:
         return json.loads(self.body)
 
 
+CERTIFICATE_ENDS = 2_000_000_000.0
+"""When the certificate of each listener expires, in seconds since 1970."""
+
+
 def view(
     name: str,
     keeper: Keeper,
@@ -66,6 +70,7 @@ def view(
         keeper=keeper,
         tally=tally or Tally(),
         watch=watch or UpstreamWatch(Peer(name)),
+        certificate_ends=lambda: CERTIFICATE_ENDS,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRejected, CredentialUnavailable
-from tests.admin.port import CANARY, House, exchange, reply, view
+from tests.admin.port import CANARY, CERTIFICATE_ENDS, House, exchange, reply, view
 from tests.credentials.sources import running
 
 PATHS = ("/health/startup", "/health/live", "/health/ready", "/metrics", "/status.json")
@@ -155,6 +155,7 @@ async def test_status_json_tells_how_everything_stands(house: House) -> None:
                 "api": "zeebe",
                 "url": "http://zeebe.test",
                 "listen": ["127.0.0.1:19080", "[::1]:19080"],
+                "listen_tls": {"certificate_expires_in": CERTIFICATE_ENDS - house.wall()},
                 "credential": "saas",
                 "target": "zeebe.camunda.io",
                 "state": "ready",

@@ -292,6 +292,8 @@ MISTAKES = [
     (ZEEBE + BEARER + "admin: {listen: '0.0.0.0:19090'}", "admin.listen", "use admin.probe_listen"),
     (ZEEBE + BEARER + "admin: {probe_listen: 19090}", "admin.probe_listen", "taken by admin.listen"),
     (ZEEBE + BEARER + "log: {level: warn}", "log.level", "did you mean warning?"),
+    (ZEEBE + BEARER + "audit: {reads: true}", "audit.file", "is missing"),
+    (ZEEBE + BEARER + "audit: {file: gone/audit.log}", "audit.file", "does not exist; make it"),
     (ZEEBE + BEARER + "shutdown: {grace: forever}", "shutdown.grace", "not a duration"),
     (ZEEBE + BEARER + "cluster: {region: bru-2}", "cluster.id", "is missing"),
     (ZEEBE + BEARER + "cluster: {region: 'x.example/', id: a}", "cluster.region", "letters, digits"),

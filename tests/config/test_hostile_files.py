@@ -22,19 +22,22 @@ from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
 from tests.examples import some
 
 KEYS = {
-    "": "upstreams credentials callers guard admin log shutdown cluster [key] x",
+    "": "upstreams credentials callers guard admin log audit shutdown cluster [key] x",
     "upstreams": "zeebe operate other c [key] basic",
     "credentials": "c zeebe basic oauth2 [key]",
     "cluster": "region id [key]",
     "guard": "allow_non_loopback allowed_hosts allowed_origins caller_token caller_token_file [key]",
     "callers": "c zeebe ci [key]",
-    "caller": "token token_file token_sha256 upstreams read_only allow deny rate expires [key]",
+    "caller": "token token_file token_sha256 certificate_san upstreams read_only allow deny rate expires "
+    "[key]",
     "rate": "per_second burst [key]",
     "admin": "listen probe_listen [key]",
     "log": "level format requests [key]",
+    "audit": "file reads [key]",
     "shutdown": "delay grace [key]",
     "upstream": "api url listen credential audience tls http_proxy connect_timeout max_connections "
-    "replay_buffer anonymous [key]",
+    "replay_buffer anonymous listen_tls [key]",
+    "listen_tls": "cert_file key_file client_ca_file client_certificate [key]",
     "credential": "type token_url issuer_url client_id client_secret client_secret_file auth_method "
     "private_key_file certificate_file parameters audience wait tls http_proxy timeout username password "
     "password_file login_url dialect max_idle token token_file as_session [key] basic",

@@ -103,9 +103,11 @@ def test_the_host_of_every_listener_needs_to_be_allowed(tmp_path: Path) -> None:
 
 def pem(folder: Path) -> None:
     """The certificates and keys that the example names."""
-    for name in ("company-ca.pem", "client.pem"):
+    (folder / "tls").mkdir(exist_ok=True)
+    for name in ("company-ca.pem", "client.pem", "clients-ca.pem", "tls/cert.pem"):
         (folder / name).write_text("-----BEGIN CERTIFICATE-----\n")
-    (folder / "client.key").write_text("-----BEGIN PRIVATE KEY-----\n")
+    for name in ("client.key", "tls/key.pem"):
+        (folder / name).write_text("-----BEGIN PRIVATE KEY-----\n")
 
 
 def test_the_example_is_a_good_configuration(tmp_path: Path) -> None:

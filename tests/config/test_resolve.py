@@ -349,7 +349,8 @@ def test_a_listener_off_loopback_is_allowed_with_a_notice(tmp_path: Path) -> Non
     assert notice.startswith(
         "listening on 0.0.0.0:19080: anyone who can reach it acts with credential `shared`; set guard.caller_"
     )
-    assert not read(tmp_path, text.replace("true}", f"true, caller_token: {'x' * 16}}}")).notices
+    (notice,) = read(tmp_path, text.replace("true}", f"true, caller_token: {'x' * 16}}}")).notices
+    assert "without TLS: requests, tokens and answers cross the network unencrypted" in notice
 
 
 def test_a_unix_socket_is_on_this_machine_whatever_host_is_to_be_listened_on(tmp_path: Path) -> None:
@@ -438,7 +439,7 @@ CREDENTIALS = st.dictionaries(st.just("c"), st.just({"type": "none"}) | TREES)
 SECTIONS = st.fixed_dictionaries(
     {"upstreams": UPSTREAMS | TREES, "credentials": CREDENTIALS | TREES},
     optional=dict.fromkeys(
-        ("cluster", "callers", "guard", "admin", "log", "shutdown", "unknown"), st.none() | TREES
+        ("cluster", "callers", "guard", "admin", "log", "audit", "shutdown", "unknown"), st.none() | TREES
     ),
 )
 

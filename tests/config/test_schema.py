@@ -135,7 +135,7 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
     }
     credentials["oauth2"] |= {"auth_method": "client_secret_post"}
     upstream: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["UpstreamDocument"]["properties"], value)
-    del upstream["tls"]
+    del upstream["tls"], upstream["listen_tls"]
     upstream |= {"allow": [value], "deny": [value]}
     guard = {"allow_non_loopback": value, "allowed_hosts": [value], "caller_token": value}
     caller: dict[str, Any] = dict.fromkeys(SCHEMA["$defs"]["CallerDocument"]["properties"], value)
@@ -148,7 +148,7 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
         "callers": {"ci": caller, "bi": {**caller, "token": [value, value]}},
         **{
             section.lower(): dict.fromkeys(SCHEMA["$defs"][f"{section}Document"]["properties"], value)
-            for section in ("Admin", "Log", "Shutdown")
+            for section in ("Admin", "Log", "Audit", "Shutdown")
         },
     }
     assert [error.message for error in VALIDATOR.iter_errors(tree)] == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -53,6 +54,7 @@ class Rig:
     notes: Notes
     port: int
     path: str
+    trust: ssl.SSLContext | None
     group: asyncio.TaskGroup
     stack: AsyncExitStack
 
@@ -62,7 +64,7 @@ class Rig:
             *(
                 await asyncio.open_unix_connection(self.path, limit=1 << 20)
                 if self.path
-                else await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+                else await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20, ssl=self.trust)
             )
         )
         self.stack.callback(wire.cut)
@@ -101,9 +103,16 @@ async def gateway(
     getaddrinfo: GetAddrInfo = socket.getaddrinfo,
     guard: Guard | None = None,
     lines: UpstreamObserver | None = None,
+    tls: ssl.SSLContext | None = None,
+    trust: ssl.SSLContext | None = None,
     access: AccessRules | None = None,
 ) -> AsyncIterator[Rig]:
-    """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there."""
+    """A listener, a forwarder, a pool and a keeper whose loop runs; with `path`, on a Unix socket there.
+
+    Args:
+        tls: of the listener; None: it is plain.
+        trust: of its callers.
+    """
     port = site if isinstance(site, int) else site.port
     clock, tally, notes = FakeClock(), Tally(), Notes()
     source = source or ScriptedSource(clock)
@@ -122,7 +131,7 @@ async def gateway(
     address = HeadRewriter(b"http://origin:%d" % port, b"origin:%d" % port, prefix, VIA, injects)
     rules = UpstreamRules("zeebe", "saas", open_paths=open_paths, replay_buffer=replay_buffer, access=access)
     forwarder = Forwarder(rules, address, guard or Guard(), pool, keeper, clock, tally, notes, lines)
-    listener = Listener(forwarder, clock, limit)
+    listener = Listener(forwarder, clock, limit, tls=None if tls is None else lambda: tls)
     bound = bind_unix(path, "listen") if path else bind(("127.0.0.1",), 0, "listen")
     await listener.start(bound.sockets)
     async with asyncio.TaskGroup() as group, AsyncExitStack() as stack:
@@ -139,6 +148,7 @@ async def gateway(
             notes,
             bound.port,
             path,
+            trust,
             group,
             stack,
         )

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ class Wall:
         return self.now
 
 
-def found(head: RequestHead, callers: Callers, **more: str) -> tuple[RequestHead, Caller, Admission]:
+def found(head: RequestHead, callers: Callers, **more: Any) -> tuple[RequestHead, Caller, Admission]:
     return identified(head, callers, 0.0, **more)
 
 
@@ -249,13 +250,21 @@ def test_an_anonymous_caller_that_is_gone_lets_none_in() -> None:
 
 
 def test_a_certificate_may_prove_who_the_caller_is() -> None:
-    callers = of((Caller("ci"), FixedToken(TOKEN)), (Caller("bi"), FixedToken(OTHER)))
-    assert found(asked(), callers, identity="ci")[1:] == (Caller("ci"), Admission("ci"))
-    assert found(asked((b"x-proxy-token", TOKEN)), callers, identity="ci")[1].name == "ci"
-    assert found(asked((b"x-proxy-token", TOKEN)), callers, identity="no caller")[1].name == "ci"
-    for head, identity in ((asked(), "no caller"), (asked((b"x-proxy-token", TOKEN)), "bi")):
+    ci = Caller("ci", certificate_san=("DNS:ci", "URI:spiffe://a/ci"))
+    callers = of((ci, FixedToken(TOKEN)), (Caller("bi", certificate_san=("DNS:bi",)), FixedToken(OTHER)))
+    assert found(asked(), callers, identities=("DNS:ci",))[1:] == (ci, Admission("ci", identity="DNS:ci"))
+    both = ("email:x", "DNS:ci", "URI:spiffe://a/ci")
+    assert found(asked(), callers, identities=both)[1] == ci
+    assert found(asked((b"x-proxy-token", TOKEN)), callers, identities=("DNS:ci",))[1].name == "ci"
+    assert found(asked((b"x-proxy-token", TOKEN)), callers, identities=("DNS:no", "URI:no"))[1].name == "ci"
+    for head, names in (
+        (asked(), ("DNS:no",)),
+        (asked(), ("ci", "URI:ci", "dns:ci", "")),
+        (asked(), ("DNS:ci", "DNS:bi")),
+        (asked((b"x-proxy-token", TOKEN)), ("DNS:bi",)),
+    ):
         with pytest.raises(RequestRefused) as caught:
-            found(head, callers, identity=identity)
+            found(head, callers, identities=names)
         assert caught.value.code == "caller_unknown"
     # the nameless caller of guard.caller_token is no identity of a certificate
     assert one_caller(TOKEN).by_identity("") is None

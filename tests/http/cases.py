@@ -160,6 +160,24 @@ def script_of(case: Case) -> tuple[str, float, bytes]:
 _NAMED: Final = {"host-rebind-port", "host-rebind-suffix", "host-zero", "target-absolute-other"}
 
 
+_SCHEMES: Final = {
+    "browser-same-origin": [("Origin: http:", "Origin: https:")],
+    "more-browser-https": [("Origin: https:", "Origin: http:")],
+}
+"""Cases about our own origin, which has another scheme there."""
+
+
+def at_a_tls_listener(cases: Iterable[tuple[str, Case]]) -> list[tuple[str, Case]]:
+    """The cases that a client of asyncio's can send over TLS, as it cannot half-close. Our pages are https://."""
+    found = []
+    for section, case in cases:
+        for other in _SCHEMES.get(case["id"], ()):
+            case = {**case, "raw_request": case["raw_request"].replace(*other)}
+        if not case.get("half_close"):
+            found.append((section, case))
+    return found
+
+
 def on_a_unix_socket(cases: Iterable[tuple[str, Case]]) -> list[tuple[str, Case]]:
     """The same cases where no browser can reach the port: any well-formed host name is right there."""
     anyone = {"expect": "forward", "recommend": "forward", "status": [200]}

@@ -56,6 +56,7 @@ class Pair:
         address: of the port.
         tokens: the token server of its credential, where it has one of its own.
         injects: whether it has a credential.
+        trust: of clients; None: the port is plain.
     """
 
     site: Site
@@ -63,6 +64,7 @@ class Pair:
     authority: bytes
     tokens: Site | None
     injects: bool
+    trust: ssl.SSLContext | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,16 @@ class Layout:
     Attributes:
         certificate: for 127.0.0.1, with its key; None: plain TCP.
         unix: whether listeners are Unix sockets.
+        listener: certificate of listeners, with its key; None: plain TCP.
     """
 
     certificate: tuple[Path, Path] | None = None
     unix: bool = False
+    listener: tuple[Path, Path] | None = None
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Of clients; None: listeners are plain."""
+        return None if self.listener is None else ssl.create_default_context(cafile=str(self.listener[0]))
 
 
 def hasty(case: Case) -> bool:
@@ -116,13 +124,14 @@ async def run(suite: Suite, way: Way, folder: Path, layout: Layout = Layout()) -
         config = configuration([lane[0][1] for lane in lanes], sites, tokens, folder, layout)
         running = await stack.enter_async_context(proxy(folder, config))
         room = asyncio.Semaphore(AT_ONCE)
+        trust = layout.trust()
 
         async def lane(number: int) -> None:
             name = f"u{number}"
             address = await _address(running, name)
             authority = b"127.0.0.1:%d" % sites[number].port
             injects = not passes_cookies(lanes[number][0][1])
-            pair = Pair(sites[number], address, authority, tokens[number], injects)
+            pair = Pair(sites[number], address, authority, tokens[number], injects, trust)
             for section, case in lanes[number]:
                 async with room:
                     if told := await _try(pair, section, case, way):
@@ -159,6 +168,9 @@ def configuration(
             "credential": "canary",
         }
         upstreams[name] = upstream
+        if layout.listener is not None:
+            cert_file, key_file = map(str, layout.listener)
+            upstream["listen_tls"] = {"cert_file": cert_file, "key_file": key_file}
         if layout.certificate is not None:
             upstream["tls"] = {"ca_file": str(layout.certificate[0])}
         if hasty(case):
@@ -189,9 +201,9 @@ async def _try(pair: Pair, section: str, case: Case, way: Way) -> str:
     pair.site.begin(respond, early)
     complaints: list[str] = []
     if section == "responses" and script_of(case)[0] == "stale":  # it needs a pooled connection
-        complaints.append(await ask(pair.address, "/earlier") or "")
+        complaints.append(await ask(pair.address, "/earlier", pair.trust) or "")
     sending = client_parts(case) if section == "responses" else parts(case, "raw_request")
-    caller = await client(pair.address)
+    caller = await client(pair.address, pair.trust)
     if way == "behind":
         sending = [GOOD + sending[0], *sending[1:]] if isinstance(sending[0], bytes) else [GOOD, *sending]
     for piece in _paced(sending, way):
@@ -207,7 +219,7 @@ async def _try(pair: Pair, section: str, case: Case, way: Way) -> str:
     heard, end = caller.heard, caller.end  # before we end it ourselves
     if not caller.transport.is_closing():  # asyncio fails to abort what was closed and has drained since
         caller.transport.abort()
-    complaints.append(await ask(pair.address, "/after") or "")
+    complaints.append(await ask(pair.address, "/after", pair.trust) or "")
     if refuses(case):
         complaints.append(await _bounded(pair))
     unused = section == "responses" and case.get("upstream_reuse") is False
@@ -242,7 +254,7 @@ def _settled(here: Site, *, unused: bool) -> bool:
 async def _bounded(pair: Pair) -> str:
     """Where every token is refused: the refusal passes each time, and the token server has peace."""
     for _ in range(5):
-        if "HTTP/1.1 401" not in (told := await ask(pair.address, "/again") or ""):
+        if "HTTP/1.1 401" not in (told := await ask(pair.address, "/again", pair.trust) or ""):
             return told
     fetches = len(pair.tokens.arrived) if pair.tokens is not None else 0
     # At start, for the case, and once in the 2 s that have passed: the gap has doubled by then.

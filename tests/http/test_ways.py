@@ -1,19 +1,22 @@
 """Every case again, the other ways: split, behind a good request, over TLS, a Unix socket; and generated."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests import certificates
-from tests.http.cases import mutations, on_a_unix_socket, suite
+from tests.http.cases import at_a_tls_listener, mutations, on_a_unix_socket, suite
 from tests.http.runner import Layout, Report, Suite, Way, run
 
 GIVEN = suite("http_cases.json")
 OURS = suite("more_http_cases.json")
 PLAIN = Layout()
-WAYS = ("whole", "split", "behind")
+WAYS: tuple[Way, ...] = ("whole", "split", "behind")
+AT_TLS_LISTENERS = WAYS if os.environ.get("TLS_LISTENERS") == "all" else WAYS[1:2]
+"""With each change only split: the others are run each week."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -44,6 +47,13 @@ def test_more_cases_of_the_same_kind_are_handled_right(way: Way, tmp_path: Path)
 @pytest.mark.parametrize("way", WAYS)
 def test_the_result_is_the_same_over_tls(way: Way, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     passes(GIVEN, way, tmp_path, Layout(certificate))
+
+
+@pytest.mark.parametrize("way", AT_TLS_LISTENERS)
+def test_the_result_is_the_same_at_a_tls_listener(
+    way: Way, tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    passes(at_a_tls_listener(GIVEN + OURS), way, tmp_path, Layout(listener=certificate))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")

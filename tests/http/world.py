@@ -252,17 +252,17 @@ class Client(asyncio.Protocol):
             pass
 
 
-async def client(address: tuple[str, int] | str) -> Client:
+async def client(address: tuple[str, int] | str, trust: ssl.SSLContext | None = None) -> Client:
     """Connect: to a host and port, or to the path of a Unix socket."""
     loop = asyncio.get_running_loop()
     if isinstance(address, str):
         return (await loop.create_unix_connection(Client, address))[1]
-    return (await loop.create_connection(Client, *address))[1]
+    return (await loop.create_connection(Client, *address, ssl=trust))[1]
 
 
-async def ask(address: tuple[str, int] | str, target: str) -> str | None:
+async def ask(address: tuple[str, int] | str, target: str, trust: ssl.SSLContext | None = None) -> str | None:
     """A plain request on a connection of its own must get its own right answer; else what came."""
-    caller = await client(address)
+    caller = await client(address, trust)
     caller.send(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target.encode())
     try:
         async with asyncio.timeout(PATIENCE):

@@ -178,6 +178,8 @@ class _Doctor:
             subject = f"upstreams.{upstream.name}"
             title = f"{upstream.api} at {upstream.url} ({upstream.origins.get('url', '')})"
             try:
+                if upstream.listen.tls is not None:
+                    self._contexts.serving(upstream.listen.tls, subject)
                 place = upstream_place(upstream, self._contexts)
             except StartError as error:
                 step = Step("files", "wrong", why=Why("files", str(error)))

@@ -25,6 +25,7 @@ from proxy.config.document.kinds import (
     PerSecond,
     Port,
     Rules,
+    San,
     Seconds,
     Sha256,
     Tenant,
@@ -34,7 +35,7 @@ from proxy.config.document.kinds import (
     WayOut,
     choice,
 )
-from proxy.config.model import LogFormat, LogLevel
+from proxy.config.model import ClientCertificate, LogFormat, LogLevel
 
 
 class ClusterDocument(Model):
@@ -44,6 +45,25 @@ class ClusterDocument(Model):
     """Its region, as in bru-2."""
     id: Label
     """Its id, as Console shows it."""
+
+
+class ListenTlsDocument(Model):
+    """TLS of a listener: callers use https://."""
+
+    cert_file: Text
+    """PEM file with the listener's certificate, and those between it and its CA."""
+    key_file: Text
+    """PEM file with the key of `cert_file`, not encrypted."""
+    client_ca_file: Text | None = None
+    """PEM file with the CAs whose certificates clients may present; default: clients need none."""
+    client_certificate: Annotated[ClientCertificate, choice(get_args(ClientCertificate))] | None = None
+    """With `client_ca_file`: `required` (default), or `optional` if callers may also send a token."""
+
+    @model_validator(mode="after")
+    def _needs_ca(self) -> Self:
+        if self.client_certificate is not None and self.client_ca_file is None:
+            raise KeyProblem("client_certificate", "needs client_ca_file, the CAs of these certificates")
+        return self
 
 
 class AccessDocument(Model):
@@ -68,6 +88,8 @@ class UpstreamDocument(AccessDocument):
     """Physical tenant of Camunda 8.10: /physical-tenants/NAME comes before every path, the login's too."""
     listen: ListenAt | None = None
     """HOST:PORT, PORT or unix:/path; port 0 takes a free one; default: localhost and the preset's port."""
+    listen_tls: ListenTlsDocument | None = None
+    """TLS of the listener: callers use https://; default: none."""
     credential: Text | None = None
     """Name under `credentials`; default: the only one, if there is one."""
     audience: AnyText | None = None
@@ -129,8 +151,10 @@ class CallerDocument(AccessDocument):
     """Its token, or a list of them; better `token_sha256`."""
     token_file: Annotated[list[Text], OneOrMore] = Field(default=[])
     """File with its token, read again whenever it changes, or a list of them."""
-    token_sha256: Annotated[list[Sha256], OneOrMore] = Field(default=[])
+    token_sha256: Annotated[list[Sha256], OneOrMore] = Field(default=[], repr=False)
     """SHA-256 of its token, or a list of them: what `camunda-auth-proxy token new` prints."""
+    certificate_san: Annotated[list[San], OneOrMore] = Field(default=[])
+    """Name in its client certificate (`listen_tls.client_ca_file`), or a list: URI:spiffe://..., DNS:x."""
     upstreams: Annotated[list[Text] | None, OneOrMore] = None
     """Names of the upstreams that it may use; default: all."""
     rate: RateDocument | None = None
@@ -157,6 +181,15 @@ class LogDocument(Model):
     """`auto` is console on a terminal, else json."""
     requests: Flag = False
     """Whether to log a line for each request."""
+
+
+class AuditDocument(Model):
+    """A line of JSON for each request that changes something."""
+
+    file: Text
+    """File that the lines are appended to, or `-` for stdout."""
+    reads: Flag = False
+    """Whether requests that change nothing get a line too."""
 
 
 class ShutdownDocument(Model):
@@ -189,5 +222,7 @@ class Document(Model):
     """Status, health and metrics."""
     log: Annotated[LogDocument, Nothing] = LogDocument()
     """What is logged, and how."""
+    audit: AuditDocument | None = None
+    """A line of JSON for each request that changes something; default: none."""
     shutdown: Annotated[ShutdownDocument, Nothing] = ShutdownDocument()
     """How the proxy stops."""

@@ -120,6 +120,7 @@ CallerToken = Annotated[
 Sha256 = Annotated[
     bytes, PlainValidator(units.sha256_digest), _schema("string", "number", text="^[0-9A-Fa-f]{64}$")
 ]
+San = Annotated[Text, AfterValidator(units.certificate_san), _schema("string", text="^(DNS|URI|email):.+$")]
 PerSecond = Annotated[
     float,
     BeforeValidator(units.per_second),

@@ -118,3 +118,16 @@ def flag(value: object) -> bool:
     if text not in {"true", "True", "TRUE", "false", "False", "FALSE"}:
         raise ValueError("must be true or false")
     return text.lower() == "true"
+
+
+def certificate_san(text: str) -> str:
+    """Read a subject alternative name as OpenSSL writes it; return it as the gateway compares it."""
+    kind, _, name = text.partition(":")
+    if kind not in ("DNS", "URI", "email") or not name:
+        raise ValueError(
+            "must be a name of the client's certificate with its kind: URI:spiffe://..., DNS:a.example or "
+            "email:a@example.com"
+        )
+    if not name.isascii() or "*" in name or any(char.isspace() for char in name):
+        raise ValueError("must be one whole name in ASCII, without * and white space")
+    return f"DNS:{name.lower()}" if kind == "DNS" else text

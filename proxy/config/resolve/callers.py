@@ -18,7 +18,7 @@ from proxy.config.written.findings import KeyPath, dotted, looks_like_a_key, nea
 SOON: Final = 14 * 24 * 3600.0
 """Seconds before its end from which a caller's expiry gets a notice."""
 
-TOKENS: Final = ("token", "token_file", "token_sha256")
+TOKENS: Final = ("token", "token_file", "token_sha256", "certificate_san")
 EVERYTHING: Final = Pattern.read("* /**")
 
 
@@ -34,6 +34,7 @@ def callers(
     found = tuple(_caller(name, document, apis, context) for name, document in documents.items())
     _check_anonymous(upstreams, context)
     _check_tokens(found, guard, context)
+    _check_certificates(found, upstreams, context)
     return found
 
 
@@ -51,6 +52,7 @@ def _caller(name: str, document: CallerDocument, every: Mapping[str, Api], conte
         access=access(document, place, apis, context.findings),
         rate=_rate(document.rate),
         expires=document.expires,
+        certificate_san=tuple(document.certificate_san),
     )
 
 
@@ -165,8 +167,32 @@ def _check_tokens(found: Sequence[CallerConfig], guard: GuardConfig, context: Co
                 context.findings.add(place, f"has the same token as {other}; give each caller its own")
 
 
+def _check_certificates(
+    found: Sequence[CallerConfig], upstreams: Sequence[Upstream], context: Context
+) -> None:
+    """Check that a listener asks for the certificates of callers, and that no two have one name."""
+    owners: dict[str, str] = {}
+    asked = {
+        each.name for each in upstreams if each.listen.tls is not None and each.listen.tls.client_ca_file
+    }
+    for caller in found:
+        place: KeyPath = ("callers", caller.name, "certificate_san")
+        if caller.certificate_san and not (
+            asked if caller.upstreams is None else asked & {*caller.upstreams}
+        ):
+            context.findings.add(
+                place,
+                "has no effect, because no listener that it may use has listen_tls.client_ca_file; set that, "
+                "or remove this",
+            )
+        for name in caller.certificate_san:
+            other = owners.setdefault(name, caller.name)
+            if other != caller.name:
+                context.findings.add(place, f"has a name that callers.{other} has too; give each its own")
+
+
 def _has_token(name: str, context: Context) -> bool:
-    """Tell whether a token is written, right or wrong."""
+    """Tell whether a token or a name of a certificate is written, right or wrong."""
     every = context.written.tree["callers"]
     written = every[name] if isinstance(every, dict) else None
     return isinstance(written, dict) and any(written.get(key) for key in TOKENS)

@@ -75,11 +75,24 @@ def _refuse_networks(
                 f"refusing to listen on {listen}: anyone who can reach it acts with {credential}; "
                 "set guard.allow_non_loopback: true if you want that",
             )
-        elif guard.caller_token is None and not callers:
-            findings.notice(
-                f"listening on {listen}: anyone who can reach it acts with {credential}; "
-                "set guard.caller_token or callers, so that callers must send a token"
-            )
+        else:
+            tokens = callers or guard.caller_token is not None
+            for notice in _crossing(place, listen, credential, tokens=tokens):
+                findings.notice(notice)
+
+
+def _crossing(place: KeyPath, listen: Listen, credential: str, *, tokens: bool) -> Iterator[str]:
+    """Yield what the network can do with a listener that it reaches: use it, and read what crosses."""
+    setting = dotted((*place[:-1], "listen_tls"))
+    clear = f"requests{', tokens' if tokens else ''} and answers cross the network unencrypted"
+    if not tokens and not (listen.tls is not None and listen.tls.only_certified):
+        more = "" if listen.tls is not None else f". Without {setting}, {clear}"
+        yield (
+            f"listening on {listen}: anyone who can reach it acts with {credential}; "
+            f"set guard.caller_token or callers, so that callers must send a token{more}"
+        )
+    elif listen.tls is None:
+        yield f"listening on {listen} without TLS: {clear}; set {setting}"
 
 
 def _as_listener(url: BaseUrl) -> Listen:

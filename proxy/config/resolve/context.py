@@ -9,7 +9,7 @@ from typing import Literal
 from proxy.config.document import egress
 from proxy.config.document.credentials import TlsDocument
 from proxy.config.document.file import Document
-from proxy.config.model import BaseUrl, SecretRef, Tls
+from proxy.config.model import BaseUrl, ListenTls, SecretRef, Tls
 from proxy.config.written.files import (
     MISSING,
     certificate_file_problem,
@@ -137,6 +137,25 @@ def tls(document: TlsDocument, owner: KeyPath, context: Context) -> Tls:
         server_name=document.server_name,
         cert_file=file("cert_file", certificate_file_problem),
         key_file=file("key_file", key_file_problem),
+    )
+
+
+def listen_tls(upstream: str, context: Context) -> ListenTls | None:
+    """Read the certificate of an upstream's listener; None: it is plain."""
+    document = context.document.upstreams[upstream].listen_tls
+    if document is None:
+        return None
+    owner: KeyPath = ("upstreams", upstream, "listen_tls")
+
+    def file(key: str, name: str, problem_of: Callable[[Path], str | None]) -> Path:
+        return named_file(name, (*owner, key), context, problem_of)
+
+    authorities = document.client_ca_file
+    return ListenTls(
+        cert_file=file("cert_file", document.cert_file, certificate_file_problem),
+        key_file=file("key_file", document.key_file, key_file_problem),
+        client_ca_file=file("client_ca_file", authorities, certificate_file_problem) if authorities else None,
+        client_certificate=document.client_certificate or "required",
     )
 
 

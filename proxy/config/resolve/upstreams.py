@@ -1,6 +1,7 @@
 """Resolves the written document into the `Config`, one upstream at a time: presets, defaults, references."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,10 +22,11 @@ from proxy.config.model import (
 )
 from proxy.config.presets import PRESETS, api_named
 from proxy.config.resolve.access import access
+from proxy.config.resolve.audit import audit_log
 from proxy.config.resolve.base_urls import resolved_url, tenant_path
 from proxy.config.resolve.callers import callers
 from proxy.config.resolve.checks import check_listeners, notice_clear_text
-from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
+from proxy.config.resolve.context import Context, ListenHost, http_proxy, listen_tls, secret, tls
 from proxy.config.resolve.credentials import credential
 from proxy.config.resolve.gone import gone
 from proxy.config.written.files import caller_token_file_problem
@@ -64,6 +66,7 @@ def resolve(
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
     known = callers(upstreams, apis, guard, context)
     check_listeners(listens, upstreams, admin, guard, findings, callers=bool(known))
+    audit = audit_log(context)
     notice_clear_text(upstreams, credentials, findings)
     return Config(
         source=source,
@@ -76,6 +79,7 @@ def resolve(
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
         notices=tuple(findings.notices),
         origins=MappingProxyType(_credential_origins(used, context)),
+        audit=audit,
     )
 
 
@@ -157,9 +161,13 @@ def _listen(name: str, api: Api, context: Context) -> Listen | None:
         return None
     if listen is None:
         listen = Listen("localhost", PRESETS[api].port)
+    tls = listen_tls(name, context)
+    if tls is not None and listen.path:
+        place = ("upstreams", name, "listen_tls")
+        context.findings.add(place, "is for ports; only its owner can use a Unix socket, so leave it off")
     if context.listen_host is None or listen.path:
-        return listen
-    return Listen(context.listen_host.host, listen.port)
+        return replace(listen, tls=tls)
+    return Listen(context.listen_host.host, listen.port, tls=tls)
 
 
 def _credential_name(name: str, context: Context) -> str | None:
