@@ -1,9 +1,11 @@
 """Holds the state of the proxy for the admin ports: the app writes it, admin only reads it."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from proxy.admin.recent import Recent
 from proxy.admin.status import CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
 from proxy.gateway.tally import Tally
@@ -21,6 +23,7 @@ class UpstreamView:
         keeper: of its credential; equal credentials share it, under the name of one of them.
         tally: counts of its requests.
         watch: what its last answers say.
+        certificate: returns the certificate of its last connection; see `Pool.certificate`.
     """
 
     name: str
@@ -31,6 +34,30 @@ class UpstreamView:
     keeper: Keeper
     tally: Tally
     watch: UpstreamWatch
+    certificate: Callable[[], Any] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the configuration says of an upstream, for people; without a secret.
+
+    Attributes:
+        address: for callers: `http://localhost:19080`, or the path of a Unix socket.
+        account: as whom the proxy calls the upstream: `as client zeebe-client`, `with a shared token`.
+        kind: type of its credential, as in the configuration.
+        source: where the proxy gets the credential; empty: the configuration holds it.
+        example: a command for a shell that makes a call.
+    """
+
+    address: str
+    account: str
+    kind: str
+    source: str
+    example: str
+
+
+def _no_facts() -> Mapping[str, Facts]:
+    return {}
 
 
 @dataclass(slots=True)
@@ -42,12 +69,18 @@ class State:
         bound: whether all their listeners are bound.
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
+        recent: the last requests and problems; None: they are not kept.
+        listed: whether requests are kept in `recent`.
+        facts: returns what the configuration says, by the upstream's name. Called only for the page.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
     bound: bool = False
     draining: bool = False
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
+    recent: Recent | None = None
+    listed: bool = True
+    facts: Callable[[], Mapping[str, Facts]] = _no_facts
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at `now`, seconds on the Clock."""

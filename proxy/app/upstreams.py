@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from proxy.admin.recent import Recent
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import TlsContexts
@@ -67,6 +68,7 @@ class UpstreamPlan:
     Attributes:
         upstream: its configuration, without the origins of the values.
         logged: whether its requests are logged.
+        listed: whether its requests are kept for the admin page.
     """
 
     upstream: Upstream
@@ -76,6 +78,7 @@ class UpstreamPlan:
     guard: Guard
     keeper: Keeper
     logged: bool
+    listed: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +149,7 @@ def plan(
         ),
         keeper=keeper,
         logged=config.log.requests,
+        listed=config.admin.recent_requests,
     )
 
 
@@ -157,6 +161,7 @@ def serve(
     share: Share,
     limit: UpstreamLimit,
     connector: Connector,
+    recent: Recent,
 ) -> RunningUpstream:
     """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
@@ -176,7 +181,8 @@ def serve(
         clock,
         tally,
         observer=RequestLog() if plan.logged else None,
-        notes=UpstreamLog(),
+        notes=UpstreamLog(recent),
+        recent=recent.requests if plan.listed else None,
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -193,6 +199,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         keeper=served.keeper,
         tally=served.forwarder.tally,
         watch=served.forwarder.watch,
+        certificate=lambda: served.pool.certificate,
     )
 
 

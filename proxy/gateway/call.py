@@ -21,6 +21,11 @@ class AnswerSink(Caller, Protocol):
         ...
 
     @property
+    def paused(self) -> bool:
+        """Whether the caller reads too slowly."""
+        ...
+
+    @property
     def address(self) -> str:
         """Address and port of the caller; empty: a Unix socket, or the caller has gone."""
         ...

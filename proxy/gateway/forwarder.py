@@ -23,7 +23,15 @@ from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
-from proxy.gateway.records import Hints, RequestObserver, RequestRecord, UpstreamObserver, UpstreamRules
+from proxy.gateway.records import (
+    LONGEST_TARGET,
+    Hints,
+    RecentRequests,
+    RequestObserver,
+    RequestRecord,
+    UpstreamObserver,
+    UpstreamRules,
+)
 from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
@@ -68,6 +76,7 @@ class Forwarder:
         observer: RequestObserver | None = None,
         notes: UpstreamObserver | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        recent: RecentRequests | None = None,
     ) -> None:
         self.replay_buffer = rules.replay_buffer
         self.patience = rules.patience
@@ -101,6 +110,7 @@ class Forwarder:
         self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
         self._observer = observer
         self._new_id = new_id
+        self._recent = recent
 
     @property
     def keeper(self) -> Keeper:
@@ -341,6 +351,20 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
+        if self._recent is not None:
+            target = call.head.target[:LONGEST_TARGET]
+            self._recent.append(
+                (
+                    self._rules.upstream,
+                    call.head.method,
+                    target,
+                    status,
+                    call.started,
+                    seconds,
+                    call.problem,
+                    call.repaired,
+                )
+            )
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)

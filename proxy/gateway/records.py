@@ -1,6 +1,7 @@
 """The operator's settings for requests to one upstream, and a record of each finished request."""
 
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -96,6 +97,17 @@ class RequestRecord:
     repaired: bool
     problem: str | None
     hint: str | None = None
+
+
+RecentRequest = tuple[str, bytes, bytes, int, float, float, str | None, bool]
+"""A finished request for the list of the admin page: upstream, method, the beginning of its target, status,
+start in seconds on the Clock, seconds, problem, repaired; see `RequestRecord`. It is a plain tuple of what
+the request has anyway, because every request makes one."""
+
+RecentRequests = deque[RecentRequest]
+
+LONGEST_TARGET: Final = 512
+"""Most bytes of a target that the list keeps."""
 
 
 class RequestObserver(Protocol):

@@ -59,7 +59,11 @@ def resolve(
         if name not in used:
             findings.notice(f"credential `{name}` is used by no upstream")
     guard = _guard(context)
-    admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
+    admin = Admin(
+        document.admin.listen or Admin().listen,
+        document.admin.probe_listen,
+        document.admin.recent_requests,
+    )
     check_listeners(listens, upstreams, admin, guard, findings)
     notice_clear_text(upstreams, credentials, findings)
     return Config(
