@@ -42,7 +42,7 @@ class Facts:
     """What the configuration says of an upstream, for people; without a secret.
 
     Attributes:
-        address: for callers: `http://localhost:19080`, or the path of a Unix socket.
+        address: for callers: `http://localhost:19080`, or `unix:/run/zeebe.sock`.
         account: as whom the proxy calls the upstream: `as client zeebe-client`, `with a shared token`.
         kind: type of its credential, as in the configuration.
         source: where the proxy gets the credential; empty: the configuration holds it.

@@ -46,7 +46,7 @@ def facts(config: Config, served: Iterable[RunningUpstream]) -> dict[str, Facts]
 
 
 def address(served: RunningUpstream) -> str:
-    """Return the address for callers: a URL, or the path of a Unix socket."""
+    """Return the address for callers: a URL, or `unix:` and the path of a Unix socket."""
     bound, listen = served.bound, served.upstream.listen
     if bound.path:
         return bound.addresses[0]
@@ -82,7 +82,7 @@ def example(served: RunningUpstream, *, needs_token: bool) -> str:
     where = address(served)
     words = ["curl", f"{'http://localhost' if served.bound.path else where}{path}"]
     if served.bound.path:
-        words += ["--unix-socket", where]
+        words += ["--unix-socket", str(served.bound.path)]
     if needs_token:
         words += ["-H", "X-Proxy-Token: TOKEN"]
     if body:
