@@ -80,7 +80,7 @@ PURE = {
         "watch",
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
-    "admin": ("status",),
+    "admin": ("history", "page_state", "status"),
     "commands": ("blocks", "child_environment", "init_text"),
     "commands.doctor": (
         "answer_texts",

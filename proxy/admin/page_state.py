@@ -10,7 +10,7 @@ from proxy.admin.recent import RecentProblem
 from proxy.admin.state import Facts
 from proxy.admin.status import Json, Snapshot, UpstreamStatus, told
 from proxy.credentials.report import CredentialStatus
-from proxy.gateway.records import LONGEST_TARGET, RecentRequest
+from proxy.gateway.records import RecentRequest
 from proxy.gateway.watch import UpstreamHealth
 
 Level = Literal["good", "wait", "warn", "bad"]
@@ -27,6 +27,9 @@ _SUMMED: Final[tuple[tuple[Level, str], ...]] = (
 )
 _NAMED: Final = 3
 """Most upstreams that the summary names."""
+
+LONGEST_PATH: Final = 500
+"""Most bytes of a path that are shown."""
 
 NO_FACTS: Final = Facts("", "", "", "", "")
 
@@ -168,9 +171,8 @@ def requests(entries: Iterable[RecentRequest], offset: float) -> list[Json]:
 
 
 def _path(target: bytes) -> str:
-    path, query, _ = target.partition(b"?")
-    cut = "…" if not query and len(target) == LONGEST_TARGET else ""
-    return printable(path) + cut
+    path = target.partition(b"?")[0]
+    return printable(path[:LONGEST_PATH]) + ("…" if len(path) > LONGEST_PATH else "")
 
 
 def printable(data: bytes) -> str:

@@ -24,7 +24,6 @@ from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
 from proxy.gateway.records import (
-    LONGEST_TARGET,
     Hints,
     RecentRequests,
     RequestObserver,
@@ -110,7 +109,7 @@ class Forwarder:
         self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
         self._observer = observer
         self._new_id = new_id
-        self._recent = recent
+        self._listed = None if recent is None else recent.append  # bound once, because each request calls it
 
     @property
     def keeper(self) -> Keeper:
@@ -351,17 +350,17 @@ class Forwarder:
         tally.request_seconds.observe(seconds)
         if relay is not None:
             tally.sent += relay.sent
-        if self._recent is not None:
-            target = call.head.target[:LONGEST_TARGET]
-            self._recent.append(
+        if self._listed is not None:
+            head = call.head
+            self._listed(
                 (
                     self._rules.upstream,
-                    call.head.method,
-                    target,
+                    head.method,
+                    head.target,
                     status,
                     call.started,
                     seconds,
-                    call.problem,
+                    call.problem if status >= 400 else None,
                     call.repaired,
                 )
             )

@@ -100,14 +100,11 @@ class RequestRecord:
 
 
 RecentRequest = tuple[str, bytes, bytes, int, float, float, str | None, bool]
-"""A finished request for the list of the admin page: upstream, method, the beginning of its target, status,
-start in seconds on the Clock, seconds, problem, repaired; see `RequestRecord`. It is a plain tuple of what
-the request has anyway, because every request makes one."""
+"""A finished request for the list of the admin page: upstream, method, target, status, start in seconds on
+the Clock, seconds, problem, repaired; see `RequestRecord`. It is a plain tuple of what the request has
+anyway, because every request makes one. A target has at most `request_head.MAX_LINE` bytes."""
 
 RecentRequests = deque[RecentRequest]
-
-LONGEST_TARGET: Final = 512
-"""Most bytes of a target that the list keeps."""
 
 
 class RequestObserver(Protocol):

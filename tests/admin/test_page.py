@@ -249,3 +249,33 @@ def test_every_element_that_the_script_names_is_in_the_page() -> None:
     named = set(re.findall(r"element\('([a-z-]+)'\)", script))
     assert named
     assert {name for name in named if f'id="{name}"' not in html} == set()
+
+
+def colours(css: str, start: str) -> dict[str, str]:
+    """The variables of a `:root` block, by name."""
+    block = css[css.index(start) :].split("}", 1)[0]
+    found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6});", block))
+    return {
+        name: value if len(value) == 7 else "#" + "".join(2 * c for c in value[1:])
+        for name, value in found.items()
+    }
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("start", [":root", "@media (prefers-color-scheme: dark)"])
+def test_every_text_has_enough_contrast_in_both_schemes(start: str) -> None:
+    """WCAG 2.2, success criterion 1.4.3: 4.5 to 1."""
+    found = colours(
+        (FILES / "page.css").read_text(encoding="utf-8").replace(start + " {\n  :root", start), start
+    )
+    backgrounds = {"text": ("back", "panel", "tint-bad", "tint-warn"), "muted": ("back", "panel")}
+    for name in ("text", "muted", "accent", "good", "warn", "bad"):
+        for behind in backgrounds.get(name, ("panel",)):
+            light, dark = sorted((luminance(found[name]), luminance(found[behind])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, behind)

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.admin.page_state import document, printable, problems, requests, standing, summary
+from proxy.admin.page_state import LONGEST_PATH, document, printable, problems, requests, standing, summary
 from proxy.admin.recent import RecentProblem
 from proxy.admin.state import Facts
 from proxy.admin.status import Seen, Snapshot, UpstreamStatus
 from proxy.credentials.report import CredentialStatus
-from proxy.gateway.records import LONGEST_TARGET, RecentRequest
+from proxy.gateway.records import RecentRequest
 from proxy.gateway.watch import LastProblem
 
 NOW = 1000.0
@@ -178,8 +178,8 @@ def test_an_upstream_is_described_with_what_the_configuration_says() -> None:
         (b"/a?access_token=x", "/a"),
         (b"/a?", "/a"),
         ("/\u202e<b>".encode(), "/%E2%80%AE<b>"),
-        (b"/" + b"a" * (LONGEST_TARGET - 1), "/" + "a" * (LONGEST_TARGET - 1) + "…"),
-        (b"/?" + b"a" * (LONGEST_TARGET - 2), "/"),
+        (b"a" * LONGEST_PATH + b"?" + b"b" * LONGEST_PATH, "a" * LONGEST_PATH),
+        (b"a" * (LONGEST_PATH + 1), "a" * LONGEST_PATH + "…"),
     ],
 )
 def test_a_request_is_listed_without_its_query_and_with_nothing_that_cannot_be_seen(

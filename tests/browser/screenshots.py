@@ -1,52 +1,85 @@
-"""Makes screenshots of the page: python -m tests.browser.screenshots FOLDER [STATE WIDTH SCHEME SECONDS]."""
+"""Makes screenshots of the page: `python -m tests.browser.screenshots FOLDER [STATE WIDTH SCHEME SECONDS]`.
+
+Without a state it makes those that docs/page.md shows.
+"""
 
 import asyncio
 import base64
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from tests.browser.chromium import Browser, chromium
 from tests.browser.page_states import in_state
 
+
+class Shot(NamedTuple):
+    """One screenshot.
+
+    Attributes:
+        width, height: CSS pixels; height 0: the whole page.
+        scheme: `light` or `dark`.
+        seconds: for which clients make calls before the state begins.
+    """
+
+    state: str
+    width: int
+    height: int
+    scheme: str
+    seconds: float
+
+
 DOCUMENTED = (
-    ("well", 1280, "light", 90.0),
-    ("upstream-down", 1280, "dark", 60.0),
-    ("client-refused", 360, "light", 30.0),
+    Shot("well", 1280, 900, "light", 200.0),
+    Shot("upstream-down", 1280, 900, "dark", 90.0),
+    Shot("client-refused", 360, 1100, "light", 60.0),
+    Shot("thirty", 2560, 1440, "light", 60.0),
 )
-"""State, width in CSS pixels, colour scheme, and seconds of requests before, of what docs/images holds."""
 
 
-async def taken(browser: Browser, url: str, width: int, scheme: str) -> bytes:
-    """A PNG of the whole page, once it has shown two events."""
+async def taken(browser: Browser, url: str, shot: Shot, form: str) -> bytes:
+    """The image, once the page has shown two events."""
+    shape: dict[str, Any] = {
+        "width": shot.width,
+        "height": shot.height or 800,
+        "deviceScaleFactor": 1,
+        "mobile": True,  # no scroll bar
+    }
     async with browser.window() as tab:
-        shape = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         await tab.call("Emulation.setDeviceMetricsOverride", shape)
-        feature = {"name": "prefers-color-scheme", "value": scheme}
+        feature = {"name": "prefers-color-scheme", "value": shot.scheme}
         await tab.call("Emulation.setEmulatedMedia", {"features": [feature]})
         await tab.type_address(url)
         await asyncio.sleep(2.5)
-        size = (await tab.call("Page.getLayoutMetrics"))["cssContentSize"]
-        shape["height"] = min(int(size["height"]), 2400 if width < 2000 else 2160)
-        await tab.call("Emulation.setDeviceMetricsOverride", shape)
-        await asyncio.sleep(1.2)
-        made = await tab.call("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": False})
+        if not shot.height:
+            size = (await tab.call("Page.getLayoutMetrics"))["cssContentSize"]
+            shape["height"] = min(int(size["height"]), 2400)
+            await tab.call("Emulation.setDeviceMetricsOverride", shape)
+            await asyncio.sleep(1.2)
+        quality = {"quality": 82} if form == "webp" else {}
+        made = await tab.call("Page.captureScreenshot", {"format": form, **quality})
     return base64.b64decode(made["data"])
 
 
-async def main(folder: Path, wanted: tuple[tuple[str, int, str, float], ...]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+async def main(folder: Path, shots: tuple[Shot, ...], form: str) -> None:
     with TemporaryDirectory() as profile:
         async with chromium(Path(profile)) as browser:
-            for state, width, scheme, seconds in wanted:
+            for shot in shots:
                 with TemporaryDirectory() as work:
-                    async with in_state(state, Path(work), seconds) as url:
-                        image = await taken(browser, url, width, scheme)
-                path = folder / f"page-{state}-{width}-{scheme}.png"
+                    async with in_state(shot.state, Path(work), shot.seconds) as url:
+                        image = await taken(browser, url, shot, form)
+                name = shot.state if form == "webp" else f"{shot.state}-{shot.width}-{shot.scheme}"
+                path = folder / f"page-{name}.{form}"
                 path.write_bytes(image)
+                print(path, len(image))  # noqa: T201
 
 
 if __name__ == "__main__":
     where, *more = sys.argv[1:]
-    some = ((more[0], int(more[1]), more[2], float(more[3])),) if more else DOCUMENTED
-    asyncio.run(main(Path(where), some))
+    Path(where).mkdir(parents=True, exist_ok=True)
+    if more:
+        one = Shot(more[0], int(more[1]), 0, more[2], float(more[3]))
+        asyncio.run(main(Path(where), (one,), "png"))
+    else:
+        asyncio.run(main(Path(where), DOCUMENTED, "webp"))
