@@ -19,7 +19,7 @@ class Shot(NamedTuple):
 
     Attributes:
         width, height: CSS pixels; height 0: the whole page.
-        scheme: `light` or `dark`.
+        scheme: `light`, `dark`, or `forced` for high contrast.
         seconds: for which clients make calls before the state begins.
     """
 
@@ -49,6 +49,8 @@ async def taken(browser: Browser, url: str, shot: Shot, form: str) -> bytes:
     async with browser.window() as tab:
         await tab.call("Emulation.setDeviceMetricsOverride", shape)
         feature = {"name": "prefers-color-scheme", "value": shot.scheme}
+        if shot.scheme == "forced":
+            feature = {"name": "forced-colors", "value": "active"}
         await tab.call("Emulation.setEmulatedMedia", {"features": [feature]})
         await tab.type_address(url)
         await asyncio.sleep(2.5)
