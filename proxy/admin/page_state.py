@@ -165,8 +165,9 @@ def requests(entries: Iterable[RecentRequest], offset: float) -> list[Json]:
             "seconds": round(seconds, 4),
             "problem": problem,
             "repaired": repaired,
+            "caller": caller,
         }
-        for upstream, method, target, status, started, seconds, problem, repaired in entries
+        for upstream, method, target, status, started, seconds, problem, repaired, caller in entries
     ]
 
 

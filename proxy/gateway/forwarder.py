@@ -362,6 +362,7 @@ class Forwarder:
                     seconds,
                     call.problem if status >= 400 else None,
                     call.repaired,
+                    "",
                 )
             )
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None

@@ -99,10 +99,11 @@ class RequestRecord:
     hint: str | None = None
 
 
-RecentRequest = tuple[str, bytes, bytes, int, float, float, str | None, bool]
+RecentRequest = tuple[str, bytes, bytes, int, float, float, str | None, bool, str]
 """A finished request for the list of the admin page: upstream, method, target, status, start in seconds on
-the Clock, seconds, problem, repaired; see `RequestRecord`. It is a plain tuple of what the request has
-anyway, because every request makes one. A target has at most `request_head.MAX_LINE` bytes."""
+the Clock, seconds, problem, repaired, name of the caller (empty: not known); see `RequestRecord`. It is a
+plain tuple of what the request has anyway, because every request makes one. A target has at most
+`request_head.MAX_LINE` bytes."""
 
 RecentRequests = deque[RecentRequest]
 

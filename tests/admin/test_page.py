@@ -26,7 +26,7 @@ PARTS = (*TYPES, "/events")
 
 
 def request(path: bytes) -> RecentRequest:
-    return ("zeebe", b"GET", path, 200, 1000.0, 0.01, None, False)
+    return ("zeebe", b"GET", path, 200, 1000.0, 0.01, None, False, "")
 
 
 class Reader:

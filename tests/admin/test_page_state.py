@@ -185,11 +185,11 @@ def test_an_upstream_is_described_with_what_the_configuration_says() -> None:
 def test_a_request_is_listed_without_its_query_and_with_nothing_that_cannot_be_seen(
     target: bytes, path: str
 ) -> None:
-    entry: RecentRequest = ("zeebe", b"GET", target, 200, 990.0, 0.01234, None, False)
+    entry: RecentRequest = ("zeebe", b"GET", target, 200, 990.0, 0.01234, None, False, "grafana")
     (shown,) = requests([entry], 500.0)
     assert isinstance(shown, dict)
     assert shown["path"] == path
-    assert (shown["at"], shown["seconds"]) == (1490.0, 0.0123)
+    assert (shown["at"], shown["seconds"], shown["caller"]) == (1490.0, 0.0123, "grafana")
 
 
 def test_every_byte_is_printable_ascii() -> None:

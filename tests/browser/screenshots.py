@@ -34,7 +34,7 @@ DOCUMENTED = (
     Shot("well", 1280, 900, "light", 200.0),
     Shot("upstream-down", 1280, 900, "dark", 90.0),
     Shot("client-refused", 360, 1100, "light", 60.0),
-    Shot("thirty", 2560, 1440, "light", 60.0),
+    Shot("thirty", 1920, 1080, "light", 60.0),
 )
 
 
