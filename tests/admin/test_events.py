@@ -110,6 +110,8 @@ async def test_a_page_that_reads_slowly_gets_no_event_and_then_everything() -> N
         slow.paused = False
         await world.clock.advance(2.0)
         assert slow.events == ["whole 1", f"whole {SLOW + 1}", f"news {SLOW + 2}"]
+        slow.paused = True
+        await world.clock.advance(SLOW - 1.0)
         assert not slow.cut
         stream.cancel()
 
