@@ -31,7 +31,7 @@ _NAMED: Final = 3
 LONGEST_PATH: Final = 500
 """Most bytes of a path that are shown."""
 
-NO_FACTS: Final = Facts("", "", "", "", "")
+NO_FACTS: Final = Facts("", "", "", "")
 
 
 class Standing(NamedTuple):
@@ -131,19 +131,16 @@ def _upstream(snapshot: Snapshot, upstream: UpstreamStatus, facts: Facts) -> dic
         "failed": failed,
         "in_flight": upstream.in_flight,
         "example": facts.example,
-        "credential": _credential(upstream.credential, upstream.status, facts, snapshot.now),
+        "credential": _credential(upstream.status, facts, snapshot.now),
     }
 
 
-def _credential(name: str, status: CredentialStatus, facts: Facts, now: float) -> Json:
+def _credential(status: CredentialStatus, facts: Facts, now: float) -> Json:
     ends = status.expires_at if status.ends_at is None else status.ends_at
     began = status.last_success
     return {
-        "name": name,
         "kind": facts.kind,
         "account": facts.account,
-        "source": facts.source,
-        "target": status.target,
         "usable": status.usable,
         "renewed": None if began is None else round(now - began, 1),
         "ends": None if ends is None else round(ends - now, 1),

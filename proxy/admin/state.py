@@ -45,14 +45,12 @@ class Facts:
         address: for callers: `http://localhost:19080`, or `unix:/run/zeebe.sock`.
         account: as whom the proxy calls the upstream: `as client zeebe-client`, `with a shared token`.
         kind: type of its credential, as in the configuration.
-        source: where the proxy gets the credential; empty: the configuration holds it.
         example: a command for a shell that makes a call.
     """
 
     address: str
     account: str
     kind: str
-    source: str
     example: str
 
 

@@ -1,4 +1,4 @@
-"""Says what the configuration holds on each upstream, for the page: as whom, from where, an example call."""
+"""Says what the configuration holds on each upstream, for the page: the account, and an example call."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,6 @@ def facts(config: Config, served: Iterable[RunningUpstream]) -> dict[str, Facts]
             address=address(each),
             account=account(credential),
             kind=KINDS[type(credential)],
-            source=source(credential),
             example=example(each, needs_token=needs_token),
         )
     return found
@@ -64,16 +63,6 @@ def account(credential: CredentialConfig) -> str:
         case Bearer():
             return "with a shared token"
     return "without a credential"
-
-
-def source(credential: CredentialConfig) -> str:
-    """Return where the proxy gets a credential, without a query; empty: the configuration holds it."""
-    match credential:
-        case OAuth2():
-            return (credential.token_url or credential.issuer_url or "").partition("?")[0]
-        case Session():
-            return str(credential.login_url or "")
-    return ""
 
 
 def example(served: RunningUpstream, *, needs_token: bool) -> str:
