@@ -11,8 +11,8 @@ BOUNDS = (0.1, 0.2, 0.4)
 
 
 def busy(tally: Tally, good: int, failed: int, seconds: float = 0.003) -> None:
-    tally.requests["GET", 2] += good
-    tally.requests["POST", 5] += failed
+    tally.requests["GET", 2] = tally.requests.get(("GET", 2), 0) + good
+    tally.requests["POST", 5] = tally.requests.get(("POST", 5), 0) + failed
     for _ in range(good + failed):
         tally.request_seconds.observe(seconds)
 

@@ -164,7 +164,7 @@ async def test_without_the_list_of_requests_the_page_is_told_so(house: House) ->
 async def test_points_are_kept_while_the_page_is_reloaded(house: House) -> None:
     async with page(house) as reader:
         await reader.event()
-        house.tally.requests["GET", 2] += 5
+        house.tally.requests["GET", 2] = 5
         await house.clock.advance(1.0)
         assert (await reader.event())["points"] == {"zeebe": [[5.0, 0.0, None, None]]}
     await house.clock.advance(10.0)
