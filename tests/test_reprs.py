@@ -65,7 +65,8 @@ PUBLIC_BYTES = frozenset(
 
 HARMLESS = frozenset(
     (
-        "proxy.admin.server.Document.body",  # metrics and status, which have no secret
+        "proxy.admin.documents.Document.body",  # the page, metrics and status, which have no secret
+        "proxy.admin.documents.Document.fields",  # header lines of the page
         "proxy.demo.dialects.Dialect.csrf",  # the name of a header field
         "proxy.gateway.answer_head.UsualHead.fields",  # an object without a repr of its own
     )

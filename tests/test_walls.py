@@ -86,7 +86,7 @@ PURE = {
         "watch",
     ),
     "outgoing": ("addresses", "alerts", "answer_causes", "causes"),
-    "admin": ("status",),
+    "admin": ("history", "page_state", "status"),
     "commands": ("blocks", "child_environment", "init_text"),
     "audit": ("line",),
     "commands.doctor": (

@@ -5,55 +5,39 @@
     /health/ready     200 while every upstream has a usable credential and we are not shutting down, else 503
     /metrics          Prometheus' text format, or OpenMetrics by Accept
     /status.json      the state of everything
+    /                 the page for people, with /page.css, /page.js, /icon.svg and /events (see `page.py`)
 
 Only GET and HEAD are allowed, and no request changes anything. `admin.listen` is guarded as every listener
 is. `admin.probe_listen` has health and metrics only, and accepts any host name, because the kubelet and
 Prometheus use the pod's address.
 """
 
-import json
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from proxy.admin import status
+from proxy.admin.documents import Document, Stream, json_document
 from proxy.admin.metrics import Metrics
 from proxy.admin.state import State
-from proxy.admin.status import Json
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
 from proxy.gateway.call import Addressed, AnswerSink, Call, Service
 from proxy.gateway.guard import Guard
 from proxy.gateway.outcomes import record_of
 from proxy.gateway.problem_log import ProblemLog, ProblemObserver
-from proxy.gateway.problems import OwnAnswer, answer_to, own_head
+from proxy.gateway.problems import OwnAnswer, answer_to
 from proxy.gateway.request_head import RequestHead
+
+if TYPE_CHECKING:
+    from proxy.admin.page import Page
 
 log = logging.getLogger(__name__)
 
+PAGE_PATHS: Final = (b"/", b"/page.css", b"/page.js", b"/icon.svg", b"/events")
 
-class Document(NamedTuple):
-    """An answer that is not an error."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-    def encoded(self, date: str, *, keep_alive: bool, minor: int, with_body: bool) -> bytes:
-        """Return the whole message; see `OwnAnswer.encoded`."""
-        lines = (
-            f"Content-Type: {self.content_type}",
-            f"Content-Length: {len(self.body)}",
-            "Cache-Control: no-store",
-            "X-Content-Type-Options: nosniff",
-            "Cross-Origin-Resource-Policy: same-origin",
-        )
-        head = own_head(self.status, date, *lines, keep_alive=keep_alive, minor=minor) + b"\r\n"
-        return head + self.body if with_body else head
-
-
-Page = Callable[[RequestHead], Document]
+Route = Callable[[RequestHead], Document | Stream]
 
 
 class Admin:
@@ -80,7 +64,8 @@ class Admin:
         self._wall = wall
         self._metrics = Metrics(state, clock, version, wall)
         self._began = clock.now()
-        self._probes: dict[bytes, Page] = {
+        self._page: Page | None = None
+        self._probes: dict[bytes, Route] = {
             b"/health/startup": self._startup,
             b"/health/live": self._live,
             b"/health/ready": self._ready,
@@ -89,8 +74,12 @@ class Admin:
 
     def service(self, guard: Guard) -> Service:
         """Make the service of `admin.listen`."""
-        pages = {**self._probes, b"/status.json": self._overview}
-        return _AdminService(pages, self._state, guard, self._note)
+        routes: dict[bytes, Route] = {
+            **self._probes,
+            b"/status.json": self._overview,
+            **dict.fromkeys(PAGE_PATHS, self._part_of_page),
+        }
+        return _AdminService(routes, self._state, guard, self._note)
 
     def probe_service(self) -> Service:
         """Make the service of `admin.probe_listen`."""
@@ -102,19 +91,26 @@ class Admin:
 
     def _startup(self, _: RequestHead) -> Document:
         snapshot = self._state.snapshot(self._clock.now())
-        return _json(status.startup(snapshot), ok=snapshot.started)
+        return json_document(status.startup(snapshot), ok=snapshot.started)
 
     def _live(self, _: RequestHead) -> Document:
-        return _json({"live": True})
+        return json_document({"live": True})
 
     def _ready(self, _: RequestHead) -> Document:
         snapshot = self._state.snapshot(self._clock.now())
-        return _json(status.readiness(snapshot), ok=snapshot.ready)
+        return json_document(status.readiness(snapshot), ok=snapshot.ready)
 
     def _overview(self, _: RequestHead) -> Document:
         now = self._clock.now()
         snapshot, uptime = self._state.snapshot(now), now - self._began
-        return _json(status.overview(snapshot, self._version, uptime, self._wall()))
+        return json_document(status.overview(snapshot, self._version, uptime, self._wall()))
+
+    def _part_of_page(self, head: RequestHead) -> Document | Stream:
+        if self._page is None:
+            from proxy.admin.page import Page  # only when a browser asks for it
+
+            self._page = Page(self._state, self._clock, self._version, self._wall, self._began)
+        return self._page.part(head.target.split(b"?", 1)[0])
 
     def _exposition(self, head: RequestHead) -> Document:
         accept = b",".join(value for name, value in head.fields if name.lower() == b"accept")
@@ -122,7 +118,7 @@ class Admin:
 
 
 class _AdminService:
-    """A `Service` that answers with the pages of a port.
+    """A `Service` that answers at the routes of a port.
 
     Args:
         guard: decides which requests are allowed; None: all.
@@ -134,15 +130,17 @@ class _AdminService:
 
     def __init__(
         self,
-        pages: Mapping[bytes, Page],
+        routes: Mapping[bytes, Route],
         state: State,
         guard: Guard | None,
         note: Callable[[OwnAnswer, str, AnswerSink, RequestHead | None], None],
     ) -> None:
         self._note = note
-        self._pages = pages
+        self._routes = routes
         self._state = state
         self._guard = guard
+        more = " The page for people is /, the state as JSON is /status.json." if b"/" in routes else ""
+        self._no_such_path = f"There is no such path on this port.{more}"
 
     async def forward(self, call: Call) -> None:
         """Answer one request."""
@@ -152,6 +150,9 @@ class _AdminService:
         answer = self._answer(head)
         if isinstance(answer, Document):
             data = answer.encoded(date, keep_alive=keep_alive, minor=head.minor, with_body=with_body)
+        elif not isinstance(answer, OwnAnswer):
+            await answer.answer(call, date)
+            return
         else:
             request_id = _new_id()
             data = answer.encoded(
@@ -176,16 +177,16 @@ class _AdminService:
         """Let each request end, because the admin ports know no callers."""
         return True
 
-    def _answer(self, head: RequestHead) -> Document | OwnAnswer:
+    def _answer(self, head: RequestHead) -> Document | Stream | OwnAnswer:
         try:
             if self._guard is not None:
                 self._guard.check(head)
-            page = self._pages.get(head.target.split(b"?", 1)[0])
+            route = self._routes.get(head.target.split(b"?", 1)[0])
             if head.method not in (b"GET", b"HEAD"):
                 return _problem(RequestRefused("not_allowed", "Use GET or HEAD at this port.", status=405))
-            if page is None:
-                return _problem(RequestRefused("not_found", "There is no such path on this port."))
-            return page(head)
+            if route is None:
+                return _problem(RequestRefused("not_found", self._no_such_path))
+            return route(head)
         except ProxyError as error:
             return _problem(error)
         except Exception:
@@ -200,7 +201,3 @@ def _problem(error: ProxyError) -> OwnAnswer:
 
 def _new_id() -> str:
     return secrets.token_hex(8)
-
-
-def _json(document: Json, *, ok: bool = True) -> Document:
-    return Document(200 if ok else 503, "application/json", json.dumps(document).encode() + b"\n")

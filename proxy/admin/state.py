@@ -1,10 +1,11 @@
 """Holds the state of the proxy for the admin ports: the app writes it, admin only reads it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from proxy.admin.recent import Recent
 from proxy.admin.status import CallerStatus, CallerView, CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
 from proxy.gateway.callers import Outcome
@@ -25,6 +26,7 @@ class UpstreamView:
         watch: what its last answers say.
         certificate_ends: returns seconds since 1970 until which the listener's certificate is valid, or None;
             None: the listener has no TLS.
+        certificate: returns the certificate of its last connection; see `Pool.certificate`.
     """
 
     name: str
@@ -36,6 +38,7 @@ class UpstreamView:
     tally: Tally
     watch: UpstreamWatch
     certificate_ends: Callable[[], float | None] | None = None
+    certificate: Callable[[], Any] = lambda: None
 
 
 class AuditCounts(Protocol):
@@ -48,6 +51,27 @@ class AuditCounts(Protocol):
     def lost(self) -> int: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the configuration says of an upstream, for people; without a secret.
+
+    Attributes:
+        address: for callers: `http://localhost:19080`, or `unix:/run/zeebe.sock`.
+        account: as whom the proxy calls the upstream: `as client zeebe-client`, `with a shared token`.
+        kind: type of its credential, as in the configuration.
+        example: a command for a shell that makes a call.
+    """
+
+    address: str
+    account: str
+    kind: str
+    example: str
+
+
+def _no_facts() -> Mapping[str, Facts]:
+    return {}
+
+
 @dataclass(slots=True)
 class State:
     """The proxy as it is now.
@@ -58,6 +82,9 @@ class State:
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
         audit: counts of the audit log; None: there is none.
+        recent: the last requests and problems; None: they are not kept.
+        listed: whether requests are kept in `recent`.
+        facts: returns what the configuration says, by the upstream's name. Called only for the page.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
@@ -66,6 +93,9 @@ class State:
     draining: bool = False
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
     audit: AuditCounts | None = None
+    recent: Recent | None = None
+    listed: bool = True
+    facts: Callable[[], Mapping[str, Facts]] = _no_facts
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at `now`, seconds on the Clock."""

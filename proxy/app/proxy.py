@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from proxy import __version__
+from proxy.admin.recent import Recent
 from proxy.admin.server import Admin
-from proxy.admin.state import State
+from proxy.admin.state import Facts, State
 from proxy.app.audit import audit_writer
 from proxy.app.callers import CallerToken, callers_of, tokens_of, views
 from proxy.app.change import Change, Problems, what_changed
@@ -63,7 +64,6 @@ class Proxy:
         self.config: Config | None = None
         self.served: tuple[RunningUpstream, ...] = ()
         self.admin_address = ""
-        self.state = State()
         self._audit = AuditLog(wall_time)
         self._clock = clock
         self._tasks = tasks
@@ -71,7 +71,9 @@ class Proxy:
         self._connector = Connector(clock.now)
         self._keepers = Keepers(tasks)
         self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers, self._connector)
-        self._admin = Admin(self.state, clock, __version__, notes=UpstreamLog())
+        self._recent = Recent(clock)
+        self.state = State(recent=self._recent, facts=self._facts)
+        self._admin = Admin(self.state, clock, __version__, notes=UpstreamLog(self._recent))
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
         memory = Memory()
@@ -215,6 +217,9 @@ class Proxy:
         self.state.bound = True
         change = what_changed(before, self.served, self.config, config)
         self.config = config
+        self.state.listed = config.admin.recent_requests
+        if not self.state.listed:
+            self._recent.requests.clear()
         return change
 
     def _use_audit(self, order: "_Order") -> None:
@@ -240,7 +245,14 @@ class Proxy:
             self._upstream_limit,
             self._connector,
             self._audit,
+            self._recent,
         )
+
+    def _facts(self) -> Mapping[str, Facts]:
+        """Return what the configuration says, for the page."""
+        from proxy.app.facts import facts  # only when a page is open
+
+        return facts(self.config, self.served) if self.config is not None else {}
 
     def _see_off(self, leaving: Coroutine[None, None, None]) -> None:
         task = self._tasks.create_task(_seen_off(leaving))

@@ -2,6 +2,7 @@
 
 import logging
 
+from proxy.admin.recent import Recent
 from proxy.admin.status import STATE_WORDS, duration
 from proxy.config.model import Basic, Bearer, CredentialConfig, NoCredential, Session
 from proxy.gateway.problem_log import ProblemRecord
@@ -12,7 +13,14 @@ log = logging.getLogger("proxy")
 
 
 class UpstreamLog:
-    """An `UpstreamObserver` that writes one line for each event."""
+    """An `UpstreamObserver` that writes one line for each event, and notes it for the admin page.
+
+    Args:
+        recent: gets what is noted.
+    """
+
+    def __init__(self, recent: Recent) -> None:
+        self._recent = recent
 
     def changed(self, change: StateChange) -> None:
         """Log a change of an upstream's state, a reminder of one that lasts, or its end."""
@@ -28,8 +36,10 @@ class UpstreamLog:
         match change.kind:
             case "change":
                 log.warning("upstream %s %s: %s", name, words, change.reason, extra=extra)
+                self._recent.note(name, change.reason, change.request_id)
             case "doubt":
                 log.warning("upstream %s %s, but: %s", name, words, change.reason, extra=extra)
+                self._recent.note(name, change.reason, change.request_id)
             case "reminder":
                 told = "upstream %s still %s, for %s and %d requests: %s"
                 log.warning(told, name, words, lasted, change.requests, change.reason, extra=extra)
@@ -38,6 +48,9 @@ class UpstreamLog:
                 extra["requests"] = change.requests
                 told = "upstream %s answers again after %s (before: %s); %d requests failed meanwhile"
                 log.info(told, name, lasted, words, change.requests, extra=extra)
+                failed = "1 request" if change.requests == 1 else f"{change.requests} requests"
+                said = f"It answers again after {lasted} (before: {words}); {failed} failed meanwhile"
+                self._recent.note(name, said, over=True)
 
     def problem(self, record: ProblemRecord) -> None:
         """Log an answer of our own."""
@@ -54,6 +67,7 @@ class UpstreamLog:
         }
         extra = {name: value for name, value in told.items() if value}
         log.warning("request not forwarded: %s", record.detail, extra=extra)
+        self._recent.note(record.upstream, record.detail, record.request_id, times=1 + record.unlogged)
 
 
 def refusal(credential: CredentialConfig, audience: str | None) -> Cause:

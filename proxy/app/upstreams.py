@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.access.operations import Operations
 from proxy.access.rules import MEMO_ENTRIES, AccessRules
+from proxy.admin.recent import Recent
 from proxy.admin.state import UpstreamView
 from proxy.app.sockets import Bound
 from proxy.app.tls import ServingContext, TlsContexts
@@ -58,6 +59,7 @@ class UpstreamPlan:
         logged: whether its requests are logged.
         audited: whether there is an audit log.
         listen_tls: makes the contexts of its listener; None: that is plain.
+        listed: whether its requests are kept for the admin page.
     """
 
     upstream: Upstream
@@ -67,6 +69,7 @@ class UpstreamPlan:
     guard: Guard
     keeper: Keeper
     logged: bool
+    listed: bool
     audited: bool = False
     listen_tls: ServingContext | None = None
 
@@ -144,6 +147,7 @@ def plan(
         keeper=keeper,
         logged=config.log.requests,
         audited=config.audit is not None,
+        listed=config.admin.recent_requests,
         listen_tls=contexts.serving(listen_tls, f"upstreams.{upstream.name}") if listen_tls else None,
     )
 
@@ -179,6 +183,7 @@ def serve(
     limit: UpstreamLimit,
     connector: Connector,
     audit: AuditLog,
+    recent: Recent,
 ) -> RunningUpstream:
     """Make the parts that serve an upstream by that plan. Its port still has to get the forwarder."""
     upstream = plan.upstream
@@ -198,8 +203,9 @@ def serve(
         clock,
         tally,
         observer=RequestLog() if plan.logged else None,
-        notes=UpstreamLog(),
+        notes=UpstreamLog(recent),
         audit=UpstreamAudit(audit, operations_of(upstream)) if plan.audited else None,
+        recent=recent.requests if plan.listed else None,
     )
     return RunningUpstream(plan, bound, pool, forwarder)
 
@@ -217,6 +223,7 @@ def view(served: RunningUpstream) -> UpstreamView:
         tally=served.forwarder.tally,
         watch=served.forwarder.watch,
         certificate_ends=None if served.plan.listen_tls is None else served.plan.listen_tls.ends,
+        certificate=lambda: served.pool.certificate,
     )
 
 

@@ -363,10 +363,16 @@ class CallerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Port of status, health and metrics. `probe_listen`: of health and metrics only; None: there is none."""
+    """Port of the page, status, health and metrics.
+
+    Attributes:
+        probe_listen: port of health and metrics only; None: there is none.
+        recent_requests: whether the page lists the last requests.
+    """
 
     listen: Listen = Listen("localhost", 19090)
     probe_listen: Listen | None = None
+    recent_requests: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ class AnswerSink(Caller, Addressed, Protocol):
         """Names in the caller's verified certificate, as `DNS:a.example`; mostly none."""
         ...
 
+    @property
+    def paused(self) -> bool:
+        """Whether the caller reads too slowly."""
+        ...
+
     def reset(self) -> None:
         """Cut the connection, so that the caller sees that the answer is not whole."""
         ...

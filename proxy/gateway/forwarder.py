@@ -27,7 +27,14 @@ from proxy.gateway.permits import permit
 from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
 from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
-from proxy.gateway.records import Hints, RequestObserver, RequestRecord, UpstreamObserver, UpstreamRules
+from proxy.gateway.records import (
+    Hints,
+    RecentRequests,
+    RequestObserver,
+    RequestRecord,
+    UpstreamObserver,
+    UpstreamRules,
+)
 from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
@@ -73,6 +80,7 @@ class Forwarder:
         notes: UpstreamObserver | None = None,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         audit: AuditObserver | None = None,
+        recent: RecentRequests | None = None,
     ) -> None:
         self.replay_buffer = rules.replay_buffer
         self.patience = rules.patience
@@ -109,6 +117,7 @@ class Forwarder:
         self._observer = observer
         self._audit = audit
         self._new_id = new_id
+        self._listed = None if recent is None else recent.append  # bound once, because each request calls it
 
     @property
     def keeper(self) -> Keeper:
@@ -392,6 +401,21 @@ class Forwarder:
         if self._audit is not None and self._audit.wants(call):
             call.request_id = call.request_id or self._new_id()
             self._audit.audited(audit_record(call, self._rules.upstream, status, seconds))
+        if self._listed is not None:
+            head = call.head
+            self._listed(
+                (
+                    self._rules.upstream,
+                    head.method,
+                    head.target,
+                    status,
+                    call.started,
+                    seconds,
+                    call.problem if status >= 400 else None,
+                    call.repaired,
+                    call.caller_name,
+                )
+            )
         hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
         if self._observer is not None:
             sent = call.sent + (relay.sent if relay is not None else 0)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections import deque
+from typing import Any
 
 from proxy.clock import Clock, Timer, pause
 from proxy.errors import RequestRefused, UpstreamBusy
@@ -35,7 +36,12 @@ STALLED_LOOK = 0.25
 
 
 class Pool:
-    """The connections to one upstream. The newest is used first, so that the others can expire."""
+    """The connections to one upstream. The newest is used first, so that the others can expire.
+
+    Attributes:
+        certificate: the upstream's, of the last connection, as `ssl.SSLSocket.getpeercert` returns it; None:
+            there was no connection, or it has no TLS.
+    """
 
     def __init__(
         self,
@@ -64,6 +70,7 @@ class Pool:
         self._all: set[Exchange] = set()
         self._dialling = 0
         self._dialled = 0
+        self.certificate: Any = None
         self._waiting: deque[asyncio.Future[Exchange | None]] = deque()
         self._sweeper: Timer | None = None
         self._relief: Timer | None = None
@@ -242,6 +249,7 @@ class Pool:
         self._dialling -= 1
         self.tally.connect_seconds.observe(self._now() - begun)
         self._dialled += 1
+        self.certificate = connection.certificate()
         connection.retire_at = self._now() + MAX_AGE * (1 - (self._dialled * GOLDEN % 1) / 4)
         self._all.add(connection)
         if self._sweeper is None:

@@ -1,6 +1,7 @@
 """The operator's settings for requests to one upstream, and a record of each finished request."""
 
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -101,6 +102,15 @@ class RequestRecord:
     problem: str | None
     hint: str | None = None
     caller: str = ""
+
+
+RecentRequest = tuple[str, bytes, bytes, int, float, float, str | None, bool, str]
+"""A finished request for the list of the admin page: upstream, method, target, status, start in seconds on
+the Clock, seconds, problem, repaired, name of the caller (empty: not known); see `RequestRecord`. It is a
+plain tuple of what the request has anyway, because every request makes one. A target has at most
+`request_head.MAX_LINE` bytes."""
+
+RecentRequests = deque[RecentRequest]
 
 
 class RequestObserver(Protocol):

@@ -56,6 +56,10 @@ class UpstreamTransport(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.closing = transport.is_closing
 
+    def certificate(self) -> Any:
+        """Return the upstream's certificate as `ssl.SSLSocket.getpeercert` does; None: there is no TLS."""
+        return self._transport.get_extra_info("peercert")
+
     def pause_reading(self) -> None:
         if not self.closing():
             self._transport.pause_reading()

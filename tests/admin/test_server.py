@@ -221,7 +221,7 @@ async def test_head_is_get_without_the_body(house: House, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/status.json/", "/health", "/Health/live", "/status%2ejson", "//metrics"]
+    "path", ["/status.json/", "/events/", "/page", "/health", "/Health/live", "/status%2ejson", "//metrics"]
 )
 async def test_any_other_path_is_404(house: House, path: str) -> None:
     answer = await house.get(path)

@@ -64,6 +64,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             "used": Port(await enter(tapped(number(await running.url("operate")))), "/v2/topology"),
             "status": Port(admin, "/status.json"),
             "metrics": Port(admin, "/metrics"),
+            "page": Port(admin, "/"),
+            "script": Port(admin, "/page.js"),
+            "events": Port(admin, "/events"),
             "naked": Port(await enter(tapped(naked.port)), "/v2/topology"),
         }
         yield World(pages, attacked, used, naked, ports)

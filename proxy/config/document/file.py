@@ -164,12 +164,14 @@ class CallerDocument(AccessDocument):
 
 
 class AdminDocument(Model):
-    """Status, health and metrics."""
+    """The page, status, health and metrics."""
 
     listen: Port | None = None
-    """Status, health and metrics: HOST:PORT or PORT; default: localhost:19090."""
+    """The page, status, health and metrics: HOST:PORT or PORT; default: localhost:19090."""
     probe_listen: Port | None = None
     """Health and metrics only, for a kubelet: 0.0.0.0:19091; default: no such port."""
+    recent_requests: Flag = True
+    """Whether the page lists the last hundred requests (path without query); default: true."""
 
 
 class LogDocument(Model):

@@ -63,7 +63,11 @@ def resolve(
         if name not in used:
             findings.notice(f"credential `{name}` is used by no upstream")
     guard = _guard(context)
-    admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
+    admin = Admin(
+        document.admin.listen or Admin().listen,
+        document.admin.probe_listen,
+        document.admin.recent_requests,
+    )
     known = callers(upstreams, apis, guard, context)
     check_listeners(listens, upstreams, admin, guard, findings, callers=bool(known))
     audit = audit_log(context)
