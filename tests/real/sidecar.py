@@ -128,9 +128,15 @@ async def _answer(session: aiohttp.ClientSession, method: str, path: str, **how:
 
 @asynccontextmanager
 async def sidecar(
-    folder: Path, url: str, *, caller_token: str = "", physical_tenant: str | None = None, **credential: Any
+    folder: Path,
+    url: str,
+    *,
+    caller_token: str = "",
+    physical_tenant: str | None = None,
+    more: Any = None,
+    **credential: Any,
 ) -> AsyncIterator[Sidecar]:
-    """A proxy before the API at `url`, with a credential of these settings.
+    """A proxy before the API at `url`, with a credential of these settings; `more` replaces keys of its file.
 
     It starts, and ends with exit code 0 and without a token or a cookie in anything it has said.
     """
@@ -142,7 +148,7 @@ async def sidecar(
         "credentials": {"the-one": credential},
         "guard": {"caller_token": caller_token} if caller_token else {},
         "admin": {"listen": admin},
-    }
+    } | (more or {})
     file.write_text(json.dumps(config))  # JSON is YAML
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
