@@ -27,6 +27,7 @@ ALWAYS = {
 }
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "shell": lambda found: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()),
+    "powershell": lambda found: "\n".join(f"$env:{name} = {_quoted(value)}" for name, value in found.items()),
     "dotenv": lambda found: "\n".join(f"{name}={value}" for name, value in found.items()),
     "json": lambda found: json.dumps(dict(found), indent=2),
 }
@@ -59,6 +60,11 @@ def show(config: "Config", form: str) -> int:
         )
     click.echo(FORMATS[form](found))
     return 0
+
+
+def _quoted(value: str) -> str:
+    """Return a literal of PowerShell, where a quote inside is doubled (about_Quoting_Rules)."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def choose(upstreams: "Sequence[Upstream]") -> "tuple[dict[Api, Upstream], list[str]]":
