@@ -1,10 +1,10 @@
 """A hook of MkDocs (mkdocs.yml): the same Markdown that a code host shows, as pages of the site.
 
 - The pages of PROJECT lie outside docs/. They become pages below `project/`.
-- A link is resolved as a code host does it. If it leads to a page of the site, it is changed to that page. If it
-  leads to another file of the repository, only its text stays, because the site has no copy of the file. If
-  there is no such file, that is a warning, which fails a strict build.
-- A list may follow a paragraph without an empty line.
+- A link is resolved as a code host does it. If it leads to a page of the site, it is changed to that page. If
+  it leads to another file of the repository, only its text stays, because the site has no copy of the file.
+  If there is no such file, that is a warning, which fails a strict build.
+- A list may follow a paragraph without an empty line, and a list in a list is indented by two spaces.
 """
 
 import logging
@@ -22,6 +22,7 @@ PROJECT = (
 )
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 LIST = re.compile(r"^(?![ ]*(?:[-*]|\d+\.)[ ])(?=\S)(.+)\n(?=(?:[-*]|1\.)[ ])", re.MULTILINE)
+NESTED = re.compile(r"^  (?=[-*] )", re.MULTILINE)
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 log = logging.getLogger("mkdocs.hooks")
@@ -37,8 +38,12 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     here = page.file.src_uri
     parts = FENCE.split(markdown)
-    parts[::2] = [LIST.sub(r"\1\n\n", _links(part, here, files)) for part in parts[::2]]
+    parts[::2] = [_lists(_links(part, here, files)) for part in parts[::2]]
     return "".join(parts)
+
+
+def _lists(text: str) -> str:
+    return NESTED.sub("    ", LIST.sub(r"\1\n\n", text))
 
 
 def _links(text: str, here: str, files: Files) -> str:

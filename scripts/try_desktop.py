@@ -1,7 +1,7 @@
 """What is claimed of Windows and macOS, step by step.
 
-`python scripts/try_desktop.py` in an environment with the proxy; Linux too. Ends with 0 if everything is as it
-should be. The workflow `desktop` runs it.
+`python scripts/try_desktop.py`, in an environment with the proxy; on Linux too. Ends with 0 if everything is
+as it should be. The workflow `desktop` runs it.
 """
 
 import asyncio
