@@ -163,7 +163,21 @@ return (await found('.live-responses-table .response .response-col_description')
 
 
 async def execute_in_chromium(url: str, folder: Path) -> None:
-    """Open the page, and do what its user does: Execute. The answer must be Camunda's."""
+    """Open the page, and do what its user does: Execute. The answer must be Camunda's.
+
+    The page is opened when its server listens, because Chromium loads a page of an error again by itself.
+    """
+    host, _, port = url.removeprefix("http://").strip("/").partition(":")
+
+    async def listens() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(listens)
     async with chromium(folder / "profile") as browser, browser.window() as tab:
         await tab.type_address(url)
         assert "8.10.0" in await tab.run(EXECUTE)
