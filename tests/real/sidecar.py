@@ -22,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.clock import SystemClock
 
 COMMAND = Path(sys.executable).with_name("camunda-auth-proxy")
+GIVEN: set[int] = set()
+"""Ports that `free_ports` has returned lately."""
 PROBLEM = "urn:camunda-auth-proxy:"
 SECRET = re.compile("eyJ|SESSION=")  # how every JWT begins; cookies
 
@@ -192,7 +194,12 @@ def free_ports(number: int) -> list[int]:
     while len(ports) < number:
         try:
             with socket.create_server(("127.0.0.1", randrange(first, first + 1000))) as free:
-                ports.append(free.getsockname()[1])
+                port = free.getsockname()[1]
         except OSError:
             continue
+        if port not in GIVEN:  # one that was given a moment ago may not be bound yet
+            GIVEN.add(port)
+            ports.append(port)
+        if len(GIVEN) > 500:
+            GIVEN.clear()
     return ports
