@@ -196,7 +196,7 @@ def bind_unix(path: str, setting: str) -> Bound:
     Raises:
         StartError: the path exists and is not an old socket of ours, or other users could replace it.
     """
-    if not hasattr(socket, "AF_UNIX"):
+    if not hasattr(socket, "AF_UNIX") or not hasattr(os, "geteuid"):  # Windows: no owner could be checked
         raise StartError(f"{setting}: this system has no Unix sockets; write HOST:PORT.")
     try:
         _check_directory(Path(path).parent, setting)

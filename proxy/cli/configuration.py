@@ -113,6 +113,7 @@ def doctor(config: Path | None, env_file: Path | None, as_json: bool, report: Pa
     epilog="""\b
 Examples:
   eval "$(camunda-auth-proxy env)"
+  camunda-auth-proxy env --format powershell | Out-String | iex
   camunda-auth-proxy env --format dotenv > .env.local
   camunda-auth-proxy env --format mcp > .mcp.json          for Claude Code
   camunda-auth-proxy env --format mcp-vscode > .vscode/mcp.json""",
@@ -122,7 +123,7 @@ Examples:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["shell", "dotenv", "json", "mcp", "mcp-cursor", "mcp-vscode"]),
+    type=click.Choice(["shell", "powershell", "dotenv", "json", "mcp", "mcp-cursor", "mcp-vscode"]),
     default="shell",
     show_default=True,
     help="Format of the output; mcp: the entries of an MCP client (Claude Code, Cursor, VS Code).",

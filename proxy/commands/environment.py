@@ -27,6 +27,7 @@ ALWAYS = {
 }
 FORMATS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "shell": lambda found: "\n".join(f"export {name}={shlex.quote(value)}" for name, value in found.items()),
+    "powershell": lambda found: "\n".join(f"$env:{name} = {_quoted(value)}" for name, value in found.items()),
     "dotenv": lambda found: "\n".join(f"{name}={value}" for name, value in found.items()),
     "json": lambda found: json.dumps(dict(found), indent=2),
 }
@@ -77,6 +78,11 @@ def needs_token(config: "Config", upstreams: "Iterable[Upstream]") -> bool:
     if not config.callers:
         return config.guard.caller_token is not None
     return any(upstream.anonymous is None for upstream in upstreams)
+
+
+def _quoted(value: str) -> str:
+    """Return a literal of PowerShell, where a quote inside is doubled (about_Quoting_Rules)."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 def choose(upstreams: "Sequence[Upstream]") -> "tuple[dict[Api, Upstream], list[str]]":

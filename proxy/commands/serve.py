@@ -133,7 +133,8 @@ class _Signals:
         self.hurry: asyncio.Future[None] = loop.create_future()
         self._news = asyncio.Event()
         if sys.platform == "win32":
-            signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
+            for number in (signal.SIGINT, signal.SIGBREAK):  # Ctrl-C, Ctrl-Break
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._asked_to_stop))
             return
         # If SIGHUP is ignored at the start (nohup), the proxy has to outlive the terminal.
         self._ends_with_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()

@@ -224,6 +224,7 @@ def _find(environ: Mapping[str, str], directory: Path) -> Path | None:
     Each name may end in `.yml` too; of two files in one folder, that with `.yaml` is used.
     """
     home = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else None)
-    places = [Path(FILE), *([Path(home, "camunda-auth-proxy", "config.yaml")] if home else []), SYSTEM_FILE]
+    homes = [folder for folder in (home, environ.get("APPDATA")) if folder]  # %APPDATA%: Windows
+    places = [Path(FILE), *(Path(each, "camunda-auth-proxy", "config.yaml") for each in homes), SYSTEM_FILE]
     spelled = (spelling for place in places for spelling in (place, place.with_suffix(".yml")))
     return next((place for place in spelled if os.path.lexists(directory / place)), None)

@@ -28,16 +28,28 @@ class Instance:
 
 
 @dataclass(slots=True)
+class Incident:
+    """A job that failed without a retry left, and so stops its instance."""
+
+    key: int
+    job: int
+    instance: Instance
+    message: str
+
+
+@dataclass(slots=True)
 class Engine:
     """Attributes:
     jobs: those that wait for a worker, by key.
     taken: those that a worker has, by key.
+    incidents: all so far, first one first.
     """
 
     processes: dict[str, Process] = field(default_factory=dict)
     instances: dict[int, Instance] = field(default_factory=dict)
     jobs: dict[int, Instance] = field(default_factory=dict)
     taken: dict[int, Instance] = field(default_factory=dict)
+    incidents: list[Incident] = field(default_factory=list)
     news: News = field(default_factory=News)
     keys: "count[int]" = field(default_factory=lambda: count(2251799813685249))
 
@@ -69,5 +81,21 @@ class Engine:
         if instance is None:
             return False
         instance.completed = True
+        self.news.tell()
+        return True
+
+    def fail(self, job: int, retries: int, message: str) -> bool:
+        """Give back a job that a worker has; without a retry left it becomes an incident.
+
+        Returns:
+            Whether a worker had the job.
+        """
+        instance = self.taken.pop(job, None)
+        if instance is None:
+            return False
+        if retries > 0:
+            self.jobs[job] = instance
+        else:
+            self.incidents.append(Incident(next(self.keys), job, instance, message))
         self.news.tell()
         return True

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.demo.apis import Call, Route
-from proxy.demo.engine import Engine, Instance, Process
+from proxy.demo.engine import Engine, Incident, Instance, Process
 from proxy.demo.gate import nginx, problem
 from proxy.demo.mint import EPOCH
 
@@ -60,6 +60,8 @@ class Zeebe:
             Route("POST", "/v2/process-instances/search", self.search),
             Route("POST", "/v2/jobs/activation", self.activate),
             Route("POST", "/v2/jobs/{key}/completion", self.complete),
+            Route("POST", "/v2/jobs/{key}/failure", self.fail),
+            Route("POST", "/v2/incidents/search", self.incidents),
         )
 
     async def topology(self, call: Call) -> web.Response:
@@ -171,6 +173,34 @@ class Zeebe:
             return web.Response(status=204)
         return problem(call.request, 404, "NOT_FOUND", "Command 'COMPLETE' rejected with code 'NOT_FOUND'")
 
+    async def fail(self, call: Call) -> web.Response:
+        members = asked(call)
+        if members is None:
+            return bad_request(call)
+        retries, message = int(members.get("retries", 0)), str(members.get("errorMessage", ""))
+        if call.key.isdecimal() and self.engine.fail(int(call.key), retries, message):
+            return web.Response(status=204)
+        return problem(call.request, 404, "NOT_FOUND", "Command 'FAIL' rejected with code 'NOT_FOUND'")
+
+    async def incidents(self, call: Call) -> web.Response:
+        """Answer a page of them: `limit` and `after`, a cursor of the page before (8.8 and later)."""
+        members = asked(call)
+        page = members.get("page", {}) if members is not None else None
+        if not isinstance(page, dict) or not isinstance(page.get("limit", 100), int):
+            return bad_request(call)
+        after = str(page.get("after", "0"))
+        begin = int(after) if after.isdecimal() else 0
+        every = self.engine.incidents
+        items = every[begin : begin + page.get("limit", 100)]
+        end = begin + len(items)
+        told = {
+            "totalItems": len(every),
+            "hasMoreTotalItems": False,
+            "startCursor": str(begin) if items else None,
+            "endCursor": str(end) if items else None,
+        }
+        return web.json_response({"items": [incident(each) for each in items], "page": told})
+
     async def search(self, call: Call) -> web.Response:
         if asked(call) is None:
             return bad_request(call)
@@ -206,3 +236,22 @@ def described(process: Process) -> dict[str, object]:
 def running(instance: Instance) -> dict[str, object]:
     """Return the members that describe an instance, in it and in its job."""
     return {**described(instance.process), "processInstanceKey": str(instance.key), "tags": []}
+
+
+def incident(found: Incident) -> dict[str, object]:
+    """Return an incident as searches of 8.8 and later have it."""
+    return {
+        "incidentKey": str(found.key),
+        "errorType": "JOB_NO_RETRIES",
+        "errorMessage": found.message,
+        "state": "ACTIVE",
+        "creationTime": "2026-01-01T00:00:00.000Z",
+        "elementId": "work",
+        "elementInstanceKey": str(found.job),
+        "jobKey": str(found.job),
+        "processInstanceKey": str(found.instance.key),
+        "rootProcessInstanceKey": None,
+        "processDefinitionId": found.instance.process.name,
+        "processDefinitionKey": str(found.instance.process.key),
+        "tenantId": TENANT,
+    }

@@ -126,6 +126,7 @@ class OwnAnswer(NamedTuple):
             "title": kind.title,
             "status": self.status,
             "detail": self.detail,
+            "help": f"docs/troubleshooting.md#{self.code}",  # an extension member (RFC 9457 section 3.2)
         }
         body = json.dumps(members).encode() if message is None else error_body(message, members)
         lines = [

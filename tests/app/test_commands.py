@@ -201,7 +201,7 @@ POINTED = {
 }
 
 
-@pytest.mark.parametrize("form", ["shell", "dotenv", "json"])
+@pytest.mark.parametrize("form", ["shell", "powershell", "dotenv", "json"])
 async def test_env_points_every_client_at_the_proxy(form: str, tmp_path: Path) -> None:
     (tmp_path / "camunda-auth-proxy.yaml").write_text(ENV, encoding="utf-8")
     code, out, err = await command("env", "--format", form, folder=tmp_path)
@@ -210,6 +210,9 @@ async def test_env_points_every_client_at_the_proxy(form: str, tmp_path: Path) -
         case "shell":
             assert "export CAMUNDA_REST_ADDRESS=http://localhost:19380\n" in out
             found = await evaluated(out)
+        case "powershell":
+            assert "$env:CAMUNDA_REST_ADDRESS = 'http://localhost:19380'\n" in out
+            found = dict(read_env_file(out, "out").variables)  # it understands this form, too
         case "dotenv":
             found = dict(read_env_file(out, "out").variables)
         case _:

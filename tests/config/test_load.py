@@ -35,6 +35,11 @@ def test_the_first_place_that_has_a_configuration_wins(tmp_path: Path) -> None:
     written(tmp_path / "xdg/camunda-auth-proxy/config.yaml", "xdg")
     environ["XDG_CONFIG_HOME"] = str(tmp_path / "xdg")
     assert first() == "xdg"
+    written(tmp_path / "roaming/camunda-auth-proxy/config.yaml", "roaming")
+    environ["APPDATA"] = str(tmp_path / "roaming")  # Windows
+    assert first() == "xdg"
+    del environ["XDG_CONFIG_HOME"], environ["HOME"]
+    assert first() == "roaming"
     written(here / "camunda-auth-proxy.yaml", "here")
     assert first() == "here"
     written(here / "named.yaml", "named")

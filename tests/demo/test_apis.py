@@ -229,3 +229,30 @@ async def test_a_body_that_ends_too_early_is_never_answered(
     writer.close()
     await camunda.news.until(lambda: api.cut == 1)
     assert not api.statuses
+
+
+async def test_a_job_that_fails_without_a_retry_is_an_incident_and_searches_have_pages(
+    caller: Caller, token: str
+) -> None:
+    await deploy(caller, token)
+    for _ in range(3):
+        await post(caller, token, "/v2/process-instances", processDefinitionId="ping")
+    _, answer = await post(caller, token, "/v2/jobs/activation", type="ping-work", maxJobsToActivate=3)
+    for retries, job in zip((1, 0, 0), answer["jobs"], strict=True):
+        url = f"{caller.camunda.url('zeebe')}/v2/jobs/{job['jobKey']}/failure"
+        failure = {"retries": retries, "errorMessage": "no address"}
+        assert (await caller.ask(url, token=token, method="POST", json=failure))[0] == 204
+        assert (await caller.ask(url, token=token, method="POST", json=failure))[0] == 404
+    _, first = await post(caller, token, "/v2/incidents/search", page={"limit": 1})
+    after = {"limit": 1, "after": first["page"]["endCursor"]}
+    _, second = await post(caller, token, "/v2/incidents/search", page=after)
+    _, end = await post(caller, token, "/v2/incidents/search", page={"after": second["page"]["endCursor"]})
+    found = [item["processInstanceKey"] for page in (first, second, end) for item in page["items"]]
+    assert found == [job["processInstanceKey"] for job in answer["jobs"][1:]]
+    assert end["page"] == {
+        "totalItems": 2,
+        "hasMoreTotalItems": False,
+        "startCursor": None,
+        "endCursor": None,
+    }
+    assert (await activate(caller, token, 0))[1]["jobs"][0]["jobKey"] == answer["jobs"][0]["jobKey"]

@@ -1,6 +1,8 @@
 """Answers of our own."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -78,11 +80,18 @@ def test_each_error_has_its_answer(
     problem = json.loads(body)
     assert problem["type"] == "urn:camunda-auth-proxy:" + code
     assert problem["status"] == status
+    assert problem["help"] == "docs/troubleshooting.md#" + code
     assert "a secret" not in problem["detail"]
 
 
 def test_every_code_has_an_answer() -> None:
     assert {code for _, code, _, _ in TABLE} == set(KINDS)
+
+
+def test_every_code_has_a_section_of_its_own_at_the_anchor_that_its_answer_names() -> None:
+    page = (Path(__file__).parents[2] / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### `?([a-z_]+)`?$", page, re.MULTILINE)  # the heading is the anchor
+    assert sorted(sections) == sorted(KINDS)
 
 
 def test_a_connection_that_the_upstream_closed_has_a_title_of_its_own() -> None:

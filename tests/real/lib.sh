@@ -34,10 +34,10 @@ java_home() {
   echo "$best"
 }
 
-# apt_install PACKAGE: by apt-get, where that is ours to do.
+# apt_install PACKAGE...: by apt-get, where that is ours to do.
 apt_install() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-  { apt-get update -q && apt-get install -q -y --no-install-recommends "$1"; } >&2 || true
+  { apt-get update -q && apt-get install -q -y --no-install-recommends "$@"; } >&2 || true
 }
 
 # need COMMAND PACKAGE: there, or installed where that is ours to do.

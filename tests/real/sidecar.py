@@ -22,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.clock import SystemClock
 
 COMMAND = Path(sys.executable).with_name("camunda-auth-proxy")
+GIVEN: set[int] = set()
+"""Ports that `free_ports` has returned lately."""
 PROBLEM = "urn:camunda-auth-proxy:"
 SECRET = re.compile("eyJ|SESSION=")  # how every JWT begins; cookies
 
@@ -134,21 +136,23 @@ async def sidecar(
     caller_token: str = "",
     physical_tenant: str | None = None,
     rules: Any = None,
+    more: Any = None,
     **credential: Any,
 ) -> AsyncIterator[Sidecar]:
-    """A proxy before the API at `url`, with a credential of these settings, and access rules.
+    """A proxy before the API at `url`, with a credential of these settings, and access rules; `more` replaces
+    keys of its file.
 
     It starts, and ends with exit code 0 and without a token or a cookie in anything it has said.
     """
     api, admin = (f"127.0.0.1:{port}" for port in free_ports(2))
     file, log = folder / f"{api}.yaml", folder / f"{api}.log"
-    more = {**(rules or {}), **({"physical_tenant": physical_tenant} if physical_tenant else {})}
+    of_upstream = {**(rules or {}), **({"physical_tenant": physical_tenant} if physical_tenant else {})}
     config = {
-        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one", **more}},
+        "upstreams": {"zeebe": {"url": url, "listen": api, "credential": "the-one", **of_upstream}},
         "credentials": {"the-one": credential},
         "guard": {"caller_token": caller_token} if caller_token else {},
         "admin": {"listen": admin},
-    }
+    } | (more or {})
     file.write_text(json.dumps(config))  # JSON is YAML
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
@@ -192,7 +196,12 @@ def free_ports(number: int) -> list[int]:
     while len(ports) < number:
         try:
             with socket.create_server(("127.0.0.1", randrange(first, first + 1000))) as free:
-                ports.append(free.getsockname()[1])
+                port = free.getsockname()[1]
         except OSError:
             continue
+        if port not in GIVEN:  # one that was given a moment ago may not be bound yet
+            GIVEN.add(port)
+            ports.append(port)
+        if len(GIVEN) > 500:
+            GIVEN.clear()
     return ports
