@@ -283,9 +283,11 @@ class FleetSource:
             await self._turn()
             hold.until = self._clock.now() + HOLD
             credential = await self._ask_source()
-            same = have is not None and have.fields == credential.fields
             with suppress(StoreError):
-                await self._share(entry, credential, "same" if same else "pace")
+                if have is not None and have.fields == credential.fields:
+                    await self._share(entry, have, "same")  # of two expiries of one token the earlier counts
+                else:
+                    await self._share(entry, credential, "pace")
         except CredentialError as error:
             with suppress(StoreError):
                 await self._tell(entry, error)
@@ -392,6 +394,6 @@ def _told(answer: Answer) -> CredentialError:
         f" it; the log of that proxy has its answer, and the fleet asks again in {after:.0f} s"
     )
     if answer.kind == "rejected":
-        return CredentialRejected(text, retry_after=after)
+        return CredentialRejected(text)  # a Retry-After would hold up a changed secret, too
     outcome = cast(_Failed, answer.kind) if answer.kind in get_args(_Failed) else "unavailable"
     return CredentialUnavailable(text, outcome=outcome, retry_after=after)
