@@ -139,7 +139,7 @@ class Proxy:
         held = {**self._admin_ports.held, **self._ports.held}
         admin_bound = self._admin_ports.take(admin_listens, held, fresh, problems.note)
         bound = self._ports.take(listens, held, fresh, problems.note)
-        self._keeper_factory.begin()
+        self._keeper_factory.begin(config.store)
         token = None
         if config.guard.caller_token is not None:
             token = CallerToken(

@@ -29,6 +29,7 @@ from proxy.config.document.kinds import (
     WayOut,
     choice,
 )
+from proxy.config.document.store import StoreDocument
 from proxy.config.model import LogFormat, LogLevel
 
 
@@ -137,6 +138,8 @@ class Document(Model):
     """An entry for each Camunda API; presets: zeebe, operate, tasklist, optimize, console, modeler, hub."""
     credentials: Annotated[dict[Name, _Credential], Nothing] = Field(default={})
     """Ways of getting a credential, by name."""
+    store: StoreDocument | None = None
+    """A Valkey or Redis in which a fleet of proxies shares tokens."""
     guard: Annotated[GuardDocument, Nothing] = GuardDocument()
     """Which callers may use the proxy."""
     admin: Annotated[AdminDocument, Nothing] = AdminDocument()

@@ -18,6 +18,7 @@ from proxy.config.document.file import (
     UpstreamDocument,
 )
 from proxy.config.document.kinds import KeyProblem
+from proxy.config.document.store import StoreDocument
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
 NOT_YET = frozenset({"allow", "deny", "read_only"})
@@ -37,6 +38,7 @@ _SENTENCES = {
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "cluster": ClusterDocument,
+    "store": StoreDocument,
     "guard": GuardDocument,
     "admin": AdminDocument,
     "log": LogDocument,

@@ -25,6 +25,7 @@ from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, secret, tls
 from proxy.config.resolve.credentials import credential
 from proxy.config.resolve.gone import gone
+from proxy.config.resolve.store import store
 from proxy.config.written.files import caller_token_file_problem
 from proxy.config.written.findings import Findings, KeyPath, Written, looks_like_a_key, nearest
 
@@ -62,6 +63,7 @@ def resolve(
     admin = Admin(document.admin.listen or Admin().listen, document.admin.probe_listen)
     check_listeners(listens, upstreams, admin, guard, findings)
     notice_clear_text(upstreams, credentials, findings)
+    shared = store([credentials[name] for name in credentials if name in used], context)
     return Config(
         source=source,
         upstreams=upstreams,
@@ -72,6 +74,7 @@ def resolve(
         shutdown=Shutdown(document.shutdown.delay, document.shutdown.grace),
         notices=tuple(findings.notices),
         origins=MappingProxyType(_credential_origins(used, context)),
+        store=shared,
     )
 
 
