@@ -36,9 +36,9 @@ def cause(error: BaseException, peer: Peer) -> str:
         if isinstance(error, kind):
             return words
     for each in _chain(error):
-        if isinstance(each, OSError):
-            return cause_of(each, peer).words
-    return "it ends the connection; does it expect TLS (rediss://), or none (redis://)?"
+        if isinstance(each, OSError) and (found := cause_of(each, peer)).name != "reset":
+            return found.words
+    return "it ends the connection; correct store.url: does it expect TLS (rediss://), or none (redis://)?"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
