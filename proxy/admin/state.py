@@ -1,11 +1,13 @@
 """Holds the state of the proxy for the admin ports: the app writes it, admin only reads it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proxy.admin.status import CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.sharing import StoreTally
 from proxy.gateway.tally import Tally
 from proxy.gateway.watch import UpstreamWatch
 
@@ -42,12 +44,14 @@ class State:
         bound: whether all their listeners are bound.
         draining: whether the proxy is shutting down.
         reloads: of the configuration, by outcome.
+        stores: counts of the stores that a fleet shares, by address; mostly empty.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
     bound: bool = False
     draining: bool = False
     reloads: Counter[Literal["ok", "refused"]] = field(default_factory=Counter)
+    stores: Mapping[str, StoreTally] = field(default_factory=dict)
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at `now`, seconds on the Clock."""

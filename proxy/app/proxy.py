@@ -60,6 +60,7 @@ class Proxy:
         self._connector = Connector(clock.now)
         self._keepers = Keepers(tasks)
         self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers, self._connector)
+        self.state.stores = self._keeper_factory.stores.tallies
         self._admin = Admin(self.state, clock, __version__, notes=UpstreamLog())
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)

@@ -22,6 +22,7 @@ from tests.deploy.pods import (
     template,
     volumes,
 )
+from tests.fleet.servers import ACL
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES, HELM = ROOT / "deploy" / "kubernetes", ROOT / "deploy" / "helm"
@@ -222,3 +223,25 @@ def test_a_file_says_what_to_change(path: str) -> None:
     assert head.startswith("# ")
     assert "\n# Change: " in head
     assert len(head.splitlines()) <= 8
+
+
+def test_the_store_of_a_fleet_is_restricted_and_only_sidecars_reach_it() -> None:
+    secret, deployment, service, policy = read(KUBERNETES / "fleet" / "valkey.yaml")
+    spec = template(deployment)["spec"]
+    labels = template(deployment)["metadata"]["labels"]
+    assert not faults(spec)
+    assert service["spec"]["selector"] == policy["spec"]["podSelector"]["matchLabels"] == labels
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": LABEL}}]
+    assert f">{secret['stringData']['password']} " in secret["stringData"]["users.acl"]
+
+
+def test_every_example_of_an_acl_is_the_one_that_is_tried() -> None:
+    wanted = ACL.splitlines()[1].partition("~")[2]
+    texts = [
+        KUBERNETES / "fleet/valkey.yaml",
+        ROOT / "deploy/compose/fleet/users.acl",
+        ROOT / "docs/operations.md",
+    ]
+    for path in texts:
+        assert wanted in path.read_text(encoding="utf-8"), path

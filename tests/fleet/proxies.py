@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from proxy.clock import SystemClock
+from proxy.commands.loop import run_loop
 from proxy.credentials.credential import Credential
 from proxy.credentials.fleet.client import StoreClient, StoreSettings
 from proxy.credentials.fleet.entry import HostEntry
@@ -102,7 +103,7 @@ def _work(
     go: Any,
 ) -> None:
     random.seed()
-    asyncio.run(_fleet(size, url, store, secret, every, table, revoked, go))
+    run_loop(_fleet(size, url, store, secret, every, table, revoked, go))
 
 
 async def _fleet(
@@ -121,8 +122,14 @@ async def _fleet(
         await asyncio.to_thread(go.wait)
         async with asyncio.TaskGroup() as tasks:
             for keeper in keepers:
-                tasks.create_task(keeper.run())
+                tasks.create_task(_started(keeper))
                 tasks.create_task(_requests(keeper, every, table, revoked))
+
+
+async def _started(keeper: Keeper) -> None:
+    """Run the loop after up to a second: one process cannot make hundreds of connections at one moment."""
+    await asyncio.sleep(random.uniform(0.0, 1.0))
+    await keeper.run()
 
 
 def _keeper(url: str, store: StoreSettings | None, secret: str, stack: AsyncExitStack) -> Keeper:

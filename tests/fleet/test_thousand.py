@@ -1,9 +1,10 @@
-"""1,000 proxies against a token endpoint of one request a second. `FLEET_ROUNDS` makes it longer (weekly).
+"""1,000 proxies at a token endpoint of one request a second; without a store the last is served after 17 min.
 
-Without a store the last of these proxies would be served after 17 minutes.
+`FLEET_ROUNDS=10 FLEET_MINUTE=60` is the long version.
 """
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from tests.fleet.servers import sentinels, server
 
 pytestmark = [pytest.mark.store, pytest.mark.timeout(600)]
 
-ROUNDS = int(os.environ.get("FLEET_ROUNDS", "5"))
-LIFE = 16.0
+log = logging.getLogger(__name__)
+
+ROUNDS = int(os.environ.get("FLEET_ROUNDS", "2"))
+LIFE = 12.0
 ROUND = 0.75 * LIFE
 """Seconds until the first proxy renews."""
 
-WRONG = 200
-"""Proxies with a wrong secret."""
+MINUTE = float(os.environ.get("FLEET_MINUTE", "30"))
+ATTEMPTS = {30.0: 3, 60.0: 4}[MINUTE]
+"""Attempts of a fleet with a wrong secret in so many seconds: at 0, 6, 18 and 42 s."""
 
 
 def at(port: int) -> StoreSettings:
@@ -30,30 +34,37 @@ def at(port: int) -> StoreSettings:
 
 
 async def test_a_thousand_proxies_fetch_as_one(tmp_path: Path) -> None:
-    async with server(tmp_path) as store, endpoint(LIFE) as tokens:
-        fleet = proxies(1000, tokens.url, at(store.port), every=2.0)
-        refused = proxies(WRONG, tokens.url, at(store.port), processes=1, secret="wrong", every=20.0)
-        async with fleet as good, refused as wrong:
-            begun = asyncio.get_running_loop().time()
-            cold = await good.until(lambda: good.count("served") == 1000, 30)
-            assert len(tokens.granted) + tokens.outcomes["right", 429] <= 3
-            assert cold < 5.0
+    async with (
+        server(tmp_path) as store,
+        endpoint(LIFE) as tokens,
+        proxies(1000, tokens.url, at(store.port), every=2.0) as fleet,
+    ):
+        cold = await fleet.until(lambda: fleet.count("served") == 1000, 30)
+        assert tokens.outcomes.total() <= 3
+        assert cold < 5.0  # the issue's goal
 
-            first = len(tokens.granted)
-            await asyncio.sleep(ROUNDS * ROUND)
-            assert good.count("failed") == 0
-            assert len(tokens.granted) - first <= ROUNDS * 1.1 + 1
+        first = len(tokens.granted)
+        await asyncio.sleep(ROUNDS * ROUND)
+        assert fleet.count("failed") == 0
+        assert len(tokens.granted) - first <= max(ROUNDS * 1.1, ROUNDS + 1)
 
-            assert wrong.count("served") == 0
-            until = max(0.0, begun + 60.0 - asyncio.get_running_loop().time())
-            await asyncio.sleep(until)
-            assert 1 <= tokens.outcomes["wrong", 401] + tokens.outcomes["wrong", 429] <= 4
+        before = len(tokens.granted)
+        fleet.revoked.value = before
+        await fleet.until(lambda: fleet.count("repaired") >= 1000, 20)
+        assert len(tokens.granted) - before <= 2  # one, and perhaps the renewal of that round
+        assert fleet.count("failed") == 0
+        log.info("cold start %.2f s; %d renewals in %d rounds", cold, before - first, ROUNDS)
 
-            before = len(tokens.granted)
-            good.revoked.value = before
-            await good.until(lambda: good.count("repaired") >= 1000, 20)
-            assert len(tokens.granted) - before <= 2  # one, and perhaps the renewal of that round
-            assert good.count("failed") == 0
+
+async def test_a_wrong_secret_costs_the_fleet_a_handful_of_attempts(tmp_path: Path) -> None:
+    async with (
+        server(tmp_path) as store,
+        endpoint(LIFE) as tokens,
+        proxies(200, tokens.url, at(store.port), processes=2, secret="wrong", every=20.0) as fleet,
+    ):
+        await asyncio.sleep(MINUTE)
+        assert fleet.count("served") == 0
+        assert 1 <= tokens.outcomes.total() <= ATTEMPTS
 
 
 async def test_no_request_fails_while_the_store_is_flushed_paused_or_killed(tmp_path: Path) -> None:
@@ -76,7 +87,7 @@ async def test_no_request_fails_while_the_store_is_flushed_paused_or_killed(tmp_
                 await fleet.until(lambda: len(tokens.granted) >= 4, 15)
                 await asyncio.sleep(3.0)
                 assert fleet.count("failed") == 0
-                assert len(tokens.granted) <= 12
+                assert len(tokens.granted) <= 20
 
 
 async def test_no_request_fails_while_sentinel_replaces_the_master_at_a_renewal(tmp_path: Path) -> None:

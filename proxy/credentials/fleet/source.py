@@ -36,6 +36,9 @@ LAST: Final = 0.95
 RETRY: Final = (0.5, 1.5)
 """Seconds between two calls of a store in error, or while the present credential is good."""
 
+FIRST: Final = (1.5, 3.0)
+"""Seconds after which a proxy without a credential fetches for itself if the store is in error."""
+
 POLL: Final = (0.05, 0.25)
 """Seconds between two looks while another proxy fetches and we have no credential."""
 
@@ -202,7 +205,8 @@ class FleetSource:
     def _search(self, have: Credential | None, refused: bool) -> _Search:
         entry, now = self._current_entry(), self._clock.now()
         if have is None or have.expires_at is None:
-            alone_at = now + self._random(*RETRY)
+            # One error is not yet a store that is away.
+            alone_at = now + self._random(*FIRST) if self._tally.reachable else now
         else:
             life = have.expires_at - have.fetched_at
             latest = have.expires_at - life * (1 - LAST)

@@ -263,7 +263,7 @@ async def test_a_store_that_is_down_at_the_start_leaves_each_proxy_with_its_own_
     fleet = Fleet(5)
     fleet.store.down = True
     async with all_running(fleet.members, fleet.clock):
-        await fleet.clock.advance(3.0)
+        await fleet.clock.advance(5.0)
         assert b"" not in fleet.tokens
     assert fleet.fetches == 5
 
@@ -272,7 +272,7 @@ async def test_what_was_fetched_alone_is_shared_when_the_store_comes_back() -> N
     fleet = Fleet(1)
     fleet.store.down = True
     async with all_running(fleet.members, fleet.clock):
-        await fleet.clock.advance(3.0)
+        await fleet.clock.advance(5.0)
         fleet.store.down = False
         await fleet.clock.advance(3.0)
         assert len(fleet.store.values()) == 1
