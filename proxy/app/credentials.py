@@ -7,6 +7,7 @@ import logging
 from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from proxy.app.stores import Stores, StoreSecrets, shared
@@ -44,6 +45,9 @@ from proxy.credentials.token_answer import ENDPOINT
 from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
 from proxy.outgoing.connect import Connector
+
+if TYPE_CHECKING:
+    from proxy.credentials.fleet.client import StoreClient
 
 log = logging.getLogger("proxy")
 
@@ -253,6 +257,10 @@ class KeeperFactory:
             )
 
         return self.keepers.obtain(key, (replace(config, wait=0.0), audience, store), make)
+
+    def store_client(self, store: Store, stack: AsyncExitStack) -> "StoreClient":
+        """Get or make the client of a store; see `Stores.client`."""
+        return self.stores.client(store, self._store_secrets(store), stack)
 
     def _store_secrets(self, store: Store) -> StoreSecrets:
         def one(ref: SecretRef | None, key: str, shortest: int = 1) -> Secret | None:

@@ -22,7 +22,7 @@ from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
 from tests.examples import some
 
 KEYS = {
-    "": "upstreams credentials guard admin log shutdown cluster [key] x",
+    "": "upstreams credentials guard admin log shutdown cluster store [key] x",
     "upstreams": "zeebe operate other c [key] basic",
     "credentials": "c zeebe basic oauth2 [key]",
     "cluster": "region id [key]",
@@ -30,6 +30,7 @@ KEYS = {
     "admin": "listen probe_listen [key]",
     "log": "level format requests [key]",
     "shutdown": "delay grace [key]",
+    "store": "url sentinel_master cluster username password password_file prefix key_file tls [key]",
     "upstream": "api url listen credential audience tls http_proxy connect_timeout max_connections "
     "replay_buffer [key]",
     "credential": "type token_url issuer_url client_id client_secret client_secret_file auth_method "

@@ -449,7 +449,9 @@ UPSTREAMS = st.dictionaries(st.sampled_from(["zeebe", "operate", "gateway"]), st
 CREDENTIALS = st.dictionaries(st.just("c"), st.just({"type": "none"}) | TREES)
 SECTIONS = st.fixed_dictionaries(
     {"upstreams": UPSTREAMS | TREES, "credentials": CREDENTIALS | TREES},
-    optional=dict.fromkeys(("cluster", "guard", "admin", "log", "shutdown", "unknown"), st.none() | TREES),
+    optional=dict.fromkeys(
+        ("cluster", "guard", "admin", "log", "shutdown", "store", "unknown"), st.none() | TREES
+    ),
 )
 
 

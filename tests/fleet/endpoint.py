@@ -54,7 +54,7 @@ async def endpoint(life: float) -> AsyncIterator[Endpoint]:
     one = Endpoint(life)
     app = web.Application()
     app.router.add_post("/token", one.answer)
-    runner = web.AppRunner(app, handle_signals=False)
+    runner = web.AppRunner(app, handle_signals=False, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

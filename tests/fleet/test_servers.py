@@ -135,7 +135,7 @@ async def test_a_lock_or_a_wait_that_others_made_without_end_holds_up_nothing(tm
 async def test_a_key_of_another_type_is_a_store_in_error(tmp_path: Path) -> None:
     async with server(tmp_path) as one:
         one.cli("rpush", f"{PREFIX}{{{SEALER.name}}}:value", "x")
-        assert "refuses a script" in await failure(client(at(one.port)))
+        assert "refuses our script" in await failure(client(at(one.port)))
 
 
 async def test_a_full_store_is_said_and_passes(tmp_path: Path) -> None:

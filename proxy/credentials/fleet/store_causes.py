@@ -24,7 +24,10 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (exceptions.BusyLoadingError, "it is still loading its data"),
     (exceptions.TimeoutError, "it does not answer in time"),
     (TimeoutError, "it does not answer in time"),
-    (exceptions.ResponseError, "it refuses a script; is it Valkey 7.2, Redis 6.2 or later?"),
+    (
+        exceptions.ResponseError,
+        "it refuses our script; does its ACL allow all commands of docs/operations.md, is it too old?",
+    ),
     (exceptions.ValkeyClusterException, "none of its nodes answers, or it is no cluster; see store.cluster"),
 )
 """The first type that fits, so the more special ones come first."""
