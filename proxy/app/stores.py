@@ -114,8 +114,9 @@ def shared(
         host: of the token endpoint.
     """
     from proxy.credentials.fleet.entry import HostEntry
+    from proxy.credentials.fleet.identity import Identity
     from proxy.credentials.fleet.key import Facts
-    from proxy.credentials.fleet.source import FleetSource, Identity
+    from proxy.credentials.fleet.source import FleetSource
 
     sealing = key or proof
     assert sealing is not None  # noqa: S101 -- the configuration was checked

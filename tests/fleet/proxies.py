@@ -14,8 +14,9 @@ from proxy.commands.loop import run_loop
 from proxy.credentials.credential import Credential
 from proxy.credentials.fleet.client import StoreClient, StoreSettings
 from proxy.credentials.fleet.entry import HostEntry
+from proxy.credentials.fleet.identity import Identity
 from proxy.credentials.fleet.key import Facts
-from proxy.credentials.fleet.source import FleetSource, Identity
+from proxy.credentials.fleet.source import FleetSource
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source
 from proxy.credentials.outbound import Outbound

@@ -101,24 +101,65 @@ class Sentinels:
     ports: list[int]
 
 
+@dataclass(frozen=True)
+class Encryption:
+    """PEM files of TLS between all of them: the CA, a certificate of it for 127.0.0.1, and its key."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+    @property
+    def options(self) -> list[str]:
+        return [
+            "--tls-cert-file",
+            str(self.cert),
+            "--tls-key-file",
+            str(self.key),
+            "--tls-ca-cert-file",
+            str(self.ca),
+        ]
+
+    def listening(self, port: int) -> list[str]:
+        """Options of a server that takes no connections but encrypted ones."""
+        return ["--tls-port", str(port), "--port", "0", *self.options, "--tls-replication", "yes"]
+
+    @property
+    def cli(self) -> list[str]:
+        return ["--tls", "--cacert", str(self.ca), "--cert", str(self.cert), "--key", str(self.key)]
+
+
 @asynccontextmanager
-async def sentinels(folder: Path) -> AsyncIterator[Sentinels]:
+async def sentinels(folder: Path, tls: Encryption | None = None) -> AsyncIterator[Sentinels]:
     async with AsyncExitStack() as stack:
         first, second, *ports = free_ports(5)
-        master = await stack.enter_async_context(server(folder, port=first))
-        replica = ("--replicaof", f"127.0.0.1 {first}", "--repl-diskless-sync-delay", "0")
-        await stack.enter_async_context(server(folder, *replica, port=second))
+        cli = tls.cli if tls else ()
+        master = await stack.enter_async_context(
+            server(folder, *(tls.listening(first) if tls else ()), port=first, cli=cli)
+        )
+        replica = ["--replicaof", f"127.0.0.1 {first}", "--repl-diskless-sync-delay", "0"]
+        replica += tls.listening(second) if tls else []
+        await stack.enter_async_context(server(folder, *replica, port=second, cli=cli))
         for port in ports:
             file = folder / f"sentinel{port}.conf"
             file.write_text(
-                f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor m1 127.0.0.1 {first} 2\n"
+                f"{_listening(port, tls)}\nbind 127.0.0.1\ndir {folder}\n"
+                f"sentinel monitor m1 127.0.0.1 {first} 2\n"
                 "sentinel down-after-milliseconds m1 1000\nsentinel failover-timeout m1 3000\n"
             )
-            await stack.enter_async_context(server(folder, str(file), "--sentinel", port=port))
+            await stack.enter_async_context(server(folder, str(file), "--sentinel", port=port, cli=cli))
         async with asyncio.timeout(20):
             while any(_known(master, port) != ("2", "1") for port in ports):
                 await asyncio.sleep(0.1)
         yield Sentinels(master, ports)
+
+
+def _listening(port: int, tls: Encryption | None) -> str:
+    """Return lines of a Sentinel's file."""
+    if tls is None:
+        return f"port {port}"
+    words = [each.removeprefix("--") for each in tls.listening(port)]
+    return "\n".join(f"{key} {value}" for key, value in zip(words[::2], words[1::2], strict=True))
 
 
 def _known(master: Server, port: int) -> tuple[str, str]:
@@ -129,14 +170,17 @@ def _known(master: Server, port: int) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def cluster(folder: Path) -> AsyncIterator[list[Server]]:
+async def cluster(folder: Path, tls: Encryption | None = None) -> AsyncIterator[list[Server]]:
     """Three masters with a replica each; back when every replica has its first copy."""
     async with AsyncExitStack() as stack:
         nodes = []
         for port in free_ports(6, above=10000):
             options = ["--cluster-enabled", "yes", "--cluster-config-file", f"{port}.conf"]
             options += ["--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"]
-            nodes.append(await stack.enter_async_context(server(folder, *options, port=port)))
+            if tls:
+                options += [*tls.listening(port), "--tls-cluster", "yes"]
+            cli = tls.cli if tls else ()
+            nodes.append(await stack.enter_async_context(server(folder, *options, port=port, cli=cli)))
         places = [f"127.0.0.1:{node.port}" for node in nodes]
         nodes[0].cli("--cluster", "create", *places, "--cluster-replicas", "1", "--cluster-yes")
         async with asyncio.timeout(30):

@@ -21,7 +21,7 @@ from tests.certificates import certificate
 from tests.clock import FakeClock
 from tests.credentials.fleet.memory_store import MemoryStore
 from tests.credentials.fleet.proxies import facts
-from tests.fleet.servers import ACL, cluster, free_ports, sentinels, server
+from tests.fleet.servers import ACL, Encryption, cluster, free_ports, sentinels, server
 
 pytestmark = pytest.mark.store
 
@@ -303,12 +303,29 @@ async def test_tls_with_our_own_ca_a_client_certificate_and_an_acl_user(tmp_path
 # -- several servers --
 
 
-async def test_sentinel_names_the_new_master(tmp_path: Path) -> None:
-    async with sentinels(tmp_path) as several:
+@pytest.fixture(params=["plain", "tls"])
+def tls(request: pytest.FixtureRequest, tmp_path: Path) -> Encryption | None:
+    """How the servers are reached; over TLS they want a certificate of ours."""
+    if request.param == "plain":
+        return None
+    authority = trustme.CA()
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    return Encryption(tmp_path / "ca.pem", *certificate(tmp_path / "tls", "127.0.0.1", authority))
+
+
+def reached(settings: StoreSettings, tls: Encryption | None) -> StoreSettings:
+    if tls is None:
+        return settings
+    files = Tls(ca_file=tls.ca, cert_file=tls.cert, key_file=tls.key)
+    return replace(settings, tls=TlsContexts().context(files, "store"))
+
+
+async def test_sentinel_names_the_new_master(tls: Encryption | None, tmp_path: Path) -> None:
+    async with sentinels(tmp_path, tls) as several:
         where = tuple(("127.0.0.1", port) for port in several.ports)
-        store = client(StoreSettings("sentinel", where, master="m1"))
+        store = client(reached(StoreSettings("sentinel", where, master="m1"), tls))
         assert await told(store)
-        unknown = client(StoreSettings("sentinel", where, master="other"))
+        unknown = client(reached(StoreSettings("sentinel", where, master="other"), tls))
         assert "store.sentinel_master" in await failure(unknown)
         several.master.kill()
         assert await failure(store)
@@ -316,10 +333,10 @@ async def test_sentinel_names_the_new_master(tmp_path: Path) -> None:
         await store.close()
 
 
-async def test_a_cluster_goes_on_when_a_master_is_gone(tmp_path: Path) -> None:
-    async with cluster(tmp_path) as nodes:
+async def test_a_cluster_goes_on_when_a_master_is_gone(tls: Encryption | None, tmp_path: Path) -> None:
+    async with cluster(tmp_path, tls) as nodes:
         where = tuple(("127.0.0.1", node.port) for node in nodes)
-        store = client(StoreSettings("cluster", where))
+        store = client(reached(StoreSettings("cluster", where), tls))
         assert await told(store)
         for node in nodes:
             key = f"{PREFIX}{{{SEALER.name}}}:value"
@@ -328,3 +345,14 @@ async def test_a_cluster_goes_on_when_a_master_is_gone(tmp_path: Path) -> None:
                 break
         await recovered(store)
         await store.close()
+
+
+async def test_a_cluster_with_a_certificate_of_another_ca_is_not_used(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    (tmp_path / "ca.pem").write_bytes(authority.cert_pem.bytes())
+    (tmp_path / "other.pem").write_bytes(trustme.CA().cert_pem.bytes())
+    known = Encryption(tmp_path / "ca.pem", *certificate(tmp_path / "tls", "127.0.0.1", authority))
+    async with cluster(tmp_path, known) as nodes:
+        settings = StoreSettings("cluster", (("127.0.0.1", nodes[0].port),))
+        wrong = client(reached(settings, replace(known, ca=tmp_path / "other.pem")))
+        await failure(wrong)

@@ -12,18 +12,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Literal, cast, get_args
+from typing import Final
 
 from proxy.clock import Clock, pause
 from proxy.credentials.credential import Credential, CredentialSource
 from proxy.credentials.fleet.entry import LOCK, Answer, Entry, HostEntry, Store, StoreError
-from proxy.credentials.fleet.key import Facts
+from proxy.credentials.fleet.identity import Identity
 from proxy.credentials.fleet.seal import MARK, Sealer
+from proxy.credentials.fleet.told import longer, told
 from proxy.credentials.schedule import PACE, Policy
-from proxy.credentials.secret import Secret
 from proxy.credentials.sharing import StoreTally
 from proxy.credentials.throttle import SPACING, HostThrottle
-from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.errors import CredentialError, CredentialRejected
 
 log = logging.getLogger("proxy")
 
@@ -60,31 +60,6 @@ RETRY_MAX: Final = 30.0
 
 FOREIGN: Final = 3
 """Most values that do not open to be removed in one attempt."""
-
-_Failed = Literal["limited", "unavailable", "invalid"]
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a credential's name and seal are made from.
-
-    Attributes:
-        facts: all that does not change, without `proof`.
-        proof: the client's secret, key or certificate; None: it has none.
-        key: the secret to derive the sealing key from.
-    """
-
-    facts: Callable[[str], Facts]
-    proof: Secret | None
-    key: Secret
-
-    def read(self) -> tuple[str, str]:
-        """Return proof and key as they are now.
-
-        Raises:
-            CredentialUnavailable: one of them could never be read.
-        """
-        return self.proof.read() if self.proof is not None else "", self.key.read()
 
 
 @dataclass(slots=True)
@@ -198,7 +173,7 @@ class FleetSource:
         if not failing or answer.kind != "value":
             return None
         found = self._opened(entry, answer, now)
-        return found if found is not None and _longer(found, have) else None
+        return found if found is not None and longer(found, have) else None
 
     # -- one attempt --
 
@@ -242,7 +217,7 @@ class FleetSource:
         if answer.kind == "same" and search.have is not None:
             return search.have
         if answer.left > SHORT:
-            raise _told(answer)
+            raise told(answer)
         await pause(self._clock, answer.left + self._random(0.0, 0.2))
         return None
 
@@ -258,7 +233,7 @@ class FleetSource:
             except StoreError:
                 return await self._alone(search.entry)
             return None
-        if search.refused or _longer(found, search.have):
+        if search.refused or longer(found, search.have):
             self._tally.answers["value"] += 1
             self._unshared = None
             return found
@@ -380,24 +355,3 @@ class FleetSource:
     @staticmethod
     def _mark(entry: Entry, have: Credential | None) -> str:
         return entry.sealer.mark(have.fields) if have is not None else ""
-
-
-def _longer(found: Credential, have: Credential | None) -> bool:
-    """Tell whether it lives longer than the present one; a second counts for nothing."""
-    if have is None or have.expires_at is None or found.expires_at is None:
-        return have is None
-    return found.expires_at > have.expires_at + 1.0
-
-
-def _told(answer: Answer) -> CredentialError:
-    """Make the error for an attempt that another proxy has made."""
-    after = min(answer.left, 300.0)
-    how = {"rejected": "refused our client", "limited": "asked for fewer requests"}
-    text = (
-        f"the token endpoint {how.get(answer.kind, 'gave no token')} when another proxy of this fleet asked"
-        f" it; the log of that proxy has its answer, and the fleet asks again in {after:.0f} s"
-    )
-    if answer.kind == "rejected":
-        return CredentialRejected(text)  # a Retry-After would hold up a changed secret, too
-    outcome = cast(_Failed, answer.kind) if answer.kind in get_args(_Failed) else "unavailable"
-    return CredentialUnavailable(text, outcome=outcome, retry_after=after)

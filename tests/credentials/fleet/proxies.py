@@ -10,8 +10,9 @@ from functools import partial
 from proxy.clock import Clock
 from proxy.credentials.credential import CredentialSource
 from proxy.credentials.fleet.entry import HostEntry, Store
+from proxy.credentials.fleet.identity import Identity
 from proxy.credentials.fleet.key import Facts
-from proxy.credentials.fleet.source import FleetSource, Identity
+from proxy.credentials.fleet.source import FleetSource
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import PACE, Policy
 from proxy.credentials.secret import Secret, TextSecret
