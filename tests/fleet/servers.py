@@ -137,7 +137,7 @@ async def sentinels(folder: Path, tls: Encryption | None = None) -> AsyncIterato
         master = await stack.enter_async_context(
             server(folder, *(tls.listening(first) if tls else ()), port=first, cli=cli)
         )
-        replica = ["--replicaof", f"127.0.0.1 {first}", "--repl-diskless-sync-delay", "0"]
+        replica = ["--replicaof", "127.0.0.1", str(first), "--repl-diskless-sync-delay", "0"]
         replica += tls.listening(second) if tls else []
         await stack.enter_async_context(server(folder, *replica, port=second, cli=cli))
         for port in ports:

@@ -9,6 +9,9 @@ from valkey.asyncio.sentinel import MasterNotFoundError
 from proxy.outgoing.causes import Peer
 from proxy.outgoing.diagnosis import cause_of
 
+FULL: Final = "it is full; raise its maxmemory, or set a maxmemory-policy that evicts"
+"""Redis 6.2 says so of a script in the text of a plain ResponseError."""
+
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (MasterNotFoundError, "its Sentinels know no master of that name that is up; see store.sentinel_master"),
     (
@@ -19,7 +22,7 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
         exceptions.NoPermissionError,
         "it does not allow this user our commands or keys; docs/operations.md says what its ACL has to allow",
     ),
-    (exceptions.OutOfMemoryError, "it is full; raise its maxmemory, or set a maxmemory-policy that evicts"),
+    (exceptions.OutOfMemoryError, FULL),
     (exceptions.ReadOnlyError, "it is a replica, which cannot be written to; name its master in store.url"),
     (exceptions.BusyLoadingError, "it is still loading its data"),
     (exceptions.TimeoutError, "it does not answer in time"),
@@ -37,7 +40,7 @@ def cause(error: BaseException, peer: Peer) -> str:
     """Return why a call failed, as a sentence that names what to do."""
     for kind, words in _CAUSES:
         if isinstance(error, kind):
-            return words
+            return FULL if kind is exceptions.ResponseError and "OOM" in str(error) else words
     for each in _chain(error):
         if isinstance(each, OSError) and (found := cause_of(each, peer)).name != "reset":
             return found.words
