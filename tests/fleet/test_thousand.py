@@ -1,6 +1,6 @@
 """1,000 proxies at a token endpoint of one request a second; without a store the last is served after 17 min.
 
-`FLEET_ROUNDS=10 FLEET_MINUTE=60` is the long version.
+`FLEET_LIFE=40 FLEET_ROUNDS=10 FLEET_MINUTE=60` is the long version.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.store, pytest.mark.timeout(600)]
 log = logging.getLogger(__name__)
 
 ROUNDS = int(os.environ.get("FLEET_ROUNDS", "2"))
-LIFE = 12.0
+LIFE = float(os.environ.get("FLEET_LIFE", "20"))
 ROUND = 0.75 * LIFE
 """Seconds until the first proxy renews."""
 

@@ -185,7 +185,8 @@ class FleetSource:
         else:
             life = have.expires_at - have.fetched_at
             latest = have.expires_at - life * (1 - LAST)
-            alone_at = max(now, self._random(now, latest)) if latest > now and not refused else now
+            # Most outages are shorter than a quarter of the time that is left for a renewal.
+            alone_at = self._random(now + (latest - now) / 4, latest) if latest > now and not refused else now
         patience = alone_at if have is not None and not refused else now + self._random(*PATIENCE)
         return _Search(entry, have, refused, self._mark(entry, have), alone_at, patience)
 
