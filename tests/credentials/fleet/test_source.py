@@ -129,6 +129,19 @@ async def test_a_refusal_that_one_proxy_alone_sees_does_not_make_the_fleet_fetch
     assert declined > 40
 
 
+async def test_proxies_that_are_refused_one_after_the_other_share_the_gap_between_repairs() -> None:
+    fleet = Fleet(15)
+    async with all_running(fleet.members, fleet.clock) as groups:
+        await fleet.clock.advance(5.0)
+        for group, each in zip(groups, fleet.members, strict=True):
+            for _ in range(2):  # the first one takes the newest token, the second one complains of that
+                used = each.keeper.current
+                assert used is not None
+                group.create_task(outcome(each.keeper.replace(used, 2.0)))
+                await fleet.clock.advance(3.0)
+    assert 2 <= fleet.fetches <= 7
+
+
 async def test_a_repair_removes_only_the_token_that_was_refused() -> None:
     fleet = Fleet(2)
     async with all_running(fleet.members, fleet.clock) as groups:
