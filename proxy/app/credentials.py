@@ -217,7 +217,10 @@ class KeeperFactory:
         key = ("oauth2", key_of(settings), config.tls, config.http_proxy)
         url = config.token_url or config.issuer_url or ""
         store = self._shared_store
-        secrets = self._store_secrets(store) if store is not None else None
+        secrets = None
+        if store is not None:
+            self.stores.check(store)
+            secrets = self._store_secrets(store)
 
         def make(stack: AsyncExitStack) -> Keeper:
             section = f"credentials.{config.name}"
@@ -259,7 +262,8 @@ class KeeperFactory:
         return self.keepers.obtain(key, (replace(config, wait=0.0), audience, store), make)
 
     def store_client(self, store: Store, stack: AsyncExitStack) -> "StoreClient":
-        """Get or make the client of a store; see `Stores.client`."""
+        """Get or make the client of a store; see `Stores.check` and `Stores.client`."""
+        self.stores.check(store)
         return self.stores.client(store, self._store_secrets(store), stack)
 
     def _store_secrets(self, store: Store) -> StoreSecrets:

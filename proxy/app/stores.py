@@ -38,12 +38,22 @@ class Stores:
         self._contexts = contexts
         self._open: dict[Store, tuple[StoreClient, list[object]]] = {}
 
-    def client(self, store: Store, secrets: "StoreSecrets", stack: AsyncExitStack) -> "StoreClient":
-        """Get or make the client of a store; the last of the stacks that got it closes it.
+    def check(self, store: Store) -> None:
+        """Check that a client can be made.
 
         Raises:
             StartError: a package is missing, or a file of `store.tls` cannot be used.
         """
+        try:
+            from proxy.credentials.fleet import client, source  # noqa: F401
+        except ImportError as error:
+            raise StartError(
+                f"store: the package {error.name} is missing: pip install 'camunda-auth-proxy[fleet]'"
+            ) from None
+        self._contexts.context(store.tls, SECTION)
+
+    def client(self, store: Store, secrets: "StoreSecrets", stack: AsyncExitStack) -> "StoreClient":
+        """Get or make the client of a store that was checked; the last of the stacks that got it closes it."""
         if store not in self._open:
             self._open[store] = self._made(store, secrets), []
         client, users = self._open[store]
@@ -52,12 +62,8 @@ class Stores:
         return client
 
     def _made(self, store: Store, secrets: "StoreSecrets") -> "StoreClient":
-        try:
-            from proxy.credentials.fleet.client import StoreClient, StoreSettings
-        except ImportError as error:
-            raise StartError(
-                f"store: the package {error.name} is missing: pip install 'camunda-auth-proxy[fleet]'"
-            ) from None
+        from proxy.credentials.fleet.client import StoreClient, StoreSettings
+
         settings = StoreSettings(
             kind=store.kind,
             addresses=store.addresses,

@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from proxy.app.stores import Stores, StoreSecrets
+from proxy.app.stores import Stores
 from proxy.app.tls import TlsContexts
 from proxy.config.model import Store, Tls
 from proxy.errors import StartError
@@ -28,7 +27,7 @@ def test_a_proxy_without_a_store_imports_nothing_of_it() -> None:
     assert said.stdout.strip() == "[]"
 
 
-async def test_a_missing_package_is_said_with_its_remedy() -> None:
+def test_a_missing_package_is_said_with_its_remedy() -> None:
     class Missing:
         """Stands before all finders, as if nothing of valkey were installed."""
 
@@ -39,9 +38,8 @@ async def test_a_missing_package_is_said_with_its_remedy() -> None:
     held = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(FROM)}
     sys.meta_path.insert(0, Missing())
     try:
-        async with AsyncExitStack() as stack:
-            with pytest.raises(StartError, match=r"store: the package valkey.* pip install .*\[fleet\]"):
-                Stores(FakeClock(), TlsContexts()).client(STORE, StoreSecrets(None, None, None), stack)
+        with pytest.raises(StartError, match=r"store: the package valkey.* pip install .*\[fleet\]"):
+            Stores(FakeClock(), TlsContexts()).check(STORE)
     finally:
         del sys.meta_path[0]
         sys.modules.update(held)
