@@ -53,7 +53,7 @@ class Stores:
         self._contexts.context(store.tls, SECTION)
 
     def client(self, store: Store, secrets: "StoreSecrets", stack: AsyncExitStack) -> "StoreClient":
-        """Get or make the client of a store that was checked; the last of the stacks that got it closes it."""
+        """Get or make the client of a checked store; the last of the stacks that got it closes it."""
         if store not in self._open:
             self._open[store] = self._made(store, secrets), []
         client, users = self._open[store]

@@ -13,7 +13,7 @@ from proxy.app.tls import TlsContexts
 from proxy.clock import Clock, SystemClock
 from proxy.config.model import Tls
 from proxy.credentials.fleet.client import StoreClient, StoreSettings
-from proxy.credentials.fleet.entry import Entry, HostEntry, Store, StoreError
+from proxy.credentials.fleet.entry import Entry, HostEntry, Starved, Store, StoreError
 from proxy.credentials.fleet.seal import Sealer
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.sharing import StoreTally
@@ -180,6 +180,29 @@ async def test_a_paused_store_is_not_waited_for(tmp_path: Path) -> None:
         assert "does not answer in time" in await failure(store)
         one.resume()
         await recovered(store)
+        await store.close()
+
+
+async def test_a_process_without_cpu_does_not_take_the_store_for_one_in_error(tmp_path: Path) -> None:
+    class Late:
+        """A clock by which each call takes a second longer than its bound."""
+
+        def __init__(self) -> None:
+            self.at = 0.0
+
+        def now(self) -> float:
+            self.at += 1.5
+            return self.at
+
+        call_later = SystemClock().call_later
+
+    async with server(tmp_path) as one:
+        store = client(at(one.port), Late())
+        one.pause()
+        for _ in range(3):
+            with pytest.raises(Starved):
+                await entry(store).look("")
+        assert store.tally.reachable
         await store.close()
 
 

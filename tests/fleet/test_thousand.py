@@ -39,7 +39,7 @@ async def test_a_thousand_proxies_fetch_as_one(tmp_path: Path) -> None:
         endpoint(LIFE) as tokens,
         proxies(1000, tokens.url, at(store.port), every=2.0) as fleet,
     ):
-        cold = await fleet.until(lambda: fleet.count("served") == 1000, 30)
+        cold = await fleet.until(lambda: fleet.count("served") == 1000, 60)
         assert tokens.outcomes.total() <= 3
         first = len(tokens.granted)
         await asyncio.sleep(ROUNDS * ROUND)

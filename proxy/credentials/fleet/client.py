@@ -20,7 +20,7 @@ from valkey.credentials import CredentialProvider
 from valkey.exceptions import ValkeyClusterException, ValkeyError
 
 from proxy.clock import Clock
-from proxy.credentials.fleet.entry import StoreError
+from proxy.credentials.fleet.entry import Starved, StoreError
 from proxy.credentials.fleet.store_causes import cause
 from proxy.credentials.secret import Secret
 from proxy.credentials.sharing import StoreTally
@@ -35,6 +35,10 @@ PATIENCE: Final = 0.4
 
 BOUND: Final = 0.5
 """Seconds for a whole call; more than `PATIENCE`, because a cancelled call closes its connection."""
+
+LATE: Final = 0.1
+"""Seconds more than `BOUND` after which a call shows that this process had no CPU, as when all pods of a node
+start together."""
 
 LEFT_ALONE: Final = (0.5, 1.5)
 """Seconds, at random, for which a store in error is not called."""
@@ -101,6 +105,7 @@ class StoreClient:
         """See `Store.run`."""
         if self._clock.now() < self._left_alone_until:
             raise StoreError(self.tally.reason or "it was in error just now")
+        begun = self._clock.now()
         try:
             if self._client is None:
                 self._client = self._connectable()
@@ -109,6 +114,8 @@ class StoreClient:
         except CredentialError as error:  # of a password's file
             raise self._failed(str(error)) from None
         except ERRORS as error:
+            if self._clock.now() - begun > BOUND + LATE:
+                raise Starved("this process has too little CPU to ask it in time") from None
             raise self._failed(cause(error, self._settings.peer)) from None
         self._succeeded()
         return answer

@@ -21,6 +21,10 @@ class StoreError(Exception):
     """The store cannot be asked, or its answer is not one of our scripts'. The message says why."""
 
 
+class Starved(StoreError):
+    """We were too slow ourselves: our own timers ran late, so nothing is known about the store."""
+
+
 class Store(Protocol):
     """A server of Valkey or Redis, or several that act as one."""
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from proxy.clock import Clock, pause
 from proxy.credentials.credential import Credential, CredentialSource
-from proxy.credentials.fleet.entry import LOCK, Answer, Entry, HostEntry, Store, StoreError
+from proxy.credentials.fleet.entry import LOCK, Answer, Entry, HostEntry, Starved, Store, StoreError
 from proxy.credentials.fleet.identity import Identity
 from proxy.credentials.fleet.seal import MARK, Sealer
 from proxy.credentials.fleet.told import longer, told
@@ -57,6 +57,9 @@ REFUSED_FIRST: Final = 6.0
 RETRY_FIRST: Final = 1.0
 RETRY_MAX: Final = 30.0
 """Seconds, first and longest back-off of a fleet after other failures."""
+
+STARVED: Final = 10.0
+"""Seconds for which we go on asking the store if it is this process that is too slow."""
 
 FOREIGN: Final = 3
 """Most values that do not open to be removed in one attempt."""
@@ -195,8 +198,9 @@ class FleetSource:
         now = self._clock.now()
         try:
             answer = await search.entry.acquire(search.unwanted)
-        except StoreError:
-            if now >= search.alone_at:
+        except StoreError as error:
+            patience = STARVED if isinstance(error, Starved) else 0.0
+            if now >= search.alone_at + patience:
                 return await self._alone(search.entry)
             await pause(self._clock, self._random(*RETRY))
             return None

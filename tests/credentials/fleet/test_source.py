@@ -1,11 +1,13 @@
 """Single flight over a fleet: what the token endpoint sees, and what happens without the store."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from proxy.credentials.fleet import scripts
-from proxy.credentials.fleet.source import HOLD
+from proxy.credentials.fleet.entry import Starved
+from proxy.credentials.fleet.source import HOLD, STARVED
 from proxy.credentials.schedule import OFF_SAAS
 from proxy.credentials.secret import FileSecret
 from proxy.errors import CredentialRejected, CredentialUnavailable, RepairDeclined
@@ -229,6 +231,21 @@ async def test_a_token_endpoint_that_is_down_gets_one_fleets_attempts_and_all_ta
         assert fleet.tokens == {b"Bearer 1"}
 
 
+async def test_a_proxy_in_back_off_takes_up_what_another_one_has_fetched() -> None:
+    fleet = Fleet(3)
+    fleet.source.script.append(REFUSED)  # so that each of them waits for a minute
+    async with all_running(fleet.members, fleet.clock):
+        await fleet.clock.advance(5.0)
+        key = fleet.key("lane")
+        del fleet.store.data[key]
+        late = fleet.one()
+        async with all_running([late], fleet.clock):
+            await fleet.clock.advance(3.0)
+            assert late.keeper.current is not None
+            assert fleet.tokens == {b"Bearer 1"}
+    assert fleet.fetches == 2
+
+
 async def test_the_same_token_again_is_not_fetched_by_each_proxy_in_turn() -> None:
     fleet = Fleet(10)
     async with all_running(fleet.members, fleet.clock):
@@ -315,6 +332,21 @@ async def test_a_store_that_stays_down_costs_no_proxy_its_credential() -> None:
         for _ in range(40):
             await fleet.clock.advance(30.0)
             assert b"" not in fleet.tokens
+
+
+async def test_a_proxy_that_is_too_slow_itself_waits_longer_before_it_fetches_alone() -> None:
+    fleet = Fleet(1)
+
+    class Slow(MemoryStore):
+        async def run(self, script: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> object:
+            raise Starved("no CPU")
+
+    one = member(fleet.source, Slow(fleet.clock), fleet.clock)
+    async with all_running([one], fleet.clock):
+        await fleet.clock.advance(STARVED)
+        assert fleet.fetches == 0
+        await fleet.clock.advance(6.0)
+        assert one.keeper.current is not None
 
 
 async def test_a_flushed_store_costs_nothing_until_the_renewal() -> None:
