@@ -43,7 +43,8 @@ refused() {
 }
 
 schemas() {
-  local version others=("$KUBERNETES/networkpolicy.yaml" "$KUBERNETES/fleet/valkey.yaml")
+  local version others=("$KUBERNETES/networkpolicy.yaml" "$W/fleet.yaml")
+  kubectl kustomize "$ROOT/tests/deploy/data/fleet" >"$W/fleet.yaml"
   for version in "${VERSIONS[@]}"; do quietly "$VALIDATE" --strict -k "$version" "$OUT"/*.yaml "${others[@]}"; done
   quietly "$VALIDATE" --strict -k 1.27 "$OUT/classic.yaml"
   # Check that these schemas are really strict.

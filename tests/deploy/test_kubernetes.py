@@ -1,6 +1,7 @@
 """The files for Kubernetes and Helm as they lie there. What tools make of them: deploy/ci/kubernetes.sh."""
 
 import copy
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -234,6 +235,20 @@ def test_the_store_of_a_fleet_is_restricted_and_only_sidecars_reach_it() -> None
     (rule,) = policy["spec"]["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": LABEL}}]
     assert f">{secret['stringData']['password']} " in secret["stringData"]["users.acl"]
+
+
+def test_the_sidecar_gets_the_password_of_the_store() -> None:
+    patch = pod("fleet/sidecar.yaml")
+    (mount,), (volume,) = sidecar(patch)["volumeMounts"], patch["volumes"]
+    assert mount["name"] == volume["name"]
+    secret = read(KUBERNETES / "fleet" / "valkey.yaml")[0]
+    assert volume["secret"]["secretName"] == secret["metadata"]["name"]
+    (item,) = volume["secret"]["items"]
+    assert item["key"] in secret["stringData"]
+    (said,) = re.findall(
+        r"password_file: (\S+)}", (KUBERNETES / "fleet/kustomization.yaml").read_text("utf-8")
+    )
+    assert said == f"{mount['mountPath']}/{item['path']}"
 
 
 def test_every_example_of_an_acl_is_the_one_that_is_tried() -> None:
