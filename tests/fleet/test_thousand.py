@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.store, pytest.mark.timeout(600)]
 log = logging.getLogger(__name__)
 
 ROUNDS = int(os.environ.get("FLEET_ROUNDS", "2"))
-LIFE = float(os.environ.get("FLEET_LIFE", "20"))
+LIFE = float(os.environ.get("FLEET_LIFE", "16"))
 ROUND = 0.75 * LIFE
 """Seconds until the first proxy renews."""
 
