@@ -129,6 +129,15 @@ async def test_a_lock_or_a_wait_that_others_made_without_end_holds_up_nothing(tm
         await store.close()
 
 
+async def test_many_credentials_of_one_proxy_take_turns_on_its_few_connections(tmp_path: Path) -> None:
+    async with server(tmp_path) as one:
+        store = client(at(one.port))
+        answers = await asyncio.gather(*(entry(store, str(each)).look("") for each in range(50)))
+        assert {answer.kind for answer in answers} == {"none"}
+        assert store.tally.answers["error"] == 0
+        await store.close()
+
+
 # -- failures --
 
 

@@ -98,6 +98,7 @@ class StoreClient:
         self._random = random
         self._closers: list[Callable[[], Any]] = []
         self._client: Any = None
+        self._places = asyncio.Semaphore(CONNECTIONS)  # valkey's pool raises where it is full
         self._left_alone_until = -1.0
         self._errors = 0
 
@@ -109,7 +110,7 @@ class StoreClient:
         try:
             if self._client is None:
                 self._client = self._connectable()
-            async with asyncio.timeout(BOUND):
+            async with asyncio.timeout(BOUND), self._places:
                 answer = await self._client.eval(script, len(keys), *keys, *args)
         except CredentialError as error:  # of a password's file
             raise self._failed(str(error)) from None
