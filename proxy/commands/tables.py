@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.commands.blocks import Block, blocks, command_lines, sentence
 from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
+from proxy.net import authority
 
 if TYPE_CHECKING:
     from proxy.app.proxy import Proxy
@@ -44,6 +45,10 @@ def configuration(config: "Config") -> str:
         table(_credentials(config)),
         f"admin  http://{config.admin.listen}",
     ]
+    if (store := config.store) is not None:
+        scheme = "rediss" if store.encrypted else "redis"
+        places = ",".join(authority(host, port) for host, port in store.addresses)
+        parts.append(f"store  {scheme}://{places} ({store.kind})")
     return "\n\n".join(parts)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.commands.tables import configuration
 from proxy.config.model import Config, SecretRef, Store
 from tests.config.writing import ZEEBE, read, refused
 
@@ -56,6 +57,12 @@ def test_urls_of_one_server(
 ) -> None:
     one = store(tmp_path, f"url: '{url}'")
     assert (one.addresses, one.encrypted, one.database) == (addresses, encrypted, database)
+
+
+def test_check_names_the_store(tmp_path: Path) -> None:
+    shown = configuration(config(tmp_path, "url: 'rediss://a,[::1]:1', cluster: true, password: canary"))
+    assert shown.endswith("\nstore  rediss://a:6379,[::1]:1 (cluster)")
+    assert "canary" not in shown
 
 
 def test_sentinels_and_a_cluster_have_several_hosts(tmp_path: Path) -> None:
