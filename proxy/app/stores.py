@@ -45,7 +45,8 @@ class Stores:
             StartError: a package is missing, or a file of `store.tls` cannot be used.
         """
         try:
-            from proxy.credentials.fleet import client, source  # noqa: F401
+            import proxy.credentials.fleet.client
+            import proxy.credentials.fleet.source  # noqa: F401
         except ImportError as error:
             raise StartError(
                 f"store: the package {error.name} is missing: pip install 'camunda-auth-proxy[fleet]'"
