@@ -153,6 +153,8 @@ class FleetSource:
             try:
                 if not await search.entry.forget(search.unwanted):
                     return have
+            except Starved:
+                pass  # the next token takes its place in any case
             except StoreError:
                 return await self._alone(search.entry)
         while (found := await self._step(search)) is None:
