@@ -43,8 +43,9 @@ refused() {
 }
 
 schemas() {
-  local version policy="$KUBERNETES/networkpolicy.yaml"
-  for version in "${VERSIONS[@]}"; do quietly "$VALIDATE" --strict -k "$version" "$OUT"/*.yaml "$policy"; done
+  local version others=("$KUBERNETES/networkpolicy.yaml" "$W/fleet.yaml")
+  kubectl kustomize "$ROOT/tests/deploy/data/fleet" >"$W/fleet.yaml"
+  for version in "${VERSIONS[@]}"; do quietly "$VALIDATE" --strict -k "$version" "$OUT"/*.yaml "${others[@]}"; done
   quietly "$VALIDATE" --strict -k 1.27 "$OUT/classic.yaml"
   # Check that these schemas are really strict.
   refused restartPolicy "$VALIDATE" --strict -k 1.27 "$OUT/plain.yaml"

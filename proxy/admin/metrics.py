@@ -21,6 +21,7 @@ from proxy.admin.state import AuditCounts, State
 from proxy.admin.status import Seen, Snapshot
 from proxy.clock import Clock, wall_time
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.sharing import StoreAnswer, StoreTally
 from proxy.errors import FetchOutcome
 from proxy.gateway.tally import Tally
 from proxy.gateway.watch import UpstreamHealth
@@ -77,6 +78,7 @@ class _Counts(Collector):
         yield from _fetches(upstream.keeper for upstream in self._state.upstreams)
         yield from _credentials(snapshot, self._wall() - now)
         yield from _upstream_states(snapshot)
+        yield from _stores(self._state.stores)
         yield _counter(
             "config_reloads",
             "Times that the configuration was read again, and whether it was applied or refused.",
@@ -114,6 +116,32 @@ def _audit(counts: AuditCounts | None) -> Iterator[Metric]:
         "Lines of the audit log that were not written, because its file or stdout took none for too long.",
         (),
         {(): lost},
+    )
+
+
+def _stores(tallies: Mapping[str, StoreTally]) -> Iterator[Metric]:
+    """Yield the metrics of the stores that a fleet shares."""
+    yield _gauge(
+        "store_reachable",
+        "Whether the store that the fleet shares answers; if not, each proxy fetches its own tokens.",
+        ("store",),
+        {(where,): tally.reachable for where, tally in tallies.items()},
+    )
+    yield _counter(
+        "store_answers",
+        "What the store said when the proxy asked for a token.",
+        ("store", "answer"),
+        {
+            (where, answer): tally.answers[answer]
+            for where, tally in tallies.items()
+            for answer in get_args(StoreAnswer)
+        },
+    )
+    yield _counter(
+        "store_ignored_values",
+        "Values in the store that were changed by others, or damaged.",
+        ("store",),
+        {(where,): tally.ignored for where, tally in tallies.items()},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from proxy.admin.recent import Recent
 from proxy.admin.status import CallerStatus, CallerView, CredentialProof, Seen, Snapshot, UpstreamStatus
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.sharing import StoreTally
 from proxy.gateway.callers import Outcome
 from proxy.gateway.tally import Tally
 from proxy.gateway.watch import UpstreamWatch
@@ -85,6 +86,7 @@ class State:
         recent: the last requests and problems; None: they are not kept.
         listed: whether requests are kept in `recent`.
         facts: returns what the configuration says, by the upstream's name. Called only for the page.
+        stores: counts of the stores that a fleet shares, by address; mostly empty.
     """
 
     upstreams: tuple[UpstreamView, ...] = ()
@@ -96,6 +98,7 @@ class State:
     recent: Recent | None = None
     listed: bool = True
     facts: Callable[[], Mapping[str, Facts]] = _no_facts
+    stores: Mapping[str, StoreTally] = field(default_factory=dict)
 
     def snapshot(self, now: float) -> Snapshot:
         """Return the state at `now`, seconds on the Clock."""

@@ -7,17 +7,21 @@ import logging
 from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from proxy.app.stores import Stores, StoreSecrets, shared
 from proxy.app.tls import TlsContexts
 from proxy.clock import Clock
 from proxy.config.model import (
+    SHORTEST_TOKEN,
     Basic,
     Bearer,
     CredentialConfig,
     OAuth2,
     SecretRef,
     Session,
+    Store,
     Tls,
     Upstream,
 )
@@ -42,6 +46,9 @@ from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
 from proxy.outgoing.connect import Connector
 
+if TYPE_CHECKING:
+    from proxy.credentials.fleet.client import StoreClient
+
 log = logging.getLogger("proxy")
 
 
@@ -50,6 +57,7 @@ class KeeperFactory:
 
     Attributes:
         secrets: of the configuration in use.
+        stores: that a fleet shares.
     """
 
     def __init__(self, clock: Clock, contexts: TlsContexts, keepers: Keepers, connector: Connector) -> None:
@@ -58,13 +66,20 @@ class KeeperFactory:
         self._tls_contexts = contexts
         self._connector = connector
         self._store: TokenStore = token_store(clock)
+        self.stores = Stores(clock, contexts)
+        self._shared_store: Store | None = None
         self._throttles: dict[str, HostThrottle] = {}
         self.secrets: tuple[Secret, ...] = ()
         self._asked: dict[tuple[SecretRef, int], Secret] = {}
 
-    def begin(self) -> None:
-        """Begin to try another configuration; call `settle` if all of it could be made."""
+    def begin(self, store: Store | None = None) -> None:
+        """Begin to try another configuration; call `settle` if all of it could be made.
+
+        Args:
+            store: its store; None: it has none.
+        """
         self._asked = {}
+        self._shared_store = store
         self.keepers.begin()
 
     def settle(self) -> None:
@@ -200,6 +215,12 @@ class KeeperFactory:
             )
         settings = self._settings(config, audience)
         key = ("oauth2", key_of(settings), config.tls, config.http_proxy)
+        url = config.token_url or config.issuer_url or ""
+        store = self._shared_store
+        secrets = None
+        if store is not None:
+            self.stores.check(store)
+            secrets = self._store_secrets(store)
 
         def make(stack: AsyncExitStack) -> Keeper:
             section = f"credentials.{config.name}"
@@ -207,20 +228,53 @@ class KeeperFactory:
             if config.token_url is None:
                 addresses[ENDPOINT] = f"found through {section}.issuer_url"
             outbound = self.outbound(stack, section, config.tls, config.http_proxy, addresses)
+            source = OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{_proof(config)}")
+            proof = settings.secret or _certificate(config.tls)
+            fleet = None
+            if store is not None and secrets is not None:
+                fleet = shared(
+                    config.name,
+                    source,
+                    self.stores.client(store, secrets, stack),
+                    settings,
+                    store,
+                    secrets.key,
+                    proof,
+                    clock=self._clock,
+                    host=_host(url),
+                    throttle=self._throttle(url),
+                    policy=_pace(url),
+                )
             return Keeper(
                 config.name,
-                OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{_proof(config)}"),
+                source,
                 clock=self._clock,
                 target=audience or "",
-                policy=_pace(config.token_url or config.issuer_url or ""),
+                policy=_pace(url),
                 observer=Narrator(),
-                secret=settings.secret or _certificate(config.tls),
-                throttle=self._throttle(config.token_url or config.issuer_url or ""),
+                secret=proof,
+                throttle=self._throttle(url) if fleet is None else None,
+                shared=fleet,
                 slot=TokenSlot(self._store, key),
                 tally=self.keepers.tally(config.name, audience or ""),
             )
 
-        return self.keepers.obtain(key, (replace(config, wait=0.0), audience), make)
+        return self.keepers.obtain(key, (replace(config, wait=0.0), audience, store), make)
+
+    def store_client(self, store: Store, stack: AsyncExitStack) -> "StoreClient":
+        """Get or make the client of a store; see `Stores.check` and `Stores.client`."""
+        self.stores.check(store)
+        return self.stores.client(store, self._store_secrets(store), stack)
+
+    def _store_secrets(self, store: Store) -> StoreSecrets:
+        def one(ref: SecretRef | None, key: str, shortest: int = 1) -> Secret | None:
+            return self.secret(ref, f"store.{key}", shortest=shortest) if ref is not None else None
+
+        return StoreSecrets(
+            one(store.password, "password_file"),
+            one(store.sentinel_password, "sentinel_password_file"),
+            one(store.key, "key_file", SHORTEST_TOKEN),
+        )
 
     def _throttle(self, url: str) -> HostThrottle:
         host = _host(url)

@@ -73,6 +73,7 @@ class Proxy:
         self._keeper_factory = KeeperFactory(clock, self._tls_contexts, self._keepers, self._connector)
         self._recent = Recent(clock)
         self.state = State(recent=self._recent, facts=self._facts)
+        self.state.stores = self._keeper_factory.stores.tallies
         self._admin = Admin(self.state, clock, __version__, notes=UpstreamLog(self._recent))
         self._share = Share(asyncio.get_running_loop())
         self._admin_ports = Ports(clock, ConnectionLimit(ADMIN_CONNECTIONS), self._share)
@@ -155,7 +156,7 @@ class Proxy:
         held = {**self._admin_ports.held, **self._ports.held}
         admin_bound = self._admin_ports.take(admin_listens, held, fresh, problems.note)
         bound = self._ports.take(listens, held, fresh, problems.note)
-        self._keeper_factory.begin()
+        self._keeper_factory.begin(config.store)
         callers = callers_of(config)
         known = self._callers if callers else None
         plans: list[UpstreamPlan] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.clock import date_of
 from proxy.commands.blocks import Block, blocks, command_lines, sentence
 from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
+from proxy.net import authority
 
 if TYPE_CHECKING:
     from proxy.app.proxy import Proxy
@@ -46,6 +47,10 @@ def configuration(config: "Config") -> str:
         *([table(_callers(config))] if config.callers else []),
         f"admin  http://{config.admin.listen}",
     ]
+    if (store := config.store) is not None:
+        scheme = "rediss" if store.encrypted else "redis"
+        places = ",".join(authority(host, port) for host, port in store.addresses)
+        parts.append(f"store  {scheme}://{places} ({store.kind})")
     return "\n\n".join(parts)
 
 

@@ -142,7 +142,7 @@ def _notice_readable(path: Path, what: str, findings: Findings) -> None:
 def _holds_secret(written: Written) -> bool:
     """Tell whether the file holds a secret itself, instead of a variable or the name of a file."""
     credentials = written.tree.get("credentials")
-    places: list[tuple[KeyPath, object]] = [(("guard",), written.tree.get("guard"))]
+    places: list[tuple[KeyPath, object]] = [((each,), written.tree.get(each)) for each in ("guard", "store")]
     callers = written.tree.get("callers")
     if isinstance(callers, dict):
         places += [(("callers", name), section) for name, section in callers.items()]

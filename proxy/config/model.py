@@ -306,6 +306,35 @@ class NoCredential:
     name: str
 
 
+StoreKind = Literal["standalone", "sentinel", "cluster"]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A Valkey or Redis in which a fleet of proxies shares tokens.
+
+    Attributes:
+        addresses: host and port of the server, of the Sentinels, or of nodes of the cluster.
+        encrypted: whether it is reached by TLS.
+        master: name of the master that the Sentinels watch; empty: there are none.
+        prefix: of the names of all keys.
+        key: the secret that tokens are sealed with; None: it is derived from the client's secret.
+    """
+
+    kind: StoreKind
+    addresses: tuple[tuple[str, int], ...]
+    encrypted: bool
+    database: int
+    master: str
+    username: str | None
+    password: SecretRef | None
+    sentinel_username: str | None
+    sentinel_password: SecretRef | None
+    prefix: str
+    key: SecretRef | None
+    tls: Tls
+
+
 CredentialConfig = OAuth2 | Session | Bearer | Basic | NoCredential
 
 
@@ -414,6 +443,7 @@ class Config:
         notices: sentences to log once at start, without secrets.
         callers: in the order of the configuration; empty: every program that reaches a port may use it,
             unless there is a `guard.caller_token`.
+        store: shared by the proxies of a fleet; None: there is none.
         origins: where each credential came from (key: its name), and where the address of its login or token
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
         private_variables: names of variables of the environment that may hold a part of a credential.
@@ -433,3 +463,4 @@ class Config:
     private_variables: frozenset[str] = frozenset()
     callers: tuple[CallerConfig, ...] = ()
     audit: Audit | None = None
+    store: Store | None = None

@@ -24,6 +24,7 @@ from proxy.credentials.report import (
 )
 from proxy.credentials.schedule import PACE, Policy, RefreshState
 from proxy.credentials.secret import Secret, SecretWatch
+from proxy.credentials.sharing import SharedSource
 from proxy.credentials.standing import Ending, Standing
 from proxy.credentials.store import TokenSlot
 from proxy.credentials.throttle import HostThrottle
@@ -40,6 +41,9 @@ SECRET_WATCH = 5.0
 HALF_WRITTEN = 1.0
 """Seconds after a refusal before a secret's file is read again, because it may have been half written."""
 
+SHARED_LOOK = (1.0, 2.0)
+"""Seconds, at random, between two looks at a store while it may bring a credential or be in error."""
+
 FAULT = "the proxy itself failed while it fetched the credential; its log has the reason"
 
 
@@ -54,6 +58,7 @@ class RefreshLoop:
         sessions: reads answers and logs out, if the source logs in; None: it does not.
         secret: is watched; when it changes, the next attempt is due at once. None: there is nothing to watch.
         throttle: of the token host; None: there is no limit.
+        shared: gets the credential for a fleet, in place of `source` and `throttle`; None: there is none.
         slot: holds the credential over a reload; None: it is not held.
         tally: counts go on from it; None: from zero.
         random: a number in [0, 1), for jitter.
@@ -71,6 +76,7 @@ class RefreshLoop:
         observer: FetchObserver = UNOBSERVED,
         secret: Secret | None = None,
         throttle: HostThrottle | None = None,
+        shared: SharedSource | None = None,
         slot: TokenSlot | None = None,
         tally: FetchTally | None = None,
         random: Callable[[], float] = random.random,
@@ -87,6 +93,7 @@ class RefreshLoop:
         self._observer = observer
         self._secret = SecretWatch(secret) if secret is not None and secret.may_change else None
         self._throttle = throttle
+        self._shared = shared
         self._slot = slot
         self._random = random
         self._state = RefreshState()
@@ -136,6 +143,8 @@ class RefreshLoop:
         while True:
             self._look_at_secret()
             self._report()
+            if self._shared is not None:
+                await self._look_at_store(self._shared)
             delay = schedule.due_at(self._state, self._policy) - self._now()
             if delay > 0:
                 await self._sleep(delay)
@@ -174,6 +183,8 @@ class RefreshLoop:
 
     async def _sleep(self, delay: float) -> None:
         longest = LONGEST_SLEEP if self._secret is None else SECRET_WATCH
+        if self._shared is not None and self._shared.restless:
+            longest = SHARED_LOOK[0] + (SHARED_LOOK[1] - SHARED_LOOK[0]) * self._random()
         self._awake = asyncio.get_running_loop().create_future()
         await pause(self._clock, min(delay, longest), self._awake)
 
@@ -219,14 +230,29 @@ class RefreshLoop:
             SecretChanged
         """
         if self._secret is None:
-            return await self._source.fetch()
-        self._fetching = asyncio.ensure_future(self._source.fetch())  # noqa: TID251 -- it ends in here
+            return await self._fetch_once()
+        self._fetching = asyncio.ensure_future(self._fetch_once())  # noqa: TID251 -- it ends in here
         try:
             return await result_of(self._fetching, self._clock, self._look_at_secret)
         finally:
             self._fetching = None
 
+    async def _fetch_once(self) -> Credential:
+        if self._shared is None:
+            return await self._source.fetch()
+        return await self._shared.fetch(self.current, refused=self._state.repairing)
+
+    async def _look_at_store(self, shared: SharedSource) -> None:
+        """Take a credential that another proxy of the fleet has fetched, while our own attempts fail."""
+        found = await shared.look(self.current, failing=self._state.failing)
+        if found is not None:
+            self._store_fetched(found)
+            self._report()
+            self._end_attempt()
+
     def _count(self, outcome: FetchOutcome, seconds: float) -> None:
+        if self._shared is not None and not self._shared.asked:
+            return  # another proxy's attempt, which that one counts
         self.tally.outcomes[outcome] += 1
         self.tally.fetch_seconds.observe(seconds)
         self._observer.fetched(self.name, self.target, outcome, seconds)

@@ -14,6 +14,7 @@ from proxy import is_compiled
 from proxy.admin.metrics import PREFIX
 from proxy.admin.status import CallerView
 from proxy.credentials.keeper import Keeper
+from proxy.credentials.sharing import StoreTally
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from tests.admin.port import UNIX_TIME, House, view
 from tests.credentials.sources import running
@@ -53,6 +54,7 @@ async def busy(house: House) -> None:
     tally.response_seconds.observe(0.3)
     tally.connect_seconds.observe(0.001)
     house.keeper.tally.wait_seconds.observe(2.0)
+    house.state.stores = {"redis://store:6379": StoreTally("redis://store:6379")}
     await house.fetched()
 
 

@@ -297,4 +297,32 @@ MISTAKES = [
     (ZEEBE + BEARER + "shutdown: {grace: forever}", "shutdown.grace", "not a duration"),
     (ZEEBE + BEARER + "cluster: {region: bru-2}", "cluster.id", "is missing"),
     (ZEEBE + BEARER + "cluster: {region: 'x.example/', id: a}", "cluster.region", "letters, digits"),
+    *(
+        (ZEEBE + BEARER + f"store: {{{written}}}", place, sentence)
+        for written, place, sentence in (
+            ("key_file: x", "store.url", "is missing"),
+            ("url: 'canary:6379'", "store.url", "must be rediss://HOST:PORT (TLS) or redis://HOST:PORT"),
+            ("url: 'https://canary'", "store.url", "must be rediss://HOST:PORT (TLS) or redis://HOST:PORT"),
+            ("url: 'redis://u:canary@h'", "store.url", "write username and password_file"),
+            ("url: 'redis://h:0'", "store.url", "its hosts are written as HOST:PORT"),
+            ("url: 'redis://a:1,b:2'", "store.url", "names several hosts"),
+            ("url: 'redis://h/3', cluster: true", "store.url", "names a database"),
+            (
+                "url: 'redis://h', cluster: true, sentinel_master: m",
+                "store.cluster",
+                "next to sentinel_master",
+            ),
+            ("url: 'redis://h', tls: {ca_file: x}", "store.tls", "no effect on redis://"),
+            (
+                "url: 'redis://h', password: canary, password_file: x",
+                "store.password",
+                "next to password_file",
+            ),
+            ("url: 'redis://h', username: u", "store.password", "a username needs"),
+            ("url: 'redis://h', sentinel_password: canary", "store.sentinel_master", "no Sentinel is asked"),
+            ("url: 'redis://h', prefix: '{x}'", "store.prefix", "must not hold { or }"),
+            ("url: 'redis://h', key_file: /not/there", "store.key_file", "does not exist"),
+            ("url: 'redis://h', keyfile: x", "store.keyfile", "did you mean key_file?"),
+        )
+    ),
 ]

@@ -22,7 +22,7 @@ from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, refused
 from tests.examples import some
 
 KEYS = {
-    "": "upstreams credentials callers guard admin log audit shutdown cluster [key] x",
+    "": "upstreams credentials callers guard admin log audit shutdown cluster store [key] x",
     "upstreams": "zeebe operate other c [key] basic",
     "credentials": "c zeebe basic oauth2 [key]",
     "cluster": "region id [key]",
@@ -35,6 +35,7 @@ KEYS = {
     "log": "level format requests [key]",
     "audit": "file reads [key]",
     "shutdown": "delay grace [key]",
+    "store": "url sentinel_master cluster username password password_file prefix key_file tls [key]",
     "upstream": "api url listen credential audience tls http_proxy connect_timeout max_connections "
     "replay_buffer anonymous listen_tls [key]",
     "listen_tls": "cert_file key_file client_ca_file client_certificate [key]",

@@ -63,6 +63,17 @@ TREE: dict[str, Any] = {
             "private_key_file": "key.pem",
         },
     },
+    "store": {
+        "url": "rediss://store.example",
+        "username": "u",
+        "password_file": "secret",
+        "sentinel_master": "m",
+        "sentinel_username": "u",
+        "sentinel_password": "p",
+        "prefix": "x:",
+        "key_file": "token",
+        "tls": {"server_name": "x"},
+    },
     "guard": {"caller_token_file": "token", "allowed_hosts": ["a"], "allowed_origins": ["http://a"]},
     "callers": {
         "ci": {

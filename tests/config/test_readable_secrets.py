@@ -111,6 +111,13 @@ def test_a_configuration_and_a_file_of_variables_count_where_they_hold_the_secre
     assert notices(folder, credential, mode=0o600, env=env) == []
 
 
+def test_the_password_of_a_store_is_a_secret(folder: Path) -> None:
+    store = "store: {url: 'rediss://h', password: secret}"
+    told = ["c.yaml holds a secret, and every user of this machine can read it; chmod 600 it"]
+    assert notices(folder, "type: none", store, mode=0o644) == told
+    assert notices(folder, "type: none", store, mode=0o600) == []
+
+
 def test_a_certificate_is_no_secret(folder: Path) -> None:
     (folder / "cert.pem").chmod(0o644)
     assert notices(folder, CASES["credentials.c.tls.key_file"][0]) == []

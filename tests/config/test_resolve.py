@@ -439,7 +439,8 @@ CREDENTIALS = st.dictionaries(st.just("c"), st.just({"type": "none"}) | TREES)
 SECTIONS = st.fixed_dictionaries(
     {"upstreams": UPSTREAMS | TREES, "credentials": CREDENTIALS | TREES},
     optional=dict.fromkeys(
-        ("cluster", "callers", "guard", "admin", "log", "audit", "shutdown", "unknown"), st.none() | TREES
+        ("cluster", "callers", "guard", "admin", "log", "audit", "shutdown", "store", "unknown"),
+        st.none() | TREES,
     ),
 )
 

@@ -52,6 +52,15 @@ ONLY_CHECK_FINDS = (
     "callers.ci.rate: is empty",
     "callers.ci.expires: is empty",
     "for listeners on loopback",
+    "names several hosts",
+    "names a database",
+    "next to sentinel_master",
+    "no effect on redis://",
+    "store.password: next to password_file",
+    "a username needs",
+    "no Sentinel is asked",
+    "must not hold { or }",
+    "its hosts are written as HOST:PORT",
 )
 """Parts of sentences about what one value alone cannot show, or not to a pattern worth reading."""
 

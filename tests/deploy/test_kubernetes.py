@@ -1,6 +1,7 @@
 """The files for Kubernetes and Helm as they lie there. What tools make of them: deploy/ci/kubernetes.sh."""
 
 import copy
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.deploy.pods import (
     template,
     volumes,
 )
+from tests.fleet.servers import ACL
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES, HELM = ROOT / "deploy" / "kubernetes", ROOT / "deploy" / "helm"
@@ -222,3 +224,39 @@ def test_a_file_says_what_to_change(path: str) -> None:
     assert head.startswith("# ")
     assert "\n# Change: " in head
     assert len(head.splitlines()) <= 8
+
+
+def test_the_store_of_a_fleet_is_restricted_and_only_sidecars_reach_it() -> None:
+    secret, deployment, service, policy = read(KUBERNETES / "fleet" / "valkey.yaml")
+    spec = template(deployment)["spec"]
+    labels = template(deployment)["metadata"]["labels"]
+    assert not faults(spec)
+    assert service["spec"]["selector"] == policy["spec"]["podSelector"]["matchLabels"] == labels
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": LABEL}}]
+    assert f">{secret['stringData']['password']} " in secret["stringData"]["users.acl"]
+
+
+def test_the_sidecar_gets_the_password_of_the_store() -> None:
+    patch = pod("fleet/sidecar.yaml")
+    (mount,), (volume,) = sidecar(patch)["volumeMounts"], patch["volumes"]
+    assert mount["name"] == volume["name"]
+    secret = read(KUBERNETES / "fleet" / "valkey.yaml")[0]
+    assert volume["secret"]["secretName"] == secret["metadata"]["name"]
+    (item,) = volume["secret"]["items"]
+    assert item["key"] in secret["stringData"]
+    (said,) = re.findall(
+        r"password_file: (\S+)}", (KUBERNETES / "fleet/kustomization.yaml").read_text("utf-8")
+    )
+    assert said == f"{mount['mountPath']}/{item['path']}"
+
+
+def test_every_example_of_an_acl_is_the_one_that_is_tried() -> None:
+    wanted = ACL.splitlines()[1].partition("~")[2]
+    texts = [
+        KUBERNETES / "fleet/valkey.yaml",
+        ROOT / "deploy/compose/fleet/users.acl",
+        ROOT / "docs/operations.md",
+    ]
+    for path in texts:
+        assert wanted in path.read_text(encoding="utf-8"), path

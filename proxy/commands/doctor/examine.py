@@ -18,6 +18,7 @@ from proxy.commands.doctor.credentials import Got, examine_credential
 from proxy.commands.doctor.finding import Findings, Section, Step, Why, failed
 from proxy.commands.doctor.places import Place, Surroundings, reach
 from proxy.commands.doctor.recording import RecordingFactory
+from proxy.commands.doctor.store import examine_store
 from proxy.commands.doctor.targets import credential_place, upstream_place
 from proxy.config.model import Basic, Config, OAuth2, Session, Upstream
 from proxy.credentials.keeper import Keeper
@@ -55,6 +56,7 @@ async def examine(config: Config, around: Surroundings, tell: Tell = lambda _: N
     doctor = _Doctor(config, around, tell)
     async with doctor.keeping():
         await doctor.credentials()
+        await doctor.store()
         await doctor.upstreams()
         secrets = frozenset(doctor.secrets())
     return Examined(Findings(config.source, tuple(doctor.sections)), secrets)
@@ -169,6 +171,15 @@ class _Doctor:
         self._factory.settle()
         self._factory.secrets = secrets
         await self._keepers.dismiss(())
+
+    # -- the store --
+
+    async def store(self) -> None:
+        """Try the store of the fleet. The credentials were tried without it, so each was really fetched."""
+        if self._config.store is None:
+            return
+        self._tell("trying the store")
+        self.sections.append(await examine_store(self._config.store, self._factory, self._around.clock))
 
     # -- upstreams --
 

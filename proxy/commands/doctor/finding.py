@@ -47,7 +47,7 @@ class Section:
     """The steps of one credential or upstream.
 
     Attributes:
-        subject: `configuration`, `credentials.NAME`, `upstreams.NAME`.
+        subject: `configuration`, `credentials.NAME`, `store`, `upstreams.NAME`.
         title: for people.
     """
 

@@ -35,6 +35,7 @@ from proxy.config.document.kinds import (
     WayOut,
     choice,
 )
+from proxy.config.document.store import StoreDocument
 from proxy.config.model import ClientCertificate, LogFormat, LogLevel
 
 
@@ -218,6 +219,8 @@ class Document(Model):
     """Ways of getting a credential, by name."""
     callers: Annotated[dict[Name, Annotated[CallerDocument, Nothing]], Nothing] = Field(default={})
     """Callers that may use the proxy, by name; default: every program that reaches a port."""
+    store: StoreDocument | None = None
+    """A Valkey or Redis in which a fleet of proxies shares tokens."""
     guard: Annotated[GuardDocument, Nothing] = GuardDocument()
     """Which callers may use the proxy."""
     admin: Annotated[AdminDocument, Nothing] = AdminDocument()

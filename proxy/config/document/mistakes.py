@@ -20,6 +20,7 @@ from proxy.config.document.file import (
     UpstreamDocument,
 )
 from proxy.config.document.kinds import MOST_RULES, KeyProblem
+from proxy.config.document.store import StoreDocument
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
 _SENTENCES = {
@@ -37,6 +38,7 @@ _SENTENCES = {
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "cluster": ClusterDocument,
+    "store": StoreDocument,
     "guard": GuardDocument,
     "admin": AdminDocument,
     "log": LogDocument,

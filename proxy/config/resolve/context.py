@@ -23,7 +23,10 @@ from proxy.net import HttpProxy
 from proxy.secret_text import oddities
 
 SECRET_FILES = {
-    **{f"{key}_file": key for key in ("client_secret", "password", "token", "caller_token")},
+    **{
+        f"{key}_file": key
+        for key in ("client_secret", "password", "sentinel_password", "token", "caller_token")
+    },
     "private_key_file": "",
     "key_file": "",
 }

@@ -29,6 +29,7 @@ from proxy.config.resolve.checks import check_listeners, notice_clear_text
 from proxy.config.resolve.context import Context, ListenHost, http_proxy, listen_tls, secret, tls
 from proxy.config.resolve.credentials import credential
 from proxy.config.resolve.gone import gone
+from proxy.config.resolve.store import store
 from proxy.config.written.files import caller_token_file_problem
 from proxy.config.written.findings import Findings, KeyPath, Written, looks_like_a_key, nearest
 
@@ -72,6 +73,7 @@ def resolve(
     check_listeners(listens, upstreams, admin, guard, findings, callers=bool(known))
     audit = audit_log(context)
     notice_clear_text(upstreams, credentials, findings)
+    shared = store([credentials[name] for name in credentials if name in used], context)
     return Config(
         source=source,
         upstreams=upstreams,
@@ -84,6 +86,7 @@ def resolve(
         notices=tuple(findings.notices),
         origins=MappingProxyType(_credential_origins(used, context)),
         audit=audit,
+        store=shared,
     )
 
 
