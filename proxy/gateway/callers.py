@@ -90,7 +90,7 @@ class Admission:
 class _Known:
     digest: bytes = field(repr=False)
     caller: Caller
-    token: Token
+    token: Token = field(repr=False)
 
 
 class Callers:

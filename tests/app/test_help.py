@@ -44,7 +44,8 @@ async def test_the_help_lists_every_command_all_exit_codes_and_the_variables() -
     ("arguments", "words"),
     [
         (("help", "nothing"), "There is no command 'nothing'"),
-        (("help", "run", "check"), "unexpected extra argument"),
+        (("help", "run", "check"), "There is no command 'run check'"),
+        (("help", "token", "old"), "There is no command 'token old'"),
         (("help", "--man", "run"), "holds all commands"),
         (("completion", "tcsh"), "'tcsh' is not one of"),
         (("completion",), "Missing argument"),

@@ -89,8 +89,10 @@ def test_a_caller_may_name_one_token_in_two_ways_while_it_moves(tmp_path: Path) 
 
 def test_off_loopback_callers_are_as_good_as_a_caller_token(tmp_path: Path) -> None:
     text = ZEEBE.replace("}", ", listen: '0.0.0.0:19080'}") + BEARER + "guard: {allow_non_loopback: true}\n"
-    assert "set guard.caller_token or callers" in read(tmp_path, text).notices[0]
-    assert read(tmp_path, f"{text}callers: {{ci: {{token: {TOKEN}}}}}").notices == ()
+    advice = "set guard.caller_token or callers"
+    assert any(advice in notice for notice in read(tmp_path, text).notices)
+    with_callers = read(tmp_path, f"{text}callers: {{ci: {{token: {TOKEN}}}}}")
+    assert not any(advice in notice for notice in with_callers.notices)
 
 
 @pytest.mark.parametrize("listen", ["localhost:19080", "'[::1]:19080'", "unix:/run/zeebe.sock"])
