@@ -48,6 +48,7 @@ SECRET = frozenset(
 PUBLIC_BYTES = frozenset(
     [
         "origin",
+        "scheme",
         "authority",
         "prefix",
         "tenant",
