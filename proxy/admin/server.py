@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.admin import status
 from proxy.admin.documents import Document, Stream, json_document
-from proxy.admin.metrics import Metrics
 from proxy.admin.state import State
 from proxy.clock import Clock, http_date, wall_time
 from proxy.errors import ProxyError, RequestRefused
@@ -31,6 +30,7 @@ from proxy.gateway.problems import OwnAnswer, answer_to
 from proxy.gateway.request_head import RequestHead
 
 if TYPE_CHECKING:
+    from proxy.admin.metrics import Metrics
     from proxy.admin.page import Page
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Admin:
         self._clock = clock
         self._version = version
         self._wall = wall
-        self._metrics = Metrics(state, clock, version, wall)
+        self._metrics: Metrics | None = None
         self._began = clock.now()
         self._page: Page | None = None
         self._probes: dict[bytes, Route] = {
@@ -83,6 +83,7 @@ class Admin:
 
     def probe_service(self) -> Service:
         """Make the service of `admin.probe_listen`."""
+        self._collect()  # Prometheus will ask there, and then no request should wait for an import
         return _AdminService(self._probes, self._state, None, self._note)
 
     def _note(self, answer: OwnAnswer, request_id: str, caller: AnswerSink, head: RequestHead | None) -> None:
@@ -114,7 +115,14 @@ class Admin:
 
     def _exposition(self, head: RequestHead) -> Document:
         accept = b",".join(value for name, value in head.fields if name.lower() == b"accept")
-        return Document(200, *self._metrics.exposition(accept.decode("latin-1")))
+        return Document(200, *self._collect().exposition(accept.decode("latin-1")))
+
+    def _collect(self) -> "Metrics":
+        if self._metrics is None:
+            from proxy.admin.metrics import Metrics  # with prometheus_client it takes 5 MiB
+
+            self._metrics = Metrics(self._state, self._clock, self._version, self._wall)
+        return self._metrics
 
 
 class _AdminService:

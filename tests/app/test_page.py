@@ -145,12 +145,13 @@ async def test_an_open_page_does_not_delay_the_end_of_the_process(tmp_path: Path
             assert await running.ended() == 0
 
 
-def test_the_page_is_not_imported_until_a_browser_asks_for_it() -> None:
+def test_the_page_and_the_metrics_are_not_imported_until_they_are_asked_for() -> None:
     code = "import proxy.commands.serve, sys; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    page_modules = {"proxy.admin.page", "proxy.admin.events", "proxy.admin.history", "proxy.app.facts"}
+    seldom = {"proxy.admin.page", "proxy.admin.events", "proxy.admin.history", "proxy.app.facts"}
+    seldom |= {"proxy.admin.metrics", "prometheus_client"}
     assert "proxy.admin.server" in loaded.split()
-    assert not page_modules & set(loaded.split())
+    assert not seldom & set(loaded.split())
 
 
 @pytest.mark.parametrize(
