@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from errno import ENOENT, ENOEXEC
 from pathlib import Path
+from secrets import token_urlsafe
 from threading import Thread
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -23,12 +24,12 @@ from proxy.commands import log
 from proxy.commands.child_environment import child_environment
 from proxy.commands.child_signals import ChildSignals
 from proxy.commands.loop import run_loop
-from proxy.config.model import Admin, Listen
+from proxy.config.model import Admin, Listen, SecretRef
 from proxy.errors import StartError
 from proxy.masking import masked
 
 if TYPE_CHECKING:
-    from proxy.config.model import Config, SecretRef
+    from proxy.config.model import Config, GuardConfig
 
 logger = logging.getLogger("proxy")
 
@@ -56,6 +57,7 @@ def execute(config: "Config", command: Sequence[str], *, timeout: float, log_fil
         config,
         upstreams=tuple(replace(upstream, listen=_FREE) for upstream in config.upstreams),
         admin=Admin(_FREE),
+        guard=_with_token(config),
     )
     redact = log.Redactor()
     stream = None if log_file is None else _opened(log_file)
@@ -63,6 +65,13 @@ def execute(config: "Config", command: Sequence[str], *, timeout: float, log_fil
     log.set_up(level, config.log.format, redact, stream)
     program = file if sys.platform == "win32" else command[0]  # there a script is found by its whole name
     return run_loop(_execute(own, (program, *command[1:]), timeout, redact))
+
+
+def _with_token(config: "Config") -> "GuardConfig":
+    """Return the guard; if callers need tokens, with one for the command, which this process alone knows."""
+    if not config.callers or config.guard.caller_token is not None:
+        return config.guard
+    return replace(config.guard, caller_token=SecretRef(text=token_urlsafe(32)))
 
 
 def _refused(name: str) -> int:

@@ -247,6 +247,15 @@ async def test_the_command_gets_the_caller_token_that_it_must_send(tmp_path: Pat
 
 
 @posix
+async def test_with_callers_the_command_gets_a_token_of_its_own(tmp_path: Path) -> None:
+    async with simulated_camunda() as camunda:
+        callers = {"callers": {"ci": {"token": "a-token-of-ci-22-chars"}}}
+        written(tmp_path, json.dumps(json.loads(with_tokens(camunda)) | callers))
+        code, out, err = await command("exec", "--", sys.executable, "-c", GET, folder=tmp_path)
+        assert (code, out) == (0, "200 True\n"), err
+
+
+@posix
 async def test_without_a_credential_the_command_is_not_started(tmp_path: Path) -> None:
     async with simulated_camunda() as camunda:
         camunda.keycloak.rejected.add("orchestration")
