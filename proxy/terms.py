@@ -9,8 +9,34 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CALLER_TOKEN_PREFIX: Final = "cap_"  # noqa: S105 -- no token, only how one begins
 """The first characters of each token that `camunda-auth-proxy token new` makes."""
 
-AuthMethod = Literal["client_secret_post", "client_secret_basic", "private_key_jwt", "tls_client_auth"]
-"""How a client authenticates to its token endpoint (OpenID Connect Core 1.0 section 9, RFC 8705)."""
+AuthMethod = Literal[
+    "client_secret_post",
+    "client_secret_basic",
+    "private_key_jwt",
+    "client_assertion",
+    "tls_client_auth",
+    "none",
+]
+"""How a client authenticates to its token endpoint (OpenID Connect Core 1.0 section 9, RFC 8705).
+
+`client_assertion` sends an assertion that another issuer has signed, from a file (RFC 7521 section 4.2).
+"""
+
+GrantType = Literal["client_credentials", "jwt-bearer", "token-exchange"]
+"""How a token is requested: RFC 6749 section 4.4, RFC 7523 section 2.1, RFC 8693."""
+
+GRANT_TYPES: Final[dict[GrantType, str]] = {
+    "client_credentials": "client_credentials",
+    "jwt-bearer": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "token-exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
+}
+"""The value of the parameter `grant_type` for each."""
+
+ClientAssertionType = Literal["jwt-bearer", "jwt-spiffe"]
+"""What a client assertion is: any JWT (RFC 7523 section 2.2), or a JWT-SVID of SPIFFE."""
+
+SubjectTokenType = Literal["jwt", "access_token", "id_token"]
+"""What a subject token is (RFC 8693 section 3)."""
 
 RequestFormat = Literal["form", "json"]
 """Body of a token request; RFC 6749 has only the form."""

@@ -282,12 +282,17 @@ def _by_class(requests: Mapping[tuple[str, int], int]) -> Json:
 
 
 def _credential(status: CredentialStatus, now: float) -> Json:
+    file = {} if status.file_ends_at is None else {"file_expires_in": _seconds(status.file_ends_at, now)}
     return {
         "name": status.name,
         "target": status.target,
         "condition": status.condition,
         "usable": status.usable,
         "expires_in": _seconds(status.expires_at if status.ends_at is None else status.ends_at, now),
+        **(
+            {"file_expires_in": _seconds(status.file_ends_at, now)} if status.file_ends_at is not None else {}
+        ),
+        **file,
         "last_success_ago": _seconds(now, status.last_success),
         "last_outcome": status.outcome,
         "next_attempt_in": _seconds(status.next_attempt, now),

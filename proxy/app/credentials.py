@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from proxy.app.oauth2 import proof_of, settings_of, watched
 from proxy.app.stores import Stores, StoreSecrets, shared
 from proxy.app.tls import TlsContexts
 from proxy.clock import Clock
@@ -33,7 +34,7 @@ from proxy.credentials.fixed import AT_ONCE, Anonymous, BasicLogin, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.credentials.login import SERVER
-from proxy.credentials.oauth2 import OAuth2Settings, OAuth2Source, key_of
+from proxy.credentials.oauth2 import OAuth2Source, key_of
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.report import CredentialStatus
 from proxy.credentials.schedule import OFF_SAAS, PACE, Policy
@@ -42,6 +43,7 @@ from proxy.credentials.session import MAX_IDLE, LoginSettings, LoginSource, pace
 from proxy.credentials.store import TokenSlot, TokenStore, token_store
 from proxy.credentials.throttle import HostThrottle, counts_per_address
 from proxy.credentials.token_answer import ENDPOINT
+from proxy.credentials.token_file import TokenFile
 from proxy.errors import FetchOutcome, StartError
 from proxy.net import HttpProxy
 from proxy.outgoing.connect import Connector
@@ -71,6 +73,7 @@ class KeeperFactory:
         self._throttles: dict[str, HostThrottle] = {}
         self.secrets: tuple[Secret, ...] = ()
         self._asked: dict[tuple[SecretRef, int], Secret] = {}
+        self._token_files: list[TokenFile] = []
 
     def begin(self, store: Store | None = None) -> None:
         """Begin to try another configuration; call `settle` if all of it could be made.
@@ -80,10 +83,11 @@ class KeeperFactory:
         """
         self._asked = {}
         self._shared_store = store
+        self._token_files = []
         self.keepers.begin()
 
     def settle(self) -> None:
-        self.secrets = tuple(self._asked.values())
+        self.secrets = (*self._asked.values(), *self._token_files)
         self.keepers.settle()
 
     def keeper(self, config: CredentialConfig, upstream: Upstream) -> Keeper:
@@ -213,10 +217,13 @@ class KeeperFactory:
                 f"credentials.{config.name}: auth_method private_key_jwt needs a package to sign with:"
                 " pip install 'PyJWT[crypto]'"
             )
-        settings = self._settings(config, audience)
+        settings = settings_of(config, audience, self.secret)
+        foreign = [each for each in (settings.client_assertion, settings.subject) if each is not None]
+        self._token_files += foreign
         key = ("oauth2", key_of(settings), config.tls, config.http_proxy)
         url = config.token_url or config.issuer_url or ""
-        store = self._shared_store
+        # A token of another issuer is each proxy's own, so what it brings is not shared.
+        store = self._shared_store if not foreign else None
         secrets = None
         if store is not None:
             self.stores.check(store)
@@ -228,8 +235,8 @@ class KeeperFactory:
             if config.token_url is None:
                 addresses[ENDPOINT] = f"found through {section}.issuer_url"
             outbound = self.outbound(stack, section, config.tls, config.http_proxy, addresses)
-            source = OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{_proof(config)}")
-            proof = settings.secret or _certificate(config.tls)
+            source = OAuth2Source(settings, outbound, self._clock, credential=f"{section}.{proof_of(config)}")
+            proof = watched(settings, config.tls)
             fleet = None
             if store is not None and secrets is not None:
                 fleet = shared(
@@ -253,6 +260,7 @@ class KeeperFactory:
                 policy=_pace(url),
                 observer=Narrator(),
                 secret=proof,
+                file_end=source.file_end if foreign else None,
                 throttle=self._throttle(url) if fleet is None else None,
                 shared=fleet,
                 slot=TokenSlot(self._store, key),
@@ -282,27 +290,6 @@ class KeeperFactory:
             self._throttles[host] = HostThrottle(self._clock, always=counts_per_address(host))
         return self._throttles[host]
 
-    def _settings(self, config: OAuth2, audience: str | None) -> OAuth2Settings:
-        signs = config.auth_method == "private_key_jwt"
-        secret = config.private_key if signs else config.client_secret
-        key = "private_key_file" if signs else "client_secret_file"
-        certificate = config.certificate_file
-        return OAuth2Settings(
-            token_url=config.token_url,
-            issuer_url=config.issuer_url,
-            client_id=config.client_id,
-            secret=self.secret(secret, f"credentials.{config.name}.{key}") if secret is not None else None,
-            auth_method=config.auth_method,
-            key_id=config.key_id,
-            certificate=FileSecret(certificate) if certificate is not None else None,
-            request_format=config.request_format,
-            audience=audience,
-            scope=config.scope,
-            resource=config.resource,
-            parameters=tuple(config.parameters.items()),
-            timeout=config.timeout,
-        )
-
 
 def _host(url: str) -> str:
     return (urlsplit(url).hostname or "").removesuffix(".")
@@ -319,24 +306,6 @@ def _secret(ref: SecretRef, shortest: int, setting: str) -> Secret:
         if ref.file is not None
         else TextSecret(ref.text or "")
     )
-
-
-def _proof(config: OAuth2) -> str:
-    """Return the setting that proves who the client is."""
-    match config.auth_method:
-        case "private_key_jwt":
-            return "private_key_file"
-        case "tls_client_auth":
-            return "tls.cert_file"
-    return "client_secret"
-
-
-def _certificate(tls: Tls) -> Secret | None:
-    """Return the certificate file, which `tls_client_auth` watches instead of a secret.
-
-    When it changes, a refused client is tried again at once.
-    """
-    return FileSecret(tls.cert_file) if tls.cert_file is not None else None
 
 
 class Narrator:

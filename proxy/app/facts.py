@@ -57,7 +57,7 @@ def account(credential: CredentialConfig) -> str:
     """Return as whom the proxy calls the upstream."""
     match credential:
         case OAuth2():
-            return f"as client {credential.client_id}"
+            return f"as client {credential.client_id or 'named by its assertion'}"
         case Session() | Basic():
             return f"as user {credential.username}"
         case Bearer():

@@ -130,7 +130,7 @@ def shared(
     facts = partial(
         Facts,
         settings.token_url or settings.issuer_url or "",
-        settings.client_id,
+        settings.client_id or "",
         audience=settings.audience,
         scope=settings.scope,
         resource=settings.resource,

@@ -172,7 +172,7 @@ def _whom(credential: "CredentialConfig", target: str) -> str:
         case NoCredential():
             return f"no one: credential {credential.name} (none)"
         case OAuth2():
-            who = f"client {credential.client_id}"
+            who = f"client {credential.client_id or 'named by its assertion'}"
         case Session() | Basic():
             who = f"user {credential.username}"
         case Bearer():

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from proxy.net import HttpProxy, authority, bracketed, is_loopback
-from proxy.terms import AuthMethod, DialectChoice, RequestFormat
+from proxy.terms import (
+    AuthMethod,
+    ClientAssertionType,
+    DialectChoice,
+    GrantType,
+    RequestFormat,
+    SubjectTokenType,
+)
 
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "hub", "other"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -221,12 +228,15 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class OAuth2:
-    """Client credentials grant (RFC 6749 section 4.4).
+    """A token for a client (RFC 6749 section 4.4), or for a token of another issuer (RFC 7523, RFC 8693).
 
     Attributes:
         token_url: as written; may have a query (RFC 6749 section 3.2). None: found through `issuer_url`.
         issuer_url: as written, without a trailing slash (OpenID Connect Discovery 1.0 section 4).
-        client_secret: None with `private_key_jwt` and `tls_client_auth`.
+        client_id: None: the assertion names the client, or there is none.
+        client_secret: None with other methods than `client_secret_post` and `client_secret_basic`.
+        client_assertion_file: with `client_assertion`: file with the JWT of another issuer; else None.
+        subject_file: the assertion of `jwt-bearer`, or the subject token of `token-exchange`; else None.
         private_key: PEM file of the key that signs assertions (RFC 7523); None with other methods.
         key_id: `kid` of the assertion's header.
         certificate_file: PEM file; its thumbprints go into the assertion's header.
@@ -239,12 +249,17 @@ class OAuth2:
     name: str
     token_url: str | None = field(repr=False)
     issuer_url: str | None
-    client_id: str
+    client_id: str | None
     client_secret: SecretRef | None
     private_key: SecretRef | None
     key_id: str | None
     certificate_file: Path | None
     auth_method: AuthMethod
+    client_assertion_file: Path | None
+    client_assertion_type: ClientAssertionType
+    grant_type: GrantType
+    subject_file: Path | None
+    subject_token_type: SubjectTokenType
     audience: str | None
     scope: str | None
     resource: str | None
@@ -254,6 +269,11 @@ class OAuth2:
     http_proxy: HttpProxy | None
     timeout: float
     wait: float
+
+    @property
+    def subject_key(self) -> str:
+        """The setting that names `subject_file`."""
+        return "assertion_file" if self.grant_type == "jwt-bearer" else "subject_token_file"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Gets tokens by the client credentials grant of OAuth 2.0 (RFC 6749 section 4.4), in one POST.
+"""Gets tokens in one POST, by client credentials (RFC 6749 section 4.4), or in exchange for a token of
+another issuer (RFC 7523 section 2.1, RFC 8693).
 
 A pure function builds the request, `token_answer` reads the answer, `OAuth2Source` sends and receives.
 """
@@ -15,13 +16,25 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.discovery import Discovery
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import Secret
+from proxy.credentials.standing import FileEnd
 from proxy.credentials.token_answer import ENDPOINT, parse_token_answer
-from proxy.errors import CredentialUnavailable
+from proxy.credentials.token_file import TokenFile
+from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.outgoing.answer_causes import Asked
-from proxy.terms import AuthMethod, RequestFormat
+from proxy.terms import (
+    GRANT_TYPES,
+    AuthMethod,
+    ClientAssertionType,
+    GrantType,
+    RequestFormat,
+    SubjectTokenType,
+)
 
-JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-"""RFC 7523 section 2.2."""
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:"
+"""Prefix of `client_assertion_type` (RFC 7523 section 2.2, draft-ietf-oauth-spiffe-client-auth)."""
+
+TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"  # noqa: S105 -- no password
+"""Prefix of `subject_token_type` (RFC 8693 section 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +43,29 @@ class OAuth2Settings:
 
     Attributes:
         token_url: None: found through the issuer.
-        secret: the client's; with `private_key_jwt` the key in PEM form; None with `tls_client_auth`.
+        client_id: None: not sent, because the assertion names the client, or there is none.
+        secret: the client's; with `private_key_jwt` the key in PEM form; None with other methods than these.
         issuer_url: without a trailing slash; set if there is no token URL.
         key_id, certificate: for the header of an assertion; None: left out.
+        client_assertion: with `client_assertion`: what another issuer has signed.
+        subject: with another grant than `client_credentials`: the assertion, or the subject token.
         audience, scope, resource: None: not sent.
         parameters: further ones to send; those named above win.
         timeout: seconds for the whole exchange. SaaS delays its answer by 30 s after a wrong secret.
     """
 
     token_url: str | None = field(repr=False)  # its query may hold a secret
-    client_id: str
+    client_id: str | None
     secret: Secret | None
     auth_method: AuthMethod = "client_secret_post"
     issuer_url: str | None = None
     key_id: str | None = None
     certificate: Secret | None = None
+    client_assertion: TokenFile | None = None
+    client_assertion_type: ClientAssertionType = "jwt-bearer"
+    grant_type: GrantType = "client_credentials"
+    subject: TokenFile | None = None
+    subject_token_type: SubjectTokenType = "jwt"  # noqa: S105 -- no password
     request_format: RequestFormat = "form"
     audience: str | None = None
     scope: str | None = None
@@ -66,28 +87,30 @@ class TokenRequest:
     body: bytes = field(repr=False)
 
 
-def token_request(settings: OAuth2Settings, proof: str) -> TokenRequest:
+def token_request(settings: OAuth2Settings, proof: str, subject: str = "") -> TokenRequest:
     """Build the request for these settings.
 
     Args:
         proof: authenticates the client: the secret, or an assertion. With `tls_client_auth` it is not used,
-            because the connection authenticates the client (RFC 8705 section 2).
+            because the connection authenticates the client (RFC 8705 section 2), nor with `none`.
+        subject: the assertion of the grant jwt-bearer, or the subject token.
 
     Raises:
         CredentialUnavailable: a value cannot be written as UTF-8.
     """
     named = {"audience": settings.audience, "scope": settings.scope, "resource": settings.resource}
     fields = dict(settings.parameters)
-    fields |= {"grant_type": "client_credentials"}
+    fields |= {"grant_type": GRANT_TYPES[settings.grant_type]} | _subject(settings, subject)
     fields |= {name: value for name, value in named.items() if value is not None}
     headers = {"Accept": "application/json"}
     try:
         if settings.auth_method == "client_secret_basic":
             # RFC 6749 section 2.3.1: both are form-encoded first.
-            pair = f"{quote_plus(settings.client_id)}:{quote_plus(proof)}"
+            pair = f"{quote_plus(settings.client_id or '')}:{quote_plus(proof)}"
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         else:
-            fields |= {"client_id": settings.client_id} | _shown(settings.auth_method, proof)
+            fields |= {} if settings.client_id is None else {"client_id": settings.client_id}
+            fields |= _shown(settings, proof)
         if settings.request_format == "json":
             headers["Content-Type"] = "application/json"
             return TokenRequest(headers, json.dumps(fields, ensure_ascii=False).encode())
@@ -99,18 +122,32 @@ def token_request(settings: OAuth2Settings, proof: str) -> TokenRequest:
         ) from None
 
 
-def _shown(method: AuthMethod, proof: str) -> dict[str, str]:
+def _shown(settings: OAuth2Settings, proof: str) -> dict[str, str]:
     """Return the parameters in the body that authenticate the client, besides its id."""
-    match method:
+    match settings.auth_method:
         case "private_key_jwt":
-            return {"client_assertion_type": JWT_BEARER, "client_assertion": proof}
-        case "tls_client_auth":
+            return {"client_assertion_type": f"{ASSERTION_TYPE}jwt-bearer", "client_assertion": proof}
+        case "client_assertion":
+            kind = f"{ASSERTION_TYPE}{settings.client_assertion_type}"
+            return {"client_assertion_type": kind, "client_assertion": proof}
+        case "tls_client_auth" | "none":
             return {}
     return {"client_secret": proof}
 
 
+def _subject(settings: OAuth2Settings, subject: str) -> dict[str, str]:
+    """Return the parameters for which the token is granted (RFC 7523 section 2.1, RFC 8693 section 2.1)."""
+    match settings.grant_type:
+        case "jwt-bearer":
+            return {"assertion": subject}
+        case "token-exchange":
+            kind = f"{TOKEN_TYPE}{settings.subject_token_type}"
+            return {"subject_token": subject, "subject_token_type": kind}
+    return {}
+
+
 class OAuth2Source:
-    """Gets tokens by client credentials.
+    """Gets tokens by client credentials, or for a token of another issuer.
 
     Args:
         outbound: the HTTP client for token endpoint and issuer; not closed here.
@@ -131,13 +168,23 @@ class OAuth2Source:
         self._outbound = outbound
         self._clock = clock
         self._wall = wall
-        self._asked = Asked(settings.scope, settings.audience, credential)
+        self._files = [each for each in (settings.client_assertion, settings.subject) if each is not None]
+        self._asked = Asked(
+            settings.scope,
+            settings.audience,
+            credential,
+            settings.grant_type,
+            settings.client_assertion is not None,
+            settings.subject.setting if settings.subject is not None else "",
+        )
         self._issuer: Discovery | None = None
         if settings.issuer_url is not None:
             self._issuer = Discovery(settings.issuer_url, outbound, settings.timeout, wall)
         self._signer: Signer | None = None
         if settings.auth_method == "private_key_jwt" and settings.secret is not None:
-            self._signer = Signer(settings.client_id, settings.secret, settings.key_id, settings.certificate)
+            self._signer = Signer(
+                settings.client_id or "", settings.secret, settings.key_id, settings.certificate
+            )
 
     async def fetch(self) -> Credential:
         """Get a token, as `CredentialSource.fetch` says."""
@@ -151,9 +198,37 @@ class OAuth2Source:
                 self._issuer.forget()
             raise
 
+    def file_end(self, now: float) -> FileEnd | None:
+        """Return which token in a file expires first; None: no file is sent, or none says when.
+
+        Args:
+            now: seconds on the Clock.
+        """
+        ends = [end for each in self._files if (end := each.end(now)) is not None]
+        return min(ends, key=lambda end: end.ends_at, default=None)
+
     async def _fetch(self, token_url: str) -> Credential:
         proof = self._proof(token_url)
-        request = token_request(self._settings, proof)
+        subject = self._settings.subject.take() if self._settings.subject is not None else ""
+        try:
+            return await self._granted(token_url, proof, subject)
+        except CredentialUnavailable as error:
+            if error.outcome == "invalid":  # else nothing is said about the tokens
+                self._note_failed(proof, subject)
+            raise
+        except CredentialRejected:
+            self._note_failed(proof, subject)
+            raise
+
+    def _note_failed(self, proof: str, subject: str) -> None:
+        """Let another token in a file be tried at once."""
+        if self._settings.client_assertion is not None:
+            self._settings.client_assertion.failed(proof)
+        if self._settings.subject is not None:
+            self._settings.subject.failed(subject)
+
+    async def _granted(self, token_url: str, proof: str, subject: str) -> Credential:
+        request = token_request(self._settings, proof, subject)
         fetched_at = self._clock.now()
         answer = await self._outbound.send(
             "POST",
@@ -169,10 +244,12 @@ class OAuth2Source:
             self._wall(),
             self._outbound.peer(ENDPOINT, token_url),
             self._asked,
-            (proof, *(value for _, value in self._settings.parameters)),
+            (proof, subject, *(value for _, value in self._settings.parameters)),
         )
 
     def _proof(self, token_url: str) -> str:
         if self._signer is not None:
             return self._signer.assertion(token_url, self._wall())
+        if self._settings.client_assertion is not None:
+            return self._settings.client_assertion.take()
         return self._settings.secret.read() if self._settings.secret is not None else ""

@@ -25,7 +25,7 @@ from proxy.credentials.report import (
 from proxy.credentials.schedule import PACE, Policy, RefreshState
 from proxy.credentials.secret import Secret, SecretWatch
 from proxy.credentials.sharing import SharedSource
-from proxy.credentials.standing import Ending, Standing
+from proxy.credentials.standing import Ending, FileEnd, Standing
 from proxy.credentials.store import TokenSlot
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, FetchOutcome
@@ -57,6 +57,8 @@ class RefreshLoop:
         name, target: as in the configuration and the metrics; `target` is the audience, or where we log in.
         sessions: reads answers and logs out, if the source logs in; None: it does not.
         secret: is watched; when it changes, the next attempt is due at once. None: there is nothing to watch.
+        file_end: returns when the token expires that the source sends from a file; gets the time on the
+            Clock. The end is warned of. None: the source sends none.
         throttle: of the token host; None: there is no limit.
         shared: gets the credential for a fleet, in place of `source` and `throttle`; None: there is none.
         slot: holds the credential over a reload; None: it is not held.
@@ -75,6 +77,7 @@ class RefreshLoop:
         policy: Policy = PACE,
         observer: FetchObserver = UNOBSERVED,
         secret: Secret | None = None,
+        file_end: Callable[[float], FileEnd | None] | None = None,
         throttle: HostThrottle | None = None,
         shared: SharedSource | None = None,
         slot: TokenSlot | None = None,
@@ -92,6 +95,7 @@ class RefreshLoop:
         self._policy = policy
         self._observer = observer
         self._secret = SecretWatch(secret) if secret is not None and secret.may_change else None
+        self._file_end = file_end
         self._throttle = throttle
         self._shared = shared
         self._slot = slot
@@ -177,6 +181,7 @@ class RefreshLoop:
             failures=self._state.failures + self._state.refusals,
             reason=standing.reason(now),
             ends_at=self._credential.ends_at if self._credential is not None else None,
+            file_ends_at=standing.file.ends_at if standing.file is not None else None,
         )
 
     # -- attempts --
@@ -314,7 +319,10 @@ class RefreshLoop:
 
     @property
     def _standing(self) -> Standing:
-        return Standing(self._credential, self._good_until, self._succeeded_at, self._failure, self._state)
+        file = self._file_end(self._clock.now()) if self._file_end is not None else None
+        return Standing(
+            self._credential, self._good_until, self._succeeded_at, self._failure, self._state, file
+        )
 
     def _report(self) -> None:
         standing = self._standing

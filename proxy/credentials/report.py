@@ -31,6 +31,8 @@ class CredentialStatus:
         reason: a sentence that says why it is not usable, why its refresh fails, or that it ends soon; empty:
             all is well.
         ends_at: seconds on the Clock; see `Credential.ends_at`.
+        file_ends_at: seconds on the Clock; when the token of another issuer expires that is sent to get
+            ours, such as a client assertion. None: there is none, or it does not say.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CredentialStatus:
     failures: int
     reason: str
     ends_at: float | None = None
+    file_ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Secret(Protocol):
         ...
 
 
-class _Hidden:
+class HiddenSecret:
     """Base of secrets, whose repr shows nothing."""
 
     __slots__ = ()
@@ -48,7 +48,7 @@ class _Hidden:
         raise TypeError("a secret must not be pickled")
 
 
-class TextSecret(_Hidden):
+class TextSecret(HiddenSecret):
     """A secret in the configuration."""
 
     __slots__ = ("_text",)
@@ -71,7 +71,7 @@ class TextSecret(_Hidden):
         return hash(self._text)
 
 
-class FileSecret(_Hidden):
+class FileSecret(HiddenSecret):
     """A secret in a file. It is read again whenever the file is replaced, written in place, or changed behind
     Kubernetes' symlinks. While the file is missing, too short or not text, the secret read last stays.
 

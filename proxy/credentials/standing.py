@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from proxy.credentials.credential import Credential
 from proxy.credentials.report import Condition, Failure
@@ -12,13 +12,28 @@ from proxy.errors import CredentialError, CredentialRejected, CredentialUnavaila
 Ending = Literal["", "soon", "over"]
 
 WARN_SHARE = 0.1
-"""The share of a shared token's remaining life, at its end, in which the proxy warns of its expiry."""
+"""The share of a token's life, at its end, in which the proxy warns that a shared token expires, or that the
+token in a file was not replaced. The kubelet replaces one after 80 % of its life, SPIRE after half of it."""
 
 WARN_AHEAD = 7 * 86400.0
 """Most seconds of that."""
 
 SOONEST = 1.0
 """Fewest seconds after which a caller may try again (Retry-After)."""
+
+
+class FileEnd(NamedTuple):
+    """When the token expires that a file of another issuer holds; see `token_file.py`.
+
+    Attributes:
+        setting: that names the file.
+        ends_at: seconds on the Clock.
+        life: seconds from its issue to its end.
+    """
+
+    setting: str
+    ends_at: float
+    life: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,7 @@ class Standing:
         succeeded_at: end of the last successful attempt; None: there was none.
         failure: of the last attempt; None: it did not fail.
         state: of the refresh loop.
+        file: None: no token of another issuer is sent, or it does not say when it expires.
     """
 
     credential: Credential | None
@@ -38,6 +54,7 @@ class Standing:
     succeeded_at: float | None
     failure: Failure | None
     state: RefreshState
+    file: FileEnd | None = None
 
     @property
     def refused(self) -> bool:
@@ -67,12 +84,16 @@ class Standing:
         return "good" if usable and self.failure is None else before
 
     def ending(self, now: float) -> Ending:
-        """Return how near the end is that a shared token names."""
+        """Return how near the end is that a shared token names, or the token of another issuer in a file."""
         credential = self.credential
-        if credential is None or credential.ends_at is None:
+        if self.file is not None:
+            ends_at, life = self.file.ends_at, self.file.life
+        elif credential is not None and credential.ends_at is not None:
+            ends_at, life = credential.ends_at, credential.ends_at - credential.fetched_at
+        else:
             return ""
-        ahead = min(WARN_AHEAD, (credential.ends_at - credential.fetched_at) * WARN_SHARE)
-        return "over" if now >= credential.ends_at else "soon" if now >= credential.ends_at - ahead else ""
+        ahead = min(WARN_AHEAD, life * WARN_SHARE)
+        return "over" if now >= ends_at else "soon" if now >= ends_at - ahead else ""
 
     def reason(self, now: float) -> str:
         """Say why there is no credential, why its refresh fails, or that it ends soon; empty: all is well."""
@@ -85,12 +106,18 @@ class Standing:
         return "the credential has expired, and a new one is being fetched"
 
     def _end(self, now: float) -> str:
-        ends_at = self.credential.ends_at if self.credential is not None else None
         ending = self.ending(now)
-        if ends_at is None or not ending:
+        if not ending:
             return ""
-        after = _duration(abs(ends_at - now))
-        says = f"expired {after} ago" if ending == "over" else f"expires in {after}"
+        if self.file is not None:
+            says = _ends(ending, self.file.ends_at, now)
+            return (
+                f"the token in {self.file.setting} {says} and was not replaced yet; without a new one the"
+                " next refresh fails. Check what writes that file"
+            )
+        if self.credential is None or self.credential.ends_at is None:
+            return ""
+        says = _ends(ending, self.credential.ends_at, now)
         return f"the shared token says that it {says}; put a new one in its place"
 
     def error(self, now: float, due: float) -> CredentialError:
@@ -110,7 +137,13 @@ class Standing:
         return CredentialUnavailable(message, retry_after=retry_after, detail=detail)
 
 
-def _duration(seconds: float) -> str:
+def _ends(ending: Ending, ends_at: float, now: float) -> str:
+    after = duration(abs(ends_at - now))
+    return f"expired {after} ago" if ending == "over" else f"expires in {after}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -4,7 +4,7 @@ Of the answer's text, messages show only `error` and `error_description`, cleane
 """
 
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
 from re import compile as pattern
 from typing import Any
@@ -158,7 +158,7 @@ def _life(expires_in: object) -> float:
 
 def _life_of_jwt(token: str) -> float:
     """Return the seconds from `iat` to `exp` of a JWT; USUAL_LIFE if it is no JWT or lacks them."""
-    claims = _claims(token)
+    claims = claims_of(token)
     try:
         return _life(claims["exp"] - claims["iat"])
     except (ArithmeticError, LookupError, TypeError, ValueError, CredentialUnavailable):
@@ -167,13 +167,18 @@ def _life_of_jwt(token: str) -> float:
 
 def jwt_expiry(token: str) -> float | None:
     """Return when a JWT says that it expires (`exp`), in seconds since 1970; None: it does not say."""
-    exp = _claims(token).get("exp")
-    if isinstance(exp, int | float) and not isinstance(exp, bool) and 0 < exp < LATEST:
-        return float(exp)
+    return time_claim(claims_of(token), "exp")
+
+
+def time_claim(claims: Mapping[str, Any], name: str) -> float | None:
+    """Return a claim that is a time, in seconds since 1970; None: there is none."""
+    value = claims.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LATEST:
+        return float(value)
     return None
 
 
-def _claims(token: str) -> dict[str, Any]:
+def claims_of(token: str) -> dict[str, Any]:
     """Return the claims of a JWT, which is not verified; empty: it is no JWT."""
     try:
         payload = token.split(".")[1]

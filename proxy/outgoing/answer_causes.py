@@ -4,6 +4,7 @@ import re
 from typing import Final, NamedTuple
 
 from proxy.outgoing.causes import Cause, CauseName, Peer, cause, cleaned, shown
+from proxy.terms import GrantType
 
 
 class Asked(NamedTuple):
@@ -12,11 +13,17 @@ class Asked(NamedTuple):
     Attributes:
         scope, audience: None: not sent.
         credential: the setting that proves who the client is: `client_secret`; with its section.
+        grant_type: how the token was requested.
+        foreign: whether the client was authenticated by an assertion of another issuer.
+        subject: the setting with the token of another issuer that such a grant needs; with its section.
     """
 
     scope: str | None = None
     audience: str | None = None
     credential: str = "client_secret"
+    grant_type: GrantType = "client_credentials"
+    foreign: bool = False
+    subject: str = ""
 
 
 class TokenAnswer(NamedTuple):
@@ -46,6 +53,12 @@ _PLAIN_TO_TLS: Final = re.compile(
     re.IGNORECASE,
 )
 """What nginx, Apache, Go and Tomcat answer (400) to http at a port of https."""
+
+_GRANTS: Final[dict[GrantType, str]] = {
+    "client_credentials": "the client credentials grant",
+    "jwt-bearer": "the grant jwt-bearer (RFC 7523)",
+    "token-exchange": "token exchange (RFC 8693)",
+}
 
 PAGES: Final = frozenset({"text/html", "application/xhtml+xml"})
 """Media types of pages for people."""
@@ -101,15 +114,21 @@ def of_answer(answer: TokenAnswer, peer: Peer, asked: Asked) -> Cause:
         scope=_quoted(asked.scope),
         audience=_quoted(asked.audience),
         credential=asked.credential,
+        grant=_GRANTS[asked.grant_type],
+        subject=asked.subject,
     )
 
 
 def _by_error(answer: TokenAnswer, asked: Asked) -> CauseName:
     name: CauseName | None = _BY_ERROR.get(answer.error)
     if name is None:
-        if answer.status == 401:
-            return "client_refused"
+        name = "client_refused" if answer.status == 401 else None
+    if name is None:
         name = "audience_refused" if answer.status == 403 else "no_token"
+    if asked.foreign and name in ("client_refused", "client_unauthorized"):
+        return "assertion_refused"
+    if name == "request_refused" and answer.error == "invalid_grant" and asked.subject:
+        return "subject_refused"
     if name == "audience_refused" and asked.audience is None:
         return "scope_refused" if asked.scope is not None else "client_unauthorized"
     if name == "scope_refused" and asked.scope is None:

@@ -75,6 +75,8 @@ CauseName = Literal[
     "server_error",
     "client_refused",
     "client_unauthorized",
+    "assertion_refused",
+    "subject_refused",
     "grant_refused",
     "scope_refused",
     "audience_refused",
@@ -232,8 +234,14 @@ TEXTS: Final[dict[CauseName, str]] = {
     "client_unauthorized": "it refused our client ({status}{told}). Check {section}.client_id and"
     " {credential}, and that the client may use the client credentials grant (in Keycloak: client"
     " authentication and service account on)",
-    "grant_refused": "it refused the client credentials grant ({status}{told}). Allow that grant for the"
-    " client of {section}.client_id (in Keycloak: service account on)",
+    "assertion_refused": "it refused the assertion in {credential} ({status}{told}). Check there that the"
+    " client trusts its issuer and subject, that its audience is the expected one (in Keycloak the realm's"
+    " issuer URL, alone), that it is not too old, and that it may be sent more than once; `doctor` shows what"
+    " it says",
+    "subject_refused": "it refused the token in {subject} ({status}{told}). Check there that its issuer and"
+    " subject are trusted, and that its audience and age are as expected; `doctor` shows what it says",
+    "grant_refused": "it refused {grant} ({status}{told}). Allow that grant for the client of"
+    " {section}.client_id (in Keycloak: service account on)",
     "scope_refused": "it refused the scope {scope} ({status}{told}). Correct {section}.scope, or allow the"
     " scope for the client; Entra ID wants APPLICATION-ID/.default",
     "audience_refused": "it refused the audience {audience} ({status}{told}). Correct the audience of the"
@@ -253,6 +261,7 @@ def cause(name: CauseName, peer: Peer, **values: str | int) -> Cause:
         values: replace the other names in braces. Text of the peer has to be `cleaned` before.
     """
     known: dict[str, str | int] = {"said": "", "told": "", "timeout": "timeout", "urls": _URLS}
+    known |= {"grant": "the grant", "subject": "its file"}
     known |= values
     known["setting"] = peer.setting or "the URL"
     known["section"] = peer.section or "the credential"

@@ -150,6 +150,83 @@ MISTAKES = [
         "is missing: private_key_jwt signs with that key",
     ),
     (
+        CRED % f"{CLIENT}, auth_method: client_assertion",
+        "credentials.c.client_assertion_file",
+        "is missing: client_assertion sends the JWT in that file",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: client_assertion, client_assertion_file: x, client_secret: canary",
+        "credentials.c.client_secret",
+        "has no effect with auth_method client_assertion; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: client_assertion, client_assertion_file: x, key_id: canary",
+        "credentials.c.key_id",
+        "has no effect with auth_method client_assertion; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, client_assertion_file: canary",
+        "credentials.c.client_assertion_file",
+        "has no effect with auth_method client_secret_post; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, client_assertion_type: jwt-spiffe",
+        "credentials.c.client_assertion_type",
+        "has no effect with auth_method client_secret_post; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, client_assertion_type: spiffe",
+        "credentials.c.client_assertion_type",
+        "did you mean jwt-spiffe?",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: client_assertion, client_assertion_file: /no/such/file",
+        "credentials.c.client_assertion_file",
+        "does not exist",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, grant_type: jwt-bearer",
+        "credentials.c.assertion_file",
+        "is missing: grant_type jwt-bearer sends the token in that file",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, grant_type: token-exchange",
+        "credentials.c.subject_token_file",
+        "is missing: grant_type token-exchange sends the token in that file",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, subject_token_file: canary",
+        "credentials.c.subject_token_file",
+        "has no effect with grant_type client_credentials; leave it out",
+    ),
+    (
+        CRED
+        % f"{CLIENT}, client_secret: s, grant_type: jwt-bearer, assertion_file: x, subject_token_type: jwt",
+        "credentials.c.subject_token_type",
+        "has no effect with grant_type jwt-bearer; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, grant_type: token_exchange",
+        "credentials.c.grant_type",
+        "did you mean token-exchange?",
+    ),
+    (
+        CRED % f"{CLIENT}, auth_method: none",
+        "credentials.c.auth_method",
+        "none is for grant_type jwt-bearer and token-exchange; a client has to authenticate",
+    ),
+    (
+        CRED
+        % f"{CLIENT}, auth_method: none, grant_type: jwt-bearer, assertion_file: x, client_secret: canary",
+        "credentials.c.client_secret",
+        "has no effect with auth_method none; leave it out",
+    ),
+    (
+        CRED % f"{CLIENT}, client_secret: canary, parameters: {{subject_token: canary}}",
+        "credentials.c.parameters",
+        "must not hold those that the proxy sends itself: subject_token",
+    ),
+    (
         CRED % f"{CLIENT}, client_secret: canary, private_key: canary",
         "credentials.c.private_key ",
         "did you mean private_key_file?",

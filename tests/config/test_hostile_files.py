@@ -40,7 +40,8 @@ KEYS = {
     "replay_buffer anonymous listen_tls [key]",
     "listen_tls": "cert_file key_file client_ca_file client_certificate [key]",
     "credential": "type token_url issuer_url client_id client_secret client_secret_file auth_method "
-    "private_key_file certificate_file parameters audience wait tls http_proxy timeout username password "
+    "private_key_file certificate_file client_assertion_file client_assertion_type grant_type assertion_file "
+    "subject_token_file subject_token_type parameters audience wait tls http_proxy timeout username password "
     "password_file login_url dialect max_idle token token_file as_session [key] basic",
     "tls": "ca_file cert_file key_file server_name [key]",
     "parameters": "a scope [key]",
@@ -81,6 +82,9 @@ TEXTS = st.one_of(
                 "x" * 5000,
                 "private_key_jwt",
                 "tls_client_auth",
+                "client_assertion",
+                "jwt-bearer",
+                "token-exchange",
             ),
         ]
     ),
@@ -279,6 +283,9 @@ def test_a_silent_pipe_is_given_up(tmp_path: Path) -> None:
         "client_secret: x, tls: {{ca_file: {0}}}",
         "client_secret: x, tls: {{cert_file: {0}, key_file: {0}}}",
         "auth_method: private_key_jwt, private_key_file: {0}",
+        "auth_method: client_assertion, client_assertion_file: {0}",
+        "auth_method: none, grant_type: jwt-bearer, assertion_file: {0}",
+        "auth_method: none, grant_type: token-exchange, subject_token_file: {0}",
     ],
 )
 def test_a_named_file_that_is_a_pipe_or_a_device_is_not_read(tmp_path: Path, entries: str) -> None:

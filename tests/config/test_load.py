@@ -12,6 +12,7 @@ from proxy.config.load import load
 from proxy.config.model import Listen
 from proxy.errors import ConfigError
 from tests.config.writing import BEARER, ZEEBE, read, refused
+from tests.federated import unsigned
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "CAMUNDA_AUTH_PROXY_"
@@ -113,6 +114,7 @@ def pem(folder: Path) -> None:
         (folder / name).write_text("-----BEGIN CERTIFICATE-----\n")
     for name in ("client.key", "tls/key.pem"):
         (folder / name).write_text("-----BEGIN PRIVATE KEY-----\n")
+    (folder / "token.jwt").write_text(unsigned())
 
 
 def test_the_example_is_a_good_configuration(tmp_path: Path) -> None:

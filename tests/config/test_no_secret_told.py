@@ -18,6 +18,7 @@ from proxy.config.load import load
 from proxy.errors import ConfigError
 from tests.app.command import Running, command, proxy
 from tests.config.writing import BEARER, ZEEBE, read, refused
+from tests.federated import unsigned
 
 CANARIES = (
     "k4n4ry~S3cret",
@@ -36,6 +37,7 @@ TREE: dict[str, Any] = {
         "tasklist": {"url": "http://localhost:8082", "credential": "shared", "tls": {"server_name": "x"}},
         "optimize": {"url": "http://localhost:8083", "credential": "plain", "max_connections": 1},
         "console": {"url": "http://localhost:8084", "credential": "signed", "replay_buffer": "1KiB"},
+        "modeler": {"url": "http://localhost:8085", "credential": "workload"},
     },
     "credentials": {
         "client": {
@@ -61,6 +63,16 @@ TREE: dict[str, Any] = {
             "key_id": "k",
             "auth_method": "private_key_jwt",
             "private_key_file": "key.pem",
+        },
+        "workload": {
+            "type": "oauth2",
+            "issuer_url": "https://c.example",
+            "auth_method": "client_assertion",
+            "client_assertion_file": "jwt",
+            "client_assertion_type": "jwt-bearer",
+            "grant_type": "token-exchange",
+            "subject_token_file": "jwt",
+            "subject_token_type": "jwt",
         },
     },
     "store": {
@@ -128,6 +140,7 @@ def said(tmp_path: Path, tree: Any, environ: dict[str, str] | None = None) -> st
     """All that `check` says of it."""
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
+    (tmp_path / "jwt").write_text(unsigned())
     (tmp_path / "token").write_text("t" * 20)
     (tmp_path / "third").write_text("w" * 20)
     (tmp_path / "c.yaml").write_text(json.dumps(tree))

@@ -10,11 +10,17 @@ import pytest
 from proxy.config.load import load
 from proxy.files import all_can_read
 from tests.config.writing import ZEEBE
+from tests.federated import unsigned
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no such modes here")
 
 KEY = "-----BEGIN PRIVATE KEY-----"
-FILES = {"secret": "s" * 20, "key.pem": KEY, "cert.pem": "-----BEGIN CERTIFICATE-----"}
+FILES = {
+    "secret": "s" * 20,
+    "key.pem": KEY,
+    "cert.pem": "-----BEGIN CERTIFICATE-----",
+    "jwt": unsigned(),
+}
 
 
 @pytest.fixture
@@ -51,6 +57,21 @@ CASES = {
         f"{OAUTH2}, auth_method: private_key_jwt, private_key_file: key.pem",
         "",
         "key.pem",
+    ),
+    "credentials.c.client_assertion_file": (
+        f"{OAUTH2}, auth_method: client_assertion, client_assertion_file: jwt",
+        "",
+        "jwt",
+    ),
+    "credentials.c.assertion_file": (
+        f"{OAUTH2}, auth_method: none, grant_type: jwt-bearer, assertion_file: jwt",
+        "",
+        "jwt",
+    ),
+    "credentials.c.subject_token_file": (
+        f"{OAUTH2}, auth_method: none, grant_type: token-exchange, subject_token_file: jwt",
+        "",
+        "jwt",
     ),
     "credentials.c.tls.key_file": (
         f"{OAUTH2}, client_secret_file: secret, tls: {{cert_file: cert.pem, key_file: key.pem}}",

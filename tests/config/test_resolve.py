@@ -17,6 +17,7 @@ from proxy.net import HttpProxy
 from tests.config.mistakes import CLIENT, CRED, ISSUED, MISTAKES, SESSION, UP
 from tests.config.writing import BEARER, CLUSTER, SAAS, ZEEBE, read, refused
 from tests.examples import some
+from tests.federated import unsigned
 
 ROOT = Path(__file__).parents[2]
 OAUTH2 = (
@@ -223,6 +224,37 @@ def test_a_client_may_sign_instead_of_sending_a_secret(tmp_path: Path) -> None:
     assert (credential.key_id, credential.certificate_file) == ("k", tmp_path / "cert.pem")
     (problem,) = refused(tmp_path, text.replace("key.pem", "cert.pem") + "}")
     assert problem.startswith("credentials.c.private_key_file (line 4): names ")
+
+
+def test_a_token_of_another_issuer_may_take_the_place_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "jwt").write_text(unsigned())
+    text = f"{ZEEBE}credentials: {{c: {{type: oauth2, token_url: 'http://x', auth_method: client_assertion, "
+    credential = read(tmp_path, f"{text}client_assertion_file: jwt}}}}").credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.client_id, credential.client_secret) == (None, None)
+    assert (credential.client_assertion_file, credential.client_assertion_type) == (
+        tmp_path / "jwt",
+        "jwt-bearer",
+    )
+    spiffe = "client_assertion_file: jwt, client_assertion_type: jwt-spiffe, client_id: it}}"
+    credential = read(tmp_path, f"{text}{spiffe}").credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.client_id, credential.client_assertion_type) == ("it", "jwt-spiffe")
+
+
+def test_a_token_of_another_issuer_may_be_exchanged(tmp_path: Path) -> None:
+    (tmp_path / "jwt").write_text(unsigned())
+    (tmp_path / "opaque").write_text("opaque")
+    text = f"{ZEEBE}credentials: {{c: {{{CLIENT}, client_secret: s, grant_type: %s}}}}"
+    credential = read(tmp_path, text % "jwt-bearer, assertion_file: jwt").credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.grant_type, credential.subject_file) == ("jwt-bearer", tmp_path / "jwt")
+    exchange = "token-exchange, subject_token_file: opaque, subject_token_type: access_token"
+    credential = read(tmp_path, text % exchange).credentials["c"]
+    assert isinstance(credential, OAuth2)
+    assert (credential.subject_file, credential.subject_token_type) == (tmp_path / "opaque", "access_token")
+    (problem,) = refused(tmp_path, text % "token-exchange, subject_token_file: opaque")
+    assert "which holds no JWT (three parts with a dot between them)" in problem
 
 
 def test_a_client_may_show_a_certificate_instead_of_a_secret(tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def test_a_variable_may_stand_for_any_scalar(value: str) -> None:
         kind: {
             key: value
             for key in model.model_fields
-            if not key.endswith("_file") and key not in {"tls", "parameters", "issuer_url", "key_id"}
+            if not key.endswith("_file")
+            and key not in {"tls", "parameters", "issuer_url", "key_id", "client_assertion_type"}
         }
         | {"type": kind}
         for kind, model in CREDENTIALS.items()

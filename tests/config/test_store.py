@@ -7,6 +7,7 @@ import pytest
 from proxy.commands.tables import configuration
 from proxy.config.model import Config, SecretRef, Store
 from tests.config.writing import ZEEBE, read, refused
+from tests.federated import unsigned
 
 OAUTH2 = (
     "credentials:\n  c: {type: oauth2, client_id: id, client_secret: s, token_url: 'http://localhost/t'}\n"
@@ -116,3 +117,11 @@ def test_a_connection_off_this_machine_that_is_not_encrypted_is_said(tmp_path: P
     assert not said("rediss://valkey.example")
     assert not said("redis://localhost")
     assert not said("redis://127.0.0.1:7")
+
+
+def test_a_token_of_another_issuer_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "jwt").write_text(unsigned())
+    foreign = "type: oauth2, token_url: 'http://localhost/t', auth_method: client_assertion"
+    text = f"{ZEEBE}credentials:\n  c: {{{foreign}, client_assertion_file: jwt}}\n"
+    found = read(tmp_path, f"{text}store: {{url: 'rediss://h'}}\n")
+    assert "store has no effect: a token of another issuer is each proxy's own" in found.notices

@@ -22,6 +22,7 @@ class Claims:
         client: `azp`, `client_id`, `appid` (Entra ID) or `cid`; empty: none of them.
         scopes: of `scope`, `scp` and `roles`.
         issued, expires: seconds since 1970; None: absent.
+        key_id: `kid` of the header; empty: absent.
     """
 
     audiences: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class Claims:
     scopes: tuple[str, ...] = ()
     issued: float | None = None
     expires: float | None = None
+    key_id: str = ""
 
     def said(self) -> str:
         """Return the claims in one line."""
@@ -68,12 +70,9 @@ def bearer_token(credential: Credential) -> str:
 
 def claims(token: str) -> Claims | None:
     """Return the claims of a token; None: it is no JWT."""
-    try:
-        payload = token.split(".")[1]
-        found = strict_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
+    parts = token.split(".")
+    found = _part(parts[1]) if len(parts) > 1 else None
+    if found is None:
         return None
     clients = (_text(found, name) for name in ("azp", "client_id", "appid", "cid"))
     return Claims(
@@ -84,7 +83,17 @@ def claims(token: str) -> Claims | None:
         scopes=_texts(found.get("scope")) or _texts(found.get("scp")) or _texts(found.get("roles")),
         issued=_moment(found.get("iat")),
         expires=_moment(found.get("exp")),
+        key_id=_text(_part(parts[0]) or {}, "kid"),
     )
+
+
+def _part(encoded: str) -> dict[str, object] | None:
+    """Return the members of a part of a JWT; None: it has none."""
+    try:
+        found = strict_json(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _text(found: Mapping[str, object], name: str) -> str:

@@ -6,7 +6,9 @@ from math import inf
 from proxy.commands.doctor.claims import Claims, bearer_token, claims
 from proxy.commands.doctor.clocks import clock_step, difference
 from proxy.commands.doctor.finding import Step, Why, day, duration, listed, split
+from proxy.commands.doctor.foreign import foreign_steps, foreign_tokens
 from proxy.commands.doctor.login_answers import LoginAsked, of_login
+from proxy.commands.doctor.offer import not_offered, offer_of, offer_step
 from proxy.commands.doctor.places import Place, Surroundings, speaks_tls
 from proxy.commands.doctor.recording import Exchange, hidden
 from proxy.commands.doctor.targets import login_base
@@ -64,12 +66,20 @@ async def examine_credential(
         steps = [_good(config, upstream, got, seconds, around)]
     else:
         steps = [await _bad(config, upstream, got, place, around, seconds)]
+    if isinstance(config, OAuth2):
+        steps = [*_before(config, got, around), *steps]
     replies = [each for each in got.exchanges if each.reply is not None]
     if place is not None and replies and replies[-1].reply is not None:
         got.ahead = difference(replies[-1].reply.get("date"), replies[-1].ended)
         step = clock_step(got.ahead, str(place.peer))
         steps += [step] if step is not None else []
     return steps
+
+
+def _before(config: OAuth2, got: Got, around: Surroundings) -> list[Step]:
+    """Return the steps before the token: what is sent for it, and what the issuer offers."""
+    offer = offer_of(got.exchanges)
+    return [*foreign_steps(config, around.wall()), *([offer_step(offer)] if offer is not None else [])]
 
 
 # -- there is one --
@@ -176,7 +186,9 @@ async def _bad(
     said = f"answered {last.reply.status}"
     last = replace(last, reply=hidden(last.reply, got.secrets))
     if isinstance(config, OAuth2):
-        return Step("token", "wrong", said, seconds, _no_token(config, upstream, last, message))
+        why = _no_token(config, upstream, last, message, around.wall())
+        why = why._replace(words=why.words + not_offered(config, offer_of(got.exchanges)))
+        return Step("token", "wrong", said, seconds, why)
     assert isinstance(config, Session | Basic)  # noqa: S101
     base, setting = login_base(config, upstream)
     dialect = config.dialect if isinstance(config, Session) else "auto"
@@ -191,7 +203,7 @@ def _hidden(got: Got) -> list[Exchange]:
     ]
 
 
-def _no_token(config: OAuth2, upstream: Upstream, last: Exchange, message: str) -> Why:
+def _no_token(config: OAuth2, upstream: Upstream, last: Exchange, message: str, wall: float) -> Why:
     section = f"credentials.{config.name}"
     reply = last.reply
     assert reply is not None  # noqa: S101
@@ -200,12 +212,14 @@ def _no_token(config: OAuth2, upstream: Upstream, last: Exchange, message: str) 
     asked = TokenAsked(
         section,
         shown(last.url),
-        config.client_id,
+        config.client_id or "",
         config.auth_method,
         config.request_format,
         upstream.audience,
         config.scope,
         config.resource,
+        config.grant_type,
+        *foreign_tokens(config, wall),
     )
     if reply.status == 200:
         return of_unusable_token(reply, message, asked)

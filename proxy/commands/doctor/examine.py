@@ -274,7 +274,10 @@ def _public(config: Config) -> Iterator[str]:
         yield credential.name
         match credential:
             case OAuth2():
-                yield from (credential.client_id, shown(credential.token_url or credential.issuer_url or ""))
+                yield from (
+                    credential.client_id or "",
+                    shown(credential.token_url or credential.issuer_url or ""),
+                )
             case Session() | Basic():
                 yield credential.username
 

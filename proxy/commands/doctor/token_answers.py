@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.commands.doctor.finding import Why, split
+from proxy.commands.doctor.foreign import Foreign, of_foreign
 from proxy.commands.doctor.token_texts import TEXTS
 from proxy.credentials.reply import Reply, strict_json
 from proxy.outgoing.answer_causes import PAGES, Asked, TokenAnswer, of_answer
 from proxy.outgoing.causes import Peer, cleaned, shown
+from proxy.terms import GrantType
 
 SAAS_HOST: Final = "login.cloud.camunda.io"
 SLOW: Final = 10.0
@@ -27,6 +29,8 @@ class TokenAsked:
         section: `credentials.NAME`.
         url: where it was sent, as `shown` writes it.
         audience, scope, resource: None: not sent.
+        assertion: what authenticates the client; None: no assertion of another issuer does.
+        subject: the token that is exchanged, or the assertion of the grant jwt-bearer; None: there is none.
     """
 
     section: str
@@ -37,6 +41,9 @@ class TokenAsked:
     audience: str | None = None
     scope: str | None = None
     resource: str | None = None
+    grant_type: GrantType = "client_credentials"
+    assertion: Foreign | None = None
+    subject: Foreign | None = None
 
     @property
     def saas(self) -> bool:
@@ -56,6 +63,8 @@ def of_token_answer(reply: Reply, seconds: float, asked: TokenAsked) -> Why:
     """
     error, description = _members(reply)
     told = _told(reply.status, error, description)
+    if (foreign := _foreign(error, description, reply.status, asked)) is not None:
+        return _why(foreign[0], f"{foreign[1]} {told}", asked)
     for pattern, name, text in TEXTS:
         if re.search(pattern, f"{error} {description}"):
             return _why(name, f"{text} {told}", asked)
@@ -72,8 +81,23 @@ def of_token_answer(reply: Reply, seconds: float, asked: TokenAsked) -> Why:
         reply.body[:512],
     )
     credential = "private_key_file" if asked.auth_method == "private_key_jwt" else "client_secret"
-    name, text = of_answer(answer, peer, Asked(asked.scope, asked.audience, f"{asked.section}.{credential}"))
+    credential = asked.assertion.setting if asked.assertion is not None else f"{asked.section}.{credential}"
+    subject = asked.subject.setting if asked.subject is not None else ""
+    what = Asked(
+        asked.scope, asked.audience, credential, asked.grant_type, asked.assertion is not None, subject
+    )
+    name, text = of_answer(answer, peer, what)
     return Why(f"token_{name}", f"{peer}: {text}.")
+
+
+def _foreign(error: str, description: str, status: int, asked: TokenAsked) -> tuple[str, str] | None:
+    """Return why the token of another issuer was refused; None: it was not, or there is none.
+
+    An `invalid_client` is about the client's assertion, other errors are about the subject token.
+    """
+    about_client = error in ("invalid_client", "unauthorized_client", "")
+    it = asked.assertion if about_client or asked.subject is None else asked.subject
+    return of_foreign(error, description, status, it) if it is not None else None
 
 
 def _by_status(reply: Reply, error: str, seconds: float, asked: TokenAsked) -> tuple[str, str] | None:

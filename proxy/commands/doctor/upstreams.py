@@ -144,7 +144,7 @@ def _asked(
 def _principal(config: CredentialConfig) -> str:
     match config:
         case OAuth2():
-            return config.client_id
+            return config.client_id or ""
         case Session() | Basic():
             return config.username
     return ""

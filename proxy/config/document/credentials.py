@@ -23,12 +23,38 @@ from proxy.config.document.kinds import (
     WithSecret,
     choice,
 )
-from proxy.terms import AuthMethod, DialectChoice, RequestFormat
+from proxy.terms import (
+    AuthMethod,
+    ClientAssertionType,
+    DialectChoice,
+    GrantType,
+    RequestFormat,
+    SubjectTokenType,
+)
 
 _OURS = ("audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "grant_type")
-SENT_BY_US = frozenset((*_OURS, "resource", "scope"))
+_SUBJECT = ("assertion", "subject_token", "subject_token_type")
+SENT_BY_US = frozenset((*_OURS, *_SUBJECT, "resource", "scope"))
 SECRET = ("client_secret", "client_secret_file")
 SIGNING = ("private_key_file", "key_id", "certificate_file")
+ASSERTION = ("client_assertion_file", "client_assertion_type")
+USED: dict[AuthMethod, tuple[str, ...]] = {
+    "client_secret_post": SECRET,
+    "client_secret_basic": SECRET,
+    "private_key_jwt": SIGNING,
+    "client_assertion": ASSERTION,
+    "tls_client_auth": (),
+    "none": (),
+}
+"""The keys of each method, of SECRET, SIGNING and ASSERTION."""
+NAMELESS: tuple[AuthMethod, ...] = ("client_assertion", "none")
+"""Methods that need no `client_id`."""
+SUBJECT: dict[GrantType, tuple[str, ...]] = {
+    "client_credentials": (),
+    "jwt-bearer": ("assertion_file",),
+    "token-exchange": ("subject_token_file", "subject_token_type"),
+}
+"""The keys of each grant; the first one is required."""
 
 
 class TlsDocument(Model):
@@ -51,21 +77,33 @@ class TlsDocument(Model):
 
 
 class OAuth2Document(WithSecret):
-    """OAuth 2.0 client credentials: a token that is refreshed ahead of its expiry."""
+    """OAuth 2.0 for a client: a token that is refreshed ahead of its expiry."""
 
     type: Literal["oauth2"]
     token_url: TokenUrl | None = Field(default=None, repr=False)
     """The token endpoint. Camunda SaaS's is the default only if every upstream is on SaaS."""
     issuer_url: IssuerUrl | None = None
     """Instead of `token_url`: the issuer, whose OpenID Connect discovery document names the endpoint."""
-    client_id: Text
-    """Name of the client."""
+    client_id: Text | None = None
+    """Name of the client; may be left out if the assertion names it, or with `none`."""
     client_secret: Text | None = Field(default=None, repr=False)
     """Secret of the client; better `client_secret_file`."""
     client_secret_file: Text | None = None
     """File with the client's secret, read again whenever it changes."""
     auth_method: Annotated[AuthMethod, choice(get_args(AuthMethod))] = "client_secret_post"
     """How the client authenticates to the token endpoint."""
+    client_assertion_file: Text | None = None
+    """For `client_assertion`: file with a JWT of another issuer (Kubernetes, SPIFFE), read anew each time."""
+    client_assertion_type: Annotated[ClientAssertionType | None, choice(get_args(ClientAssertionType))] = None
+    """For `client_assertion`: `jwt-bearer` (default), or `jwt-spiffe` for a JWT-SVID."""
+    grant_type: Annotated[GrantType, choice(get_args(GrantType))] = "client_credentials"
+    """How the token is requested: for the client itself, or for a token of another issuer."""
+    assertion_file: Text | None = None
+    """For `jwt-bearer`: file with the assertion (RFC 7523 section 2.1), read anew each time."""
+    subject_token_file: Text | None = None
+    """For `token-exchange`: file with the token to exchange (RFC 8693), read anew each time."""
+    subject_token_type: Annotated[SubjectTokenType | None, choice(get_args(SubjectTokenType))] = None
+    """For `token-exchange`: what that token is; default: `jwt`."""
     private_key_file: Text | None = None
     """For `private_key_jwt`: PEM file with the key that signs assertions, not encrypted."""
     key_id: Text | None = None
@@ -95,30 +133,45 @@ class OAuth2Document(WithSecret):
     def _whole(self) -> Self:
         if self.token_url is not None and self.issuer_url is not None:
             raise KeyProblem("issuer_url", "is there next to token_url; keep one of them")
-        match self.auth_method:
-            case "private_key_jwt":
-                self._without(SECRET)
-                if self.private_key_file is None:
-                    raise KeyProblem("private_key_file", "is missing: private_key_jwt signs with that key")
-            case "tls_client_auth":
-                self._without(SECRET + SIGNING)
-                if self.tls.cert_file is None:
-                    message = "is missing: tls_client_auth presents that certificate; write it and key_file"
-                    raise KeyProblem("tls.cert_file", message)
-            case _:
-                self._without(SIGNING)
-                self.exactly_one("client_secret")
+        if self.client_id is None and self.auth_method not in NAMELESS:
+            raise KeyProblem("client_id", "is missing")
+        self._authenticates()
+        self._grants()
         if own := SENT_BY_US & self.parameters.keys():
             raise KeyProblem(
                 "parameters", f"must not hold those that the proxy sends itself: {', '.join(sorted(own))}"
             )
         return self
 
-    def _without(self, keys: tuple[str, ...]) -> None:
-        """Raise KeyProblem for a key that the method does not use."""
-        for key in keys:
-            if getattr(self, key) is not None:
+    def _authenticates(self) -> None:
+        """Raise KeyProblem for a key that the method does not use, or lacks."""
+        for key in SECRET + SIGNING + ASSERTION:
+            if key not in USED[self.auth_method] and getattr(self, key) is not None:
                 raise KeyProblem(key, f"has no effect with auth_method {self.auth_method}; leave it out")
+        match self.auth_method:
+            case "private_key_jwt" if self.private_key_file is None:
+                raise KeyProblem("private_key_file", "is missing: private_key_jwt signs with that key")
+            case "client_assertion" if self.client_assertion_file is None:
+                message = "is missing: client_assertion sends the JWT in that file"
+                raise KeyProblem("client_assertion_file", message)
+            case "tls_client_auth" if self.tls.cert_file is None:
+                message = "is missing: tls_client_auth presents that certificate; write it and key_file"
+                raise KeyProblem("tls.cert_file", message)
+            case "none" if self.grant_type == "client_credentials":
+                message = "none is for grant_type jwt-bearer and token-exchange; a client has to authenticate"
+                raise KeyProblem("auth_method", message)
+            case "client_secret_post" | "client_secret_basic":
+                self.exactly_one("client_secret")
+
+    def _grants(self) -> None:
+        """Raise KeyProblem for a key that the grant does not use, or lacks."""
+        used = SUBJECT[self.grant_type]
+        for key in SUBJECT["jwt-bearer"] + SUBJECT["token-exchange"]:
+            if key not in used and getattr(self, key) is not None:
+                raise KeyProblem(key, f"has no effect with grant_type {self.grant_type}; leave it out")
+        if used and getattr(self, used[0]) is None:
+            message = f"is missing: grant_type {self.grant_type} sends the token in that file"
+            raise KeyProblem(used[0], message)
 
 
 class SessionDocument(WithSecret):

@@ -6,7 +6,16 @@ file, a name that is not defined, two listeners on one port.
 
 from typing import Any
 
-from proxy.config.document.credentials import CREDENTIALS, SECRET, SENT_BY_US, SIGNING
+from proxy.config.document.credentials import (
+    ASSERTION,
+    CREDENTIALS,
+    NAMELESS,
+    SECRET,
+    SENT_BY_US,
+    SIGNING,
+    SUBJECT,
+    USED,
+)
 from proxy.config.document.file import CallerDocument, Document
 from proxy.config.document.kinds import OneOrMore, one_of
 
@@ -101,6 +110,21 @@ def _without(*keys: str) -> Schema:
     return dict.fromkeys(keys, False)
 
 
+_GRANTS = [
+    {
+        "if": {"properties": {"grant_type": {"const": "client_credentials"}}},
+        "then": {"properties": _without(*SUBJECT["jwt-bearer"], *SUBJECT["token-exchange"])},
+    },
+    {
+        "if": _is("grant_type", "jwt-bearer"),
+        "then": {"required": ["assertion_file"], "properties": _without(*SUBJECT["token-exchange"])},
+    },
+    {
+        "if": _is("grant_type", "token-exchange"),
+        "then": {"required": ["subject_token_file"], "properties": _without(*SUBJECT["jwt-bearer"])},
+    },
+]
+
 _RULES: dict[str, Schema] = {
     "TlsDocument": {"dependentRequired": {"cert_file": ["key_file"], "key_file": ["cert_file"]}},
     "GuardDocument": {"not": {"required": ["caller_token", "caller_token_file"]}},
@@ -113,17 +137,41 @@ _RULES: dict[str, Schema] = {
             {"properties": {"parameters": {"propertyNames": {"not": {"enum": sorted(SENT_BY_US)}}}}},
             {
                 "if": {"properties": {"auth_method": {"pattern": "^client_secret_"}}},
-                "then": {**_secret("client_secret"), "properties": _without(*SIGNING)},
+                "then": {**_secret("client_secret"), "properties": _without(*SIGNING, *ASSERTION)},
             },
             {
                 "if": _is("auth_method", "private_key_jwt"),
-                "then": {"required": ["private_key_file"], "properties": _without(*SECRET)},
+                "then": {"required": ["private_key_file"], "properties": _without(*SECRET, *ASSERTION)},
             },
+            {
+                "if": _is("auth_method", "client_assertion"),
+                "then": {"required": ["client_assertion_file"], "properties": _without(*SECRET, *SIGNING)},
+            },
+            {
+                "if": {
+                    "properties": {"auth_method": {"enum": [each for each in USED if each not in NAMELESS]}}
+                },
+                "then": {"required": ["client_id"]},
+            },
+            {
+                "if": _is("auth_method", "none"),
+                "then": {
+                    "required": ["grant_type"],
+                    "properties": {
+                        "grant_type": {"not": {"const": "client_credentials"}},
+                        **_without(*SECRET, *SIGNING, *ASSERTION),
+                    },
+                },
+            },
+            *_GRANTS,
             {
                 "if": _is("auth_method", "tls_client_auth"),
                 "then": {
                     "required": ["tls"],
-                    "properties": {"tls": {"required": ["cert_file"]}, **_without(*SECRET, *SIGNING)},
+                    "properties": {
+                        "tls": {"required": ["cert_file"]},
+                        **_without(*SECRET, *SIGNING, *ASSERTION),
+                    },
                 },
             },
         ]

@@ -28,6 +28,9 @@ SECRET_FILES = {
         for key in ("client_secret", "password", "sentinel_password", "token", "caller_token")
     },
     "private_key_file": "",
+    "client_assertion_file": "",
+    "assertion_file": "",
+    "subject_token_file": "",
     "key_file": "",
 }
 """Keys of files with secrets, each with the key that takes the secret itself; empty: there is no such key."""

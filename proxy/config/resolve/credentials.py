@@ -1,6 +1,7 @@
 """Resolves the section of one credential into its configuration."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from proxy.config.document.addresses import token_host
@@ -17,7 +18,12 @@ from proxy.config.model import (
 )
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.config.resolve.context import Context, http_proxy, named_file, notice_oddities, secret, tls
-from proxy.config.written.files import certificate_file_problem, key_file_problem
+from proxy.config.written.files import (
+    certificate_file_problem,
+    jwt_file_problem,
+    key_file_problem,
+    secret_file_problem,
+)
 from proxy.config.written.findings import KeyPath
 
 
@@ -79,6 +85,20 @@ def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], conte
         key_id=document.key_id,
         certificate_file=certificate_file,
         auth_method=document.auth_method,
+        client_assertion_file=_token_file(
+            document.client_assertion_file, "client_assertion_file", place, context
+        ),
+        client_assertion_type=document.client_assertion_type or "jwt-bearer",
+        grant_type=document.grant_type,
+        subject_file=_token_file(document.assertion_file, "assertion_file", place, context)
+        or _token_file(
+            document.subject_token_file,
+            "subject_token_file",
+            place,
+            context,
+            jwt=document.subject_token_type != "access_token",  # noqa: S105 -- no password
+        ),
+        subject_token_type=document.subject_token_type or "jwt",
         audience=document.audience,
         scope=document.scope,
         resource=document.resource,
@@ -91,6 +111,19 @@ def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], conte
         timeout=document.timeout,
         wait=document.wait,
     )
+
+
+def _token_file(
+    name: str | None, key: str, place: KeyPath, context: Context, *, jwt: bool = True
+) -> Path | None:
+    """Return the path of a file with a token of another issuer.
+
+    Args:
+        jwt: whether the token has to be a JWT.
+    """
+    if name is None:
+        return None
+    return named_file(name, (*place, key), context, jwt_file_problem if jwt else secret_file_problem)
 
 
 def _refuse_default(name: str, used: Sequence[Upstream], context: Context) -> None:

@@ -52,8 +52,11 @@ def _password(key: str, document: StoreDocument, context: Context) -> SecretRef 
 
 
 def _check(document: StoreDocument, credentials: Collection[CredentialConfig], context: Context) -> None:
-    shared = [each for each in credentials if isinstance(each, OAuth2)]
-    if not shared:
+    clients = [each for each in credentials if isinstance(each, OAuth2)]
+    shared = [each for each in clients if each.client_assertion_file is None and each.subject_file is None]
+    if clients and not shared:
+        context.findings.notice("store has no effect: a token of another issuer is each proxy's own")
+    elif not shared:
         context.findings.notice("store has no effect: no credential is of type oauth2")
     for each in shared:
         if each.client_secret is None and each.private_key is None and document.key_file is None:

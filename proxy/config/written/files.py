@@ -7,7 +7,7 @@ from pathlib import Path
 from proxy.config.model import SHORTEST_TOKEN
 from proxy.errors import ConfigError, Problem
 from proxy.files import PATIENCE, NotRegular, read_any, read_regular
-from proxy.secret_text import NotText, oddities, read_text
+from proxy.secret_text import NotText, is_jwt, oddities, read_text
 
 MAX_OCTETS = 1024 * 1024
 MAX_SECRET_OCTETS = 64 * 1024
@@ -59,6 +59,17 @@ def secret_file_oddities(path: Path) -> list[str]:
         return oddities(read_text(content)) if problem is None else []
     except NotText:
         return []
+
+
+def jwt_file_problem(path: Path) -> str | None:
+    """Say why the file holds no JWT, as an assertion has to be; None: it looks as if it does.
+
+    White space around the JWT is allowed, because people write a line end.
+    """
+    problem = secret_file_problem(path)
+    if problem is None and not is_jwt(read_text(_read(path, b"", "is empty")[0]).strip()):
+        return "holds no JWT (three parts with a dot between them)"
+    return problem
 
 
 def caller_token_file_problem(path: Path) -> str | None:
