@@ -61,10 +61,16 @@ def new_signing_key() -> SigningKey:
 
 def client_of(assertion: str) -> str:
     """Return the client that the assertion names; a request may leave out `client_id` (observed)."""
+    return str(claims_of(assertion).get("sub", ""))
+
+
+def claims_of(assertion: str) -> dict[str, Any]:
+    """Return the claims, which are not verified; empty: it is no JWT."""
     try:
-        return str(jwt.decode(assertion, options={"verify_signature": False}).get("sub", ""))
+        claims: dict[str, Any] = jwt.decode(assertion, options={"verify_signature": False})
     except jwt.InvalidTokenError:
-        return ""
+        return {}
+    return claims
 
 
 def fault_of(assertion: str, key: SigningKey, client: str, audiences: set[str], used: set[str]) -> str | None:

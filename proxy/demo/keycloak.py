@@ -9,7 +9,8 @@ from urllib.parse import unquote_plus
 
 from aiohttp import web
 
-from proxy.demo.assertions import TYPE, SigningKey, client_of, fault_of, new_signing_key
+from proxy.demo.assertions import TYPE, SigningKey, claims_of, client_of, fault_of, new_signing_key
+from proxy.demo.federated import Federation
 from proxy.demo.gate import leftovers
 from proxy.demo.tokens import SPOILED, Refused, TokenEndpoint, TokenRequest, parse_form, whole
 from proxy.demo.world import Client, World
@@ -25,6 +26,8 @@ class KeycloakTokens(TokenEndpoint):
 
     Attributes:
         discoveries: number of requests for the discovery document.
+        federations: identity providers whose tokens authenticate clients; none at first.
+        assertions: all client assertions of these so far.
     """
 
     name = "keycloak"
@@ -35,6 +38,8 @@ class KeycloakTokens(TokenEndpoint):
         self.discoveries = 0
         self._signing_key: SigningKey | None = None
         self._used: set[str] = set()
+        self.federations: list[Federation] = []
+        self.assertions: list[str] = []
 
     @property
     def issuer(self) -> str:
@@ -140,6 +145,9 @@ class KeycloakTokens(TokenEndpoint):
     def _signed(self, asked: dict[str, str], entry: TokenRequest) -> Client:
         """Find and check a client that uses `private_key_jwt`."""
         assertion = asked["client_assertion"]
+        for provider in self.federations:
+            if provider.knows(claims_of(assertion), asked.get("client_assertion_type", "")):
+                return self._federated(provider, assertion, asked, entry)
         entry.client = asked.get("client_id") or client_of(assertion)
         client = self.clients.get(entry.client)
         if client is None or not client.signed or entry.client in self.rejected:
@@ -148,6 +156,22 @@ class KeycloakTokens(TokenEndpoint):
             raise Refused(400, "invalid_client", "Parameter client_assertion_type has invalid value")
         key, audiences = self.signing_key(), {self.url, self.issuer}
         fault = fault_of(assertion, key, client.name, audiences, self._used)
+        if fault is not None:
+            raise Refused(400, "invalid_client", fault)
+        return client
+
+    def _federated(
+        self, provider: Federation, assertion: str, asked: dict[str, str], entry: TokenRequest
+    ) -> Client:
+        """Find a client that another issuer authenticates."""
+        self.assertions.append(assertion)
+        entry.client = provider.clients.get(str(claims_of(assertion).get("sub")), "")
+        fault = provider.fault_of(assertion, self.issuer)
+        client = self.clients.get(entry.client)
+        if fault == "" or client is None or entry.client in self.rejected:
+            raise Refused(401, "invalid_client", WRONG)
+        if fault is None and asked.get("client_id", client.name) != client.name:
+            fault = "client_id parameter does not match authenticated client"
         if fault is not None:
             raise Refused(400, "invalid_client", fault)
         return client

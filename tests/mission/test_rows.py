@@ -9,7 +9,11 @@ import pytest
 
 from proxy.config.presets import PRESETS, api_named
 from proxy.demo import DIALECTS, Fault, Rules, SimulatedCamunda, simulated_camunda
+from proxy.demo.assertions import AVAILABLE
+from proxy.demo.federated import Federation, Kind
 from proxy.demo.webapps import TASK
+from tests.federated import SPIFFE_ID, SUBJECT, projected
+from tests.federated import signed as signed_token
 from tests.mission.before_camunda import house
 
 Settings = Mapping[str, Any]
@@ -178,6 +182,35 @@ COOKIE = tuple(
 SIGNED = Row("zeebe, 8.6, private_key_jwt", "zeebe", "zeebe", signed, "")
 
 
+def federated(kind: Kind) -> Callable[..., Settings]:
+    """A client without a secret: a token of another issuer, whose key Keycloak knows, lets it in."""
+
+    def settings(camunda: SimulatedCamunda, folder: Path) -> Settings:
+        key = camunda.keycloak.signing_key()
+        spiffe = kind == "spiffe"
+        issuer, subject = (
+            ("spiffe://example.org", SPIFFE_ID) if spiffe else ("https://issuer.example", SUBJECT)
+        )
+        camunda.keycloak.federations.append(
+            Federation(kind, issuer, key.public_key, {subject: "orchestration"})
+        )
+        changes = {"iss": None if spiffe else issuer, "sub": subject, "aud": camunda.keycloak.issuer}
+        path = projected(folder / "volume", "..first", f"{signed_token(key.private_key, **changes)}\n")
+        return {
+            "type": "oauth2",
+            "issuer_url": camunda.keycloak.issuer,
+            "auth_method": "client_assertion",
+            "client_assertion_file": str(path),
+            "client_assertion_type": "jwt-spiffe" if spiffe else "jwt-bearer",
+        }
+
+    return settings
+
+
+KINDS: tuple[Kind, ...] = ("kubernetes", "spiffe", "oidc")
+FEDERATED = tuple(Row(f"zeebe, 8.6, {kind} token", "zeebe", "zeebe", federated(kind), "") for kind in KINDS)
+
+
 @pytest.fixture
 async def camunda() -> AsyncIterator[SimulatedCamunda]:
     async with simulated_camunda(rules=Rules(token_gap=0.0, login_gap=0.9)) as simulated:
@@ -220,6 +253,15 @@ async def test_self_managed(row: Row, camunda: SimulatedCamunda, tmp_path: Path)
 async def test_self_managed_by_private_key(camunda: SimulatedCamunda, tmp_path: Path) -> None:
     await walk(SIGNED, camunda, tmp_path)
     assert [asked.client for asked in camunda.keycloak.requests] == ["signed"]
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="needs cryptography")
+@pytest.mark.parametrize("row", FEDERATED, ids=str)
+async def test_self_managed_by_a_token_of_another_issuer(
+    row: Row, camunda: SimulatedCamunda, tmp_path: Path
+) -> None:
+    await walk(row, camunda, tmp_path)
+    assert [asked.client for asked in camunda.keycloak.requests] == ["orchestration"]
 
 
 @pytest.mark.parametrize("row", COOKIE, ids=str)
