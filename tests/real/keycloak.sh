@@ -29,7 +29,8 @@ fetch() {
     --enable-native-access=ALL-UNNAMED
     -cp "$dist/lib/quarkus-run.jar" io.quarkus.bootstrap.runner.QuarkusEntryPoint)
   # One build, kept as long as its options are the same, saves the re-augmentation of every start-dev.
-  local options=(--db=dev-file --http-relative-path=/auth --health-enabled=false --https-client-auth=request)
+  local options=(--db=dev-file --http-relative-path=/auth --health-enabled=false --https-client-auth=request
+    --features=spiffe) # a preview in 26.7
   if [ "$(cat "$dist/.built" 2>/dev/null)" != "${options[*]}" ]; then
     "${java[@]}" build "${options[@]}" >"$REAL_DIR/keycloak-build.log" 2>&1 ||
       { tail -n 30 "$REAL_DIR/keycloak-build.log" >&2; die "keycloak cannot be built"; }

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 
@@ -37,6 +38,10 @@ class RealmAdmin:
         }
         await self._session.post(f"{self._realm}/clients", json=client)
         return name
+
+    async def create(self, where: str, what: dict[str, Any]) -> None:
+        """Anything of the realm: `clients`, `users`, `identity-provider/instances`."""
+        await self._session.post(f"{self._realm}/{where}", json=what)
 
     async def set_secret(self, client: str, secret: str) -> None:
         """From now on no other secret counts; tokens that are out stay good."""

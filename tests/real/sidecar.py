@@ -72,6 +72,14 @@ class Sidecar:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         return dict(json.loads(done.stdout))
 
+    async def doctor(self) -> str:
+        """What our command `doctor` prints about this proxy's configuration."""
+        command = (COMMAND, "doctor", "--config", self._config)
+        done = await asyncio.to_thread(
+            subprocess.run, command, check=False, stdout=subprocess.PIPE, text=True
+        )
+        return str(done.stdout)
+
     async def call(self, path: str = "/v2/topology", method: str = "GET", **how: Any) -> Answer:
         """One request, without any credential; `how` as aiohttp's `request` takes it."""
         return await _answer(self._api, method, path, **how)
