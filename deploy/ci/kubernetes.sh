@@ -9,7 +9,7 @@ OUT="$W/rendered"
 
 kustomized() {
   local name
-  for name in deployment job cronjob; do kubectl kustomize "$KUBERNETES/$name" >"$OUT/$name.yaml"; done
+  for name in deployment job cronjob workload; do kubectl kustomize "$KUBERNETES/$name" >"$OUT/$name.yaml"; done
   for name in statefulset overlay; do kubectl kustomize "$ROOT/tests/deploy/data/$name" >"$OUT/$name.yaml"; done
   cp "$KUBERNETES"/{plain,classic}.yaml "$OUT"
 }

@@ -8,6 +8,7 @@ import yaml
 
 from proxy.config.load import load
 from proxy.config.model import Config
+from tests.federated import unsigned
 
 Object = dict[str, Any]
 
@@ -135,5 +136,6 @@ def _ports(container: Object) -> Iterator[str]:
 def configuration(text: str, folder: Path) -> Config:
     """Loads a configuration, with the secret files that it names put into the folder."""
     (folder / "client_secret").write_text("secret", encoding="utf-8")
+    (folder / "token").write_text(unsigned(), encoding="utf-8")
     (folder / "config.yaml").write_text(text.replace(SECRETS, f"{folder}/"), encoding="utf-8")
     return load(config=Path("config.yaml"), env_file=None, environ={}, directory=folder)

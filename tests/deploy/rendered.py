@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.model import OAuth2
 from tests.deploy.pods import (
     LABEL,
     SIDECAR,
@@ -25,11 +26,12 @@ from tests.deploy.pods import (
 FOLDER = Path(os.environ["RENDERED"])
 RENDERED = {path.stem: objects(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.yaml")}
 WITH_SIDECAR = sorted(RENDERED)
-NATIVE = sorted(set(WITH_SIDECAR) - {"classic"})
+NATIVE = sorted(set(WITH_SIDECAR) - {"classic", "workload"})
 EXPECTED = {
     "deployment",
     "job",
     "cronjob",
+    "workload",
     "statefulset",
     "plain",
     "classic",
@@ -78,6 +80,19 @@ def test_the_rendered_sidecar_is_the_components(name: str) -> None:
 
 def test_the_charts_sidecar_is_the_components() -> None:
     assert sidecar(pod("helm")) == sidecar(pod("deployment")) == sidecar(pod("plain"))
+
+
+def test_a_service_account_token_takes_the_place_of_the_secret(tmp_path: Path) -> None:
+    assert sidecar(pod("workload")) == sidecar(pod("deployment"))
+    (volume,) = (each["projected"] for each in pod("workload")["volumes"] if "projected" in each)
+    (source,) = volume["sources"]
+    config = configuration(config_map("workload")["data"]["config.yaml"], tmp_path)
+    (credential,) = config.credentials.values()
+    assert isinstance(credential, OAuth2)
+    assert credential.client_assertion_file == tmp_path / source["serviceAccountToken"]["path"]
+    assert credential.issuer_url == source["serviceAccountToken"]["audience"]
+    assert 600 <= source["serviceAccountToken"]["expirationSeconds"] <= 4500
+    assert volume["defaultMode"] == 0o440
 
 
 @pytest.mark.parametrize("name", NATIVE)

@@ -168,6 +168,7 @@ CONFIGURATIONS: dict[str, Callable[[], str]] = {
     "plain": lambda: _of_config_map("plain.yaml"),
     "classic": lambda: _of_config_map("classic.yaml"),
     "helm": _of_chart,
+    "workload": lambda: (KUBERNETES / "workload" / "config.yaml").read_text(encoding="utf-8"),
 }
 
 
