@@ -153,7 +153,7 @@ def healthy(camunda: SimulatedCamunda, admin: int) -> dict[str, Any]:
 
 def with_faults(camunda: SimulatedCamunda, config: dict[str, Any], silent: int) -> dict[str, Any]:
     """More upstreams: one whose client is refused, one that refuses good tokens, one that is not there, and
-    one that takes connections and never answers.
+    one that takes connections and never answers; and a store that is not there.
 
     Args:
         silent: port of the last one.
@@ -182,6 +182,7 @@ def with_faults(camunda: SimulatedCamunda, config: dict[str, Any], silent: int) 
         "wrong": {**main, "client_secret": "not-the-secret"},
         "strange": {**main, "client_id": other.name, "client_secret": other.secret},
     }
+    config["store"] = {"url": f"redis://127.0.0.1:{free_port()}"}
     return config
 
 

@@ -170,7 +170,7 @@ _SCHEMES: Final = {
 def at_a_tls_listener(cases: Iterable[tuple[str, Case]]) -> list[tuple[str, Case]]:
     """The cases that a client of asyncio's can send over TLS, as it cannot half-close. Our pages are https://.
 
-    How much arrives of an answer that is cut is not certain: the reset overtakes what TLS at the client holds.
+    How much arrives of an answer that is cut is not certain: the reset overtakes what the client still holds.
     That the answer is not whole must be seen all the same.
     """
     found = []
