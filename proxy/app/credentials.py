@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from proxy.app.oauth2 import proof_of, settings_of, watched
-from proxy.app.stores import Stores, StoreSecrets, shared
+from proxy.app.stores import Stores, StoreSecrets, shared, shared_sessions
 from proxy.app.tls import TlsContexts
 from proxy.clock import Clock
 from proxy.config.model import (
@@ -146,7 +146,9 @@ class KeeperFactory:
         tls = upstream.tls
         if settings.base_url != str(upstream.url):
             tls = replace(tls, server_name=None)
-        key = ("session", type(config), settings, max_idle, tls, upstream.http_proxy)
+        store = self._shared_store if isinstance(config, Session) and config.shared else None
+        secrets = self._checked(store) if store is not None else None
+        key = ("session", type(config), settings, max_idle, tls, upstream.http_proxy, store is None)
 
         def make(stack: AsyncExitStack) -> Keeper:
             section = f"upstreams.{upstream.name}"
@@ -158,19 +160,33 @@ class KeeperFactory:
             if isinstance(config, Basic):
                 basic = BasicLogin(config.username, settings.password, self._clock)
                 source = BasicAsSession(config.name, login, basic)
+            fleet = None
+            if store is not None and secrets is not None:
+                client = self.stores.client(store, secrets, stack)
+                fleet = shared_sessions(
+                    config.name,
+                    login,
+                    client,
+                    settings,
+                    store,
+                    secrets.key,
+                    clock=self._clock,
+                    policy=pace(max_idle),
+                )
             return Keeper(
                 config.name,
                 source,
                 clock=self._clock,
                 target=settings.base_url,
-                sessions=login,
+                sessions=fleet or login,
                 policy=pace(max_idle),
                 observer=Narrator(),
                 secret=settings.password,
+                shared=fleet,
                 tally=self.keepers.tally(config.name, settings.base_url),
             )
 
-        return self.keepers.obtain(key, config, make)
+        return self.keepers.obtain(key, (config, store), make)
 
     def secret(self, ref: SecretRef, setting: str, *, shortest: int = 1) -> Secret:
         """Make a secret. The log masks it as soon as `settle` is called.
@@ -224,10 +240,7 @@ class KeeperFactory:
         url = config.token_url or config.issuer_url or ""
         # A token of another issuer is each proxy's own, so what it brings is not shared.
         store = self._shared_store if not foreign else None
-        secrets = None
-        if store is not None:
-            self.stores.check(store)
-            secrets = self._store_secrets(store)
+        secrets = self._checked(store) if store is not None else None
 
         def make(stack: AsyncExitStack) -> Keeper:
             section = f"credentials.{config.name}"
@@ -271,10 +284,11 @@ class KeeperFactory:
 
     def store_client(self, store: Store, stack: AsyncExitStack) -> "StoreClient":
         """Get or make the client of a store; see `Stores.check` and `Stores.client`."""
-        self.stores.check(store)
-        return self.stores.client(store, self._store_secrets(store), stack)
+        return self.stores.client(store, self._checked(store), stack)
 
-    def _store_secrets(self, store: Store) -> StoreSecrets:
+    def _checked(self, store: Store) -> StoreSecrets:
+        self.stores.check(store)
+
         def one(ref: SecretRef | None, key: str, shortest: int = 1) -> Secret | None:
             return self.secret(ref, f"store.{key}", shortest=shortest) if ref is not None else None
 

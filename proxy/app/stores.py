@@ -15,12 +15,14 @@ from proxy.credentials.credential import CredentialSource
 from proxy.credentials.oauth2 import OAuth2Settings
 from proxy.credentials.schedule import Policy
 from proxy.credentials.secret import Secret
+from proxy.credentials.session import LoginSettings, LoginSource
 from proxy.credentials.sharing import SharedSource, StoreTally
 from proxy.credentials.throttle import HostThrottle, counts_per_address
 from proxy.errors import StartError
 
 if TYPE_CHECKING:
     from proxy.credentials.fleet.client import StoreClient
+    from proxy.credentials.fleet.sessions import FleetSessions
 
 SECTION = "store"
 
@@ -147,5 +149,44 @@ def shared(
         prefix=store.prefix,
         throttle=throttle,
         host=HostEntry(client, store.prefix, host, always=counts_per_address(host)),
+        policy=policy,
+    )
+
+
+def shared_sessions(
+    name: str,
+    login: LoginSource,
+    client: "StoreClient",
+    settings: LoginSettings,
+    store: Store,
+    key: Secret | None,
+    *,
+    clock: Clock,
+    policy: Policy,
+) -> "FleetSessions":
+    """Return what gets the sessions of these settings for the whole fleet; arguments as those of `shared`."""
+    from proxy.credentials.fleet.identity import Identity
+    from proxy.credentials.fleet.key import Facts
+    from proxy.credentials.fleet.sessions import FleetSessions
+
+    assert key is not None  # noqa: S101 -- the configuration was checked
+    facts = partial(
+        Facts,
+        settings.base_url,
+        settings.username,
+        audience=None,
+        scope=None,
+        resource=None,
+        auth_method="session",
+        others=(("max_idle", str(policy.max_idle)),),
+    )
+    return FleetSessions(
+        name,
+        login,
+        Identity(lambda text: facts(proof=text), settings.password, key),
+        client,
+        client.tally,
+        clock=clock,
+        prefix=store.prefix,
         policy=policy,
     )

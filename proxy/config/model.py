@@ -284,6 +284,7 @@ class Session:
         login_url: base URL to log in at; None: the upstream's own.
         max_idle: seconds without use, after which a session counts as expired.
         wait: seconds a request waits for a login.
+        shared: whether the proxies of a fleet share it through the store.
     """
 
     name: str
@@ -293,6 +294,7 @@ class Session:
     dialect: DialectChoice
     max_idle: float
     wait: float
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +333,7 @@ StoreKind = Literal["standalone", "sentinel", "cluster"]
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A Valkey or Redis in which a fleet of proxies shares tokens.
+    """A Valkey or Redis in which a fleet of proxies shares tokens and sessions.
 
     Attributes:
         addresses: host and port of the server, of the Sentinels, or of nodes of the cluster.

@@ -18,6 +18,7 @@ class Credential:
         ends_at: seconds on the Clock; when a shared token says that it expires. It is told and not obeyed,
             because the server decides, by a clock of its own. None: it does not say.
         session: whether it is a session, with cookies and a CSRF token. Then more answers count as refusals.
+        login: of a session that a fleet shares, the mark of its login, which stays when its cookies change.
         lines: the fields as they are sent, made once.
     """
 
@@ -26,6 +27,7 @@ class Credential:
     expires_at: float | None = None
     session: bool = False
     ends_at: float | None = None
+    login: str = ""
     lines: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

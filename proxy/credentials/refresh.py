@@ -249,7 +249,7 @@ class RefreshLoop:
 
     async def _look_at_store(self, shared: SharedSource) -> None:
         """Take a credential that another proxy of the fleet has fetched, while our own attempts fail."""
-        found = await shared.look(self.current, failing=self._state.failing)
+        found = await shared.look(self.current, failing=self._state.failing, until=self._good_until)
         if found is not None:
             self._store_fetched(found)
             self._report()

@@ -40,11 +40,12 @@ class SharedSource(Protocol):
         """
         ...
 
-    async def look(self, have: Credential | None, *, failing: bool) -> Credential | None:
+    async def look(self, have: Credential | None, *, failing: bool, until: float) -> Credential | None:
         """Do between two fetches what the store needs, within a second; return a credential found there.
 
         Args:
             failing: whether the last attempt failed, so that one in the store is welcome.
+            until: seconds on the Clock, when `have` ends; each use of a session moves it.
         """
         ...
 

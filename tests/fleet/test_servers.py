@@ -102,7 +102,14 @@ async def told(store: Store) -> list[object]:
     for outcome, least in (("rejected", 0.0), ("limited", 20.0), ("unavailable", 0.0)):
         await mine.end(outcome, least, 6.0, 300.0)
         await asked(mine, "")
+    for _ in range(4):
+        await mine.refused(450.0, (400.0, 500.0, 600.0))
+        await asked(mine, "")
     await mine.put(SEALER.seal(ONE, 60.0), 60.0)
+    answers.append([await mine.put(SEALER.seal(OTHER, 60.0), 30.0, over=each) for each in (0.0, 1e9)])
+    for left in (20.0, 50.0):
+        answers.append(((await mine.keep(other, left)).kind, (await mine.keep(mark, left)).kind))
+        await asked(theirs, mark)
     answers.append([await host.turn(1.05), await host.turn(1.05)])
     await host.limited()
     answers.append([await host.turn(1.05), await host.turn(1.05) > 0.9])

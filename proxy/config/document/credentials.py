@@ -192,6 +192,8 @@ class SessionDocument(WithSecret):
     """A session that is idle for longer counts as expired, so the next request logs in."""
     wait: Seconds = 10.0
     """How long a request waits for the login."""
+    shared: bool = False
+    """Whether the proxies of a fleet share one session through `store`; needs `store.key_file`."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -39,6 +39,7 @@ def credential(name: str, upstreams: Sequence[Upstream], context: Context) -> Cr
             return _oauth2(name, document, used, context)
         case SessionDocument():
             _refuse_saas(name, document, used, context)
+            _check_shared(document, (*place, "shared"), context)
             return Session(
                 name,
                 document.login_url,
@@ -47,6 +48,7 @@ def credential(name: str, upstreams: Sequence[Upstream], context: Context) -> Cr
                 document.dialect,
                 document.max_idle,
                 document.wait,
+                document.shared,
             )
         case BearerDocument():
             token = secret(document.token, document.token_file, (*place, "token_file"), context)
@@ -148,3 +150,25 @@ def _refuse_saas(name: str, document: SessionDocument, used: Sequence[Upstream],
         if upstream.url.saas:
             place = ("upstreams", upstream.name, "credential")
             context.findings.add(place, f"`{name}` is a session, but {remedy}")
+
+
+def _check_shared(document: SessionDocument, place: KeyPath, context: Context) -> None:
+    """Refuse to share a session without a store, or with a key derived from a password.
+
+    Client secrets are random. A password can be guessed, and who reads the store could try guesses on its
+    values.
+    """
+    store = context.document.store
+    if not document.shared:
+        return
+    if store is None:
+        context.findings.add(
+            place,
+            "needs a store, through which proxies share the session; write `store`, or leave shared out",
+        )
+    elif store.key_file is None:
+        context.findings.add(
+            place,
+            "needs store.key_file: a key derived from a password could be guessed by readers of the store; "
+            "name a file with the same random text for all proxies, as openssl rand -base64 32 makes it",
+        )

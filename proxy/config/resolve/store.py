@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from proxy.config.document.store import PORT, SENTINEL_PORT, StoreDocument
-from proxy.config.model import CredentialConfig, OAuth2, SecretRef, Store, StoreKind
+from proxy.config.model import CredentialConfig, OAuth2, SecretRef, Session, Store, StoreKind
 from proxy.config.resolve.context import Context, named_file, notice_oddities, secret, tls
 from proxy.config.written.files import caller_token_file_problem
 from proxy.config.written.findings import KeyPath
@@ -54,10 +54,13 @@ def _password(key: str, document: StoreDocument, context: Context) -> SecretRef 
 def _check(document: StoreDocument, credentials: Collection[CredentialConfig], context: Context) -> None:
     clients = [each for each in credentials if isinstance(each, OAuth2)]
     shared = [each for each in clients if each.client_assertion_file is None and each.subject_file is None]
-    if clients and not shared:
+    sessions = [each for each in credentials if isinstance(each, Session) and each.shared]
+    if clients and not shared and not sessions:
         context.findings.notice("store has no effect: a token of another issuer is each proxy's own")
-    elif not shared:
-        context.findings.notice("store has no effect: no credential is of type oauth2")
+    elif not shared and not sessions:
+        context.findings.notice(
+            "store has no effect: no credential is of type oauth2, and no session has shared: true"
+        )
     for each in shared:
         if each.client_secret is None and each.private_key is None and document.key_file is None:
             context.findings.add(

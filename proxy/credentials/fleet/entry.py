@@ -70,6 +70,10 @@ class Entry:
         """Look for a token whose mark is not `unwanted`."""
         return _answer(await self._run(scripts.LOOK, unwanted))
 
+    async def keep(self, mark: str, left: float) -> Answer:
+        """Look as `look` does; a session with this mark lasts for `left` seconds from now at least."""
+        return _answer(await self._run(scripts.KEEP, mark, _ms(left)))
+
     async def acquire(self, unwanted: str) -> Answer:
         """Do the same; if there is none, take the lock, unless another proxy has it or the fleet waits."""
         return _answer(await self._run(scripts.ACQUIRE, unwanted, self._owner, _ms(LOCK)))
@@ -78,14 +82,22 @@ class Entry:
         """Keep the lock; return whether it was still ours."""
         return _number(await self._run(scripts.EXTEND, self._owner, _ms(LOCK))) == 1
 
-    async def put(self, value: bytes, left: float, lane: str = "", seconds: float = 0.0) -> None:
+    async def put(
+        self, value: bytes, left: float, lane: str = "", seconds: float = 0.0, over: float | None = None
+    ) -> bool:
         """Write a sealed token if it lives longer than the present one, and release the lock.
 
         Args:
             left: seconds until it expires.
             lane, seconds: what the fleet waits after now, and for how long; 0: it does not wait.
+            over: seconds; write it if the present one lasts less than that; None: less than `left`.
+
+        Returns:
+            Whether it was written.
         """
-        await self._run(scripts.PUT, self._owner, value, _ms(left), lane, int(seconds * 1000))
+        limit = _ms(left if over is None else over)
+        args = self._owner, value, _ms(left), lane, int(seconds * 1000), limit
+        return _number(await self._run(scripts.PUT, *args)) == 1
 
     async def end(self, outcome: str, least: float, first: float, most: float) -> None:
         """Record a failed attempt, and release the lock: the fleet waits, longer after each one.
@@ -94,6 +106,15 @@ class Entry:
             least, first, most: seconds: shortest wait, back-off after the first failure, longest back-off.
         """
         await self._run(scripts.END, self._owner, outcome, int(least * 1000), _ms(first), _ms(most))
+
+    async def refused(self, least: float, waits: Sequence[float]) -> None:
+        """Record that a login was refused, and release the lock: the fleet waits.
+
+        Args:
+            least: seconds that the server has asked for.
+            waits: seconds after the first refusal, the second, and so on; the last one after all others, too.
+        """
+        await self._run(scripts.REFUSED, self._owner, int(least * 1000), *map(_ms, waits))
 
     async def forget(self, mark: str) -> bool:
         """Remove the token with this mark, which an upstream refused.

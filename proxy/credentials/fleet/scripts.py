@@ -1,12 +1,12 @@
 """Pure: the scripts that the store runs, each in one step. It counts all times, in whole milliseconds.
 
 Keys of a credential, in one slot of a cluster: `value`, `lock`, `lane` (the last outcome, while the fleet has
-to wait), `gap` (between repairs), `repairs` and `tries` (how many in a row).
+to wait), `gap` (between repairs), `repairs` and `tries` (how many in a row), `refusals` (of logins).
 """
 
 from typing import Final
 
-KEYS: Final = ("value", "lock", "lane", "gap", "repairs", "tries")
+KEYS: Final = ("value", "lock", "lane", "gap", "repairs", "tries", "refusals")
 
 LOOK: Final = """
 local v = redis.call('get', KEYS[1])
@@ -20,7 +20,7 @@ if v and string.sub(v, 3, 26) ~= ARGV[1] then return {'value', v, redis.call('pt
 local lane, left = redis.call('get', KEYS[3]), redis.call('pttl', KEYS[3])
 if lane == 'same' then
   if left > 0 and ARGV[1] ~= '' then return {'same', '', left} end
-elseif lane and left > 0 and left <= 300000 then return {lane, '', left} end
+elseif lane and left > 0 and left <= 3600000 then return {lane, '', left} end
 if redis.call('set', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return {'acquired', '', 0} end
 left = redis.call('pttl', KEYS[2])
 if left > 0 and left <= tonumber(ARGV[3]) then return {'held', '', left} end
@@ -35,13 +35,25 @@ if redis.call('get', KEYS[2]) == ARGV[1] then return redis.call('pexpire', KEYS[
 return 0"""
 """Keep the lock. ARGV: owner, time."""
 
+KEEP: Final = """
+local v = redis.call('get', KEYS[1])
+if not v then return {'none', '', 0} end
+local left = redis.call('pttl', KEYS[1])
+if string.sub(v, 3, 26) ~= ARGV[1] then return {'value', v, left} end
+if left < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end
+return {'none', '', 0}"""
+"""Look as `LOOK` does; if the value is the session that the proxy has, let it last. ARGV: its mark, time
+left."""
+
 PUT: Final = """
-if redis.call('pttl', KEYS[1]) < tonumber(ARGV[3]) then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+local new = redis.call('pttl', KEYS[1]) < tonumber(ARGV[6])
+if new then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 if tonumber(ARGV[5]) > 0 then redis.call('set', KEYS[3], ARGV[4], 'PX', ARGV[5]) end
 redis.call('del', KEYS[6])
 if redis.call('get', KEYS[2]) == ARGV[1] then redis.call('del', KEYS[2]) end
-return 1"""
-"""Write a token, if it lives longer than the present one. ARGV: owner, value, time left, lane, its time."""
+return new and 1 or 0"""
+"""Write a token, if the present one lasts less than the last argument. ARGV: owner, value, time left, lane,
+its time, and that one. Returns whether it was written."""
 
 END: Final = """
 local n = redis.call('incr', KEYS[6])
@@ -53,6 +65,16 @@ if redis.call('get', KEYS[2]) == ARGV[1] then redis.call('del', KEYS[2]) end
 return ms"""
 """Record a failure: the fleet waits, longer after each one. ARGV: owner, outcome, least time (Retry-After),
 first and longest back-off. Returns the time."""
+
+REFUSED: Final = """
+local n = redis.call('incr', KEYS[7])
+redis.call('pexpire', KEYS[7], 3600000)
+local ms = math.max(tonumber(ARGV[2]), tonumber(ARGV[n + 2] or ARGV[#ARGV]))
+redis.call('set', KEYS[3], 'rejected', 'PX', ms)
+if redis.call('get', KEYS[2]) == ARGV[1] then redis.call('del', KEYS[2]) end
+return ms"""
+"""Record a refused password: the fleet waits. ARGV: owner, least time (Retry-After), the wait after the first
+refusal, after the second, and so on; the last one is that after all others, too."""
 
 FORGET: Final = """
 local v = redis.call('get', KEYS[1])

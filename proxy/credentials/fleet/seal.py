@@ -56,9 +56,13 @@ class Sealer:
         """See `Keys.mark`."""
         return self._keys.mark(fields)
 
-    def seal(self, fields: Fields, life: float) -> bytes:
-        """Return the value to store; two calls never return equal values."""
-        head, nonce = f"1 {self.mark(fields)} ".encode(), os.urandom(NONCE)
+    def seal(self, fields: Fields, life: float, mark: str = "") -> bytes:
+        """Return the value to store; two calls never return equal values.
+
+        Args:
+            mark: `LENGTH` hex digits; empty: that of the fields.
+        """
+        head, nonce = f"1 {mark or self.mark(fields)} ".encode(), os.urandom(NONCE)
         text = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in fields]
         return head + nonce + self._aead.encrypt(nonce, json.dumps([text, life]).encode(), self._bound(head))
 

@@ -66,7 +66,7 @@ FOREIGN: Final = 3
 
 
 @dataclass(slots=True)
-class _Search:
+class Search:
     """An attempt to get another credential. Times are seconds on the Clock.
 
     Attributes:
@@ -161,7 +161,7 @@ class FleetSource:
             pass
         return found
 
-    async def look(self, have: Credential | None, *, failing: bool) -> Credential | None:
+    async def look(self, have: Credential | None, *, failing: bool, until: float) -> Credential | None:
         """See `SharedSource.look`."""
         self._failing = failing
         now = self._clock.now()
@@ -172,7 +172,7 @@ class FleetSource:
             if self._unshared is not None:
                 await self._share(*self._unshared)
             entry = self._current_entry()
-            answer = await entry.look(self._mark(entry, have))
+            answer = await self._look(entry, have, until)
         except (StoreError, CredentialError):
             return None
         if not failing or answer.kind != "value":
@@ -180,9 +180,12 @@ class FleetSource:
         found = self._opened(entry, answer, now)
         return found if found is not None and longer(found, have) else None
 
+    async def _look(self, entry: Entry, have: Credential | None, until: float) -> Answer:
+        return await entry.look(self._mark(entry, have))
+
     # -- one attempt --
 
-    def _search(self, have: Credential | None, refused: bool) -> _Search:
+    def _search(self, have: Credential | None, refused: bool) -> Search:
         entry, now = self._current_entry(), self._clock.now()
         if have is None or have.expires_at is None:
             # One error is not yet a store that is away.
@@ -193,9 +196,9 @@ class FleetSource:
             # Most outages are shorter than a quarter of the time that is left for a renewal.
             alone_at = self._random(now + (latest - now) / 4, latest) if latest > now and not refused else now
         patience = alone_at if have is not None and not refused else now + self._random(*PATIENCE)
-        return _Search(entry, have, refused, self._mark(entry, have), alone_at, patience)
+        return Search(entry, have, refused, self._mark(entry, have), alone_at, patience)
 
-    async def _step(self, search: _Search) -> Credential | None:
+    async def _step(self, search: Search) -> Credential | None:
         """Ask the store once; None: ask again."""
         now = self._clock.now()
         try:
@@ -224,11 +227,11 @@ class FleetSource:
         if answer.kind == "same" and search.have is not None:
             return search.have
         if answer.left > SHORT:
-            raise told(answer)
+            raise self._told(answer)
         await pause(self._clock, answer.left + self._random(0.0, 0.2))
         return None
 
-    async def _take(self, search: _Search, answer: Answer, now: float) -> Credential | None:
+    async def _take(self, search: Search, answer: Answer, now: float) -> Credential | None:
         """Return the token that the store has, if it helps."""
         found = self._opened(search.entry, answer, now)
         if found is None:
@@ -347,6 +350,9 @@ class FleetSource:
                 if not await entry.extend():
                     return
 
+    def _told(self, answer: Answer) -> CredentialError:
+        return told(answer)
+
     # -- names --
 
     def _current_entry(self) -> Entry:
@@ -359,6 +365,5 @@ class FleetSource:
             self._unshared = None
         return self._entry
 
-    @staticmethod
-    def _mark(entry: Entry, have: Credential | None) -> str:
+    def _mark(self, entry: Entry, have: Credential | None) -> str:
         return entry.sealer.mark(have.fields) if have is not None else ""

@@ -11,18 +11,27 @@ _Failed = Literal["limited", "unavailable", "invalid"]
 
 def longer(found: Credential, have: Credential | None) -> bool:
     """Tell whether it lives longer than the present one; a second counts for nothing."""
+    if found.session:
+        return True  # only a session other than ours is asked for
     if have is None or have.expires_at is None or found.expires_at is None:
         return have is None
     return found.expires_at > have.expires_at + 1.0
 
 
-def told(answer: Answer) -> CredentialError:
-    """Make the error for an attempt that another proxy has made."""
+def told(
+    answer: Answer, where: str = "the token endpoint", whom: str = "our client", what: str = "token"
+) -> CredentialError:
+    """Make the error for an attempt that another proxy has made.
+
+    Args:
+        where: what was asked.
+        whom, what: what it may have refused, and what it gives.
+    """
     after = min(answer.left, 300.0)
-    how = {"rejected": "refused our client", "limited": "asked for fewer requests"}
+    how = {"rejected": f"refused {whom}", "limited": "asked for fewer requests"}
     text = (
-        f"the token endpoint {how.get(answer.kind, 'gave no token')} when another proxy of this fleet asked"
-        f" it; the log of that proxy has its answer, and the fleet asks again in {after:.0f} s"
+        f"{where} {how.get(answer.kind, f'gave no {what}')} when another proxy of this fleet asked"
+        f" it; the log of that proxy has its answer, and the fleet asks again in {answer.left:.0f} s"
     )
     if answer.kind == "rejected":
         return CredentialRejected(text)  # a Retry-After would hold up a changed secret, too

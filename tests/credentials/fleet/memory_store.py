@@ -70,19 +70,34 @@ class MemoryStore:
         self.set(keys[1], args[0], int(args[1]))
         return 1
 
+    def _keep(self, keys: Sequence[str], args: list[bytes]) -> object:
+        value = self.get(keys[0])
+        if value is not None and value[2:26] == args[0] and self.left(keys[0]) < int(args[1]):
+            self.set(keys[0], value, int(args[1]))
+        return self._look(keys, args)
+
     def _put(self, keys: Sequence[str], args: list[bytes]) -> object:
-        if self.left(keys[0]) < int(args[2]):
+        written = self.left(keys[0]) < int(args[5])
+        if written:
             self.set(keys[0], args[1], int(args[2]))
         if int(args[4]) > 0:
             self.set(keys[2], args[3], int(args[4]))
         self.data.pop(keys[5], None)
         self._unlock(keys, args[0])
-        return 1
+        return int(written)
 
     def _end(self, keys: Sequence[str], args: list[bytes]) -> object:
         times = self._incremented(keys[5])
         ms = max(int(args[2]), min(int(args[3]) * 2 ** (times - 1), int(args[4])))
         self.set(keys[2], args[1], ms)
+        self._unlock(keys, args[0])
+        return ms
+
+    def _refused(self, keys: Sequence[str], args: list[bytes]) -> object:
+        times = int(self.get(keys[6]) or b"0") + 1
+        self.set(keys[6], str(times).encode(), 3600000)
+        ms = max(int(args[1]), int(args[2:][min(times, len(args) - 2) - 1]))
+        self.set(keys[2], b"rejected", ms)
         self._unlock(keys, args[0])
         return ms
 
@@ -123,4 +138,4 @@ class MemoryStore:
         return times
 
 
-NAMES = ("LOOK", "ACQUIRE", "EXTEND", "PUT", "END", "FORGET", "REMOVE", "PACE", "LIMIT")
+NAMES = ("LOOK", "ACQUIRE", "EXTEND", "PUT", "END", "FORGET", "REMOVE", "PACE", "LIMIT", "KEEP", "REFUSED")
