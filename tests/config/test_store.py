@@ -102,7 +102,7 @@ def test_a_client_without_a_secret_needs_a_sealing_key(tmp_path: Path) -> None:
 
 def test_a_store_that_has_no_effect_is_said(tmp_path: Path) -> None:
     bearer = "credentials:\n  c: {type: bearer, token: t}\n"
-    assert "store has no effect: no credential is of type oauth2" in (
+    assert "store has no effect: no credential is of type oauth2, and no session has shared: true" in (
         read(tmp_path, ZEEBE + bearer + "store: {url: 'rediss://h'}\n").notices
     )
 
@@ -125,3 +125,33 @@ def test_a_token_of_another_issuer_is_not_shared(tmp_path: Path) -> None:
     text = f"{ZEEBE}credentials:\n  c: {{{foreign}, client_assertion_file: jwt}}\n"
     found = read(tmp_path, f"{text}store: {{url: 'rediss://h'}}\n")
     assert "store has no effect: a token of another issuer is each proxy's own" in found.notices
+
+
+def session(shared: str) -> str:
+    return f"credentials:\n  c: {{type: session, username: u, password: canary{shared}}}\n"
+
+
+def test_a_session_is_shared_only_where_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    store = "store: {url: 'redis://localhost', key_file: key}\n"
+    alone = read(tmp_path, ZEEBE + session("") + store)
+    both = read(tmp_path, ZEEBE + session(", shared: true") + store)
+    shared = [getattr(each.credentials["c"], "shared", None) for each in (alone, both)]
+    assert shared == [False, True]
+    assert "no session has shared: true" in " ".join(alone.notices)
+    assert "no effect" not in " ".join(both.notices)
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("", "credentials.c.shared (line 4): needs a store"),
+        ("store: {url: 'redis://localhost'}\n", "credentials.c.shared (line 4): needs store.key_file"),
+    ],
+)
+def test_a_shared_session_needs_a_store_and_a_key_that_is_no_password(
+    store: str, words: str, tmp_path: Path
+) -> None:
+    [problem] = refused(tmp_path, ZEEBE + session(", shared: true") + store)
+    assert words in problem
+    assert "canary" not in problem

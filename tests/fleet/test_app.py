@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from proxy.app.proxy import Proxy, running
 from proxy.clock import SystemClock
 from proxy.config.load import load
 from proxy.config.model import Config
+from proxy.demo import simulated_camunda
 from tests.doctor.rig import diagnose
 from tests.fleet.servers import ACL, server
 from tests.token_server import TokenServer, token_server
@@ -67,6 +69,39 @@ async def test_two_proxies_fetch_as_one_and_a_later_one_asks_no_token_endpoint(t
                 await until(lambda: usable(late))
         assert len(tokens.asked) == 1
         assert store.cli("client", "list").count("\n") == 0  # all connections were closed
+
+
+@pytest.mark.parametrize("name", ["operate-8.2", "operate-8.6", "cluster-8.10"])
+async def test_two_proxies_share_one_login_and_heal_with_one_more(tmp_path: Path, name: str) -> None:
+    (tmp_path / "key").write_text("canary-key-of-44-characters-as-openssl-makes")
+    async with server(tmp_path) as store, simulated_camunda() as camunda:
+        user = {"username": camunda.username, "password": camunda.password}
+        written = {
+            "upstreams": {"operate": {"url": camunda.url(name), "listen": "127.0.0.1:0", "api": "other"}},
+            "credentials": {"c": {"type": "session", "shared": True, **user}},
+            "admin": {"listen": "127.0.0.1:0"},
+            "store": {"url": f"redis://127.0.0.1:{store.port}", "key_file": "key"},
+        }
+        config, sessions = configured(tmp_path, written), camunda.sessions(name)
+        path = "/v2/process-instances/search" if name == "cluster-8.10" else "/v1/process-definitions/search"
+
+        async def asked(proxy: Proxy) -> int:
+            url = f"http://127.0.0.1:{proxy.served[0].bound.port}{path}"
+            async with aiohttp.ClientSession() as client, client.post(url, json={}) as answer:
+                return answer.status
+
+        async with two(config) as both:
+            await until(lambda: all(usable(each) for each in both))
+            assert (sessions.count("ok"), sessions.live) == (1, 1)
+            assert [await asked(each) for each in both] == [200, 200]
+            await asyncio.sleep(1.1)  # a login's shortest distance
+            sessions.kill()
+            assert [await asked(each) for each in both] == [200, 200]
+            assert (sessions.count("ok"), sessions.live) == (2, 1)
+            everything = "".join(store.cli("get", key) for key in store.cli("keys", "*").split())
+            assert not [each for each in ("SESSION", "CSRF", *user.values()) if each in everything]
+        assert (sessions.logouts, sessions.live) == (0, 1)
+        assert camunda.complaints == []
 
 
 async def test_a_reload_keeps_the_token_and_changes_the_store(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ class SessionDocument(WithSecret):
     """A session that is idle for longer counts as expired, so the next request logs in."""
     wait: Seconds = 10.0
     """How long a request waits for the login."""
-    shared: bool = False
+    shared: Flag = False
     """Whether the proxies of a fleet share one session through `store`; needs `store.key_file`."""
 
     @model_validator(mode="after")
