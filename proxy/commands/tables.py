@@ -122,7 +122,8 @@ def _where(credential: "CredentialConfig") -> str:
             url = (credential.token_url or f"{credential.issuer_url} (issuer)").partition("?")[0]
             return _via(url, credential.http_proxy)
         case Session():
-            return f"{credential.login_url or 'the upstream'}, dialect {credential.dialect}"
+            shared = ", shared by the fleet" if credential.shared else ""
+            return f"{credential.login_url or 'the upstream'}, dialect {credential.dialect}{shared}"
         case Basic(as_session=True):
             return "the upstream, as a session"
     return ""

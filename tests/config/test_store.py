@@ -140,6 +140,7 @@ def test_a_session_is_shared_only_where_it_says_so(tmp_path: Path) -> None:
     assert shared == [False, True]
     assert "no session has shared: true" in " ".join(alone.notices)
     assert "no effect" not in " ".join(both.notices)
+    assert ["shared by the fleet" in configuration(each) for each in (alone, both)] == [False, True]
 
 
 @pytest.mark.parametrize(

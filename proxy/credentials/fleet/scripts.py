@@ -20,7 +20,9 @@ if v and string.sub(v, 3, 26) ~= ARGV[1] then return {'value', v, redis.call('pt
 local lane, left = redis.call('get', KEYS[3]), redis.call('pttl', KEYS[3])
 if lane == 'same' then
   if left > 0 and ARGV[1] ~= '' then return {'same', '', left} end
-elseif lane and left > 0 and left <= 3600000 then return {lane, '', left} end
+elseif lane and left > 0 and left <= (lane == 'rejected' and 3600000 or 300000) then
+  return {lane, '', left}
+end
 if redis.call('set', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return {'acquired', '', 0} end
 left = redis.call('pttl', KEYS[2])
 if left > 0 and left <= tonumber(ARGV[3]) then return {'held', '', left} end

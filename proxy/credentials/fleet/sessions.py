@@ -113,18 +113,14 @@ class FleetSessions(FleetSource):
 
     async def _ask_source(self) -> Credential:
         found = await super()._ask_source()
-        return replace(found, login=self._current_entry().sealer.mark(found.fields))
-
-    async def _alone(self, entry: Entry) -> Credential:
-        found = await super()._alone(entry)
-        self._own.add(found.login)
-        return found
+        login = self._current_entry().sealer.mark(found.fields)
+        self._own.add(login)
+        return replace(found, login=login)
 
     async def _share(self, entry: Entry, credential: Credential, lane: str = "") -> None:
         self._unshared = None
         life, login = self._policy.max_idle, credential.login
         left = (credential.fetched_at + life if lane else self._until) - self._clock.now()
-        self._own.add(login)
         if left <= 0:
             return
         self._unshared = entry, credential

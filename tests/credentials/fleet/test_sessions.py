@@ -150,17 +150,33 @@ async def test_a_late_refusal_of_an_old_session_leaves_the_new_one_alone() -> No
     assert fleet.logins == 2
 
 
-async def test_a_suspected_session_is_replaced_in_the_store_too() -> None:
+async def test_suspicions_of_two_proxies_at_one_time_are_one_login() -> None:
     fleet = Fleet(2)
     async with fleet.running() as group:
         await fleet.clock.advance(61.0)
+        fleet.login.takes = 8.0
         for keeper in fleet.keepers:
-            keeper.note_accepted(in_use(keeper))
-        await fleet.clock.advance(60.0)
-        for keeper in fleet.keepers:
-            group.create_task(outcome(keeper.replace(in_use(keeper), 10.0, suspected=True)))
-            await fleet.clock.advance(5.0)
+            group.create_task(outcome(keeper.replace(in_use(keeper), 20.0, suspected=True)))
+            await fleet.clock.advance(1.0)
+        await fleet.clock.advance(10.0)
         assert fleet.cookies == [b"S=2", b"S=2"]
+    assert fleet.logins == 2
+
+
+async def test_a_login_after_a_suspicion_replaces_a_session_that_others_still_use() -> None:
+    fleet = Fleet(2)
+    async with fleet.running() as group:
+        await fleet.clock.advance(61.0)
+        fleet.login.takes = 70.0
+        group.create_task(outcome(fleet.keepers[0].replace(in_use(fleet.keepers[0]), 90.0, suspected=True)))
+        for _ in range(8):
+            await fleet.clock.advance(10.0)
+            fleet.keepers[1].note_accepted(in_use(fleet.keepers[1]))
+        assert fleet.cookies == [b"S=2", b"S=1"]
+        late = one(fleet.login, fleet.store, fleet.clock, 9)
+        async with fleet.running(late):
+            await fleet.clock.advance(1.0)
+            assert session_of(late) == b"S=2"
     assert fleet.logins == 2
 
 
