@@ -4,9 +4,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import pytest
 
+from proxy.app.stores import shared_sessions
 from proxy.credentials.credential import Credential
 from proxy.credentials.fleet.entry import Store, StoreError
 from proxy.credentials.fleet.identity import Identity
@@ -21,6 +23,7 @@ from proxy.demo import DIALECTS, SimulatedCamunda, simulated_camunda
 from proxy.errors import CredentialRejected
 from tests.clock import FakeClock
 from tests.credentials.fleet.memory_store import MemoryStore
+from tests.credentials.fleet.test_imports import STORE
 from tests.credentials.sources import ScriptedLogin, outcome, running
 from tests.credentials.test_session import call
 
@@ -217,6 +220,22 @@ async def test_what_the_store_keeps_too_long_is_not_taken_for_a_fresh_session() 
         assert fleet.cookies[1] == b""
 
 
+async def test_a_proxy_that_cannot_log_in_takes_the_session_that_another_one_got() -> None:
+    fleet = Fleet(0)
+    one_proxy, other = (shared(fleet.login, fleet.store, fleet.clock, number) for number in (1, 2))
+    async with asyncio.TaskGroup() as group:
+        got: list[Credential] = []
+        for _ in range(2):
+            fetch = group.create_task(one_proxy.fetch(got[-1] if got else None, refused=bool(got)))
+            await fleet.clock.advance(5.0)
+            got.append(await fetch)
+    old, new = got
+    found = await other.look(old, failing=True, until=fleet.clock.now() + IDLE)
+    assert found is not None
+    assert (found.login, found.fields) == (new.login, new.fields)
+    assert await other.look(new, failing=True, until=fleet.clock.now() + IDLE) is None
+
+
 # -- refusals of the password --
 
 
@@ -322,6 +341,48 @@ async def test_the_store_shows_neither_cookie_nor_user_nor_password() -> None:
         everything = b" ".join([each.encode() + value for each, (value, _) in fleet.store.data.items()])
     for secret in (b"S=1", b"masked", b"demo", b"operate", b"password"):
         assert secret not in everything
+
+
+class Client(MemoryStore):
+    """A store as the proxy's own client is one."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.tally = StoreTally("memory")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"base_url": "http://tasklist"},
+        {"username": "act"},
+        {"password": TextSecret("changed")},
+        {"idle": 60.0},
+    ],
+)
+async def test_login_address_user_password_and_idle_time_are_parts_of_the_name(other: dict[str, Any]) -> None:
+    clock = FakeClock()
+    client, login = Client(clock), ScriptedLogin(clock)
+    first: dict[str, Any] = {
+        "base_url": "http://operate",
+        "username": "demo",
+        "password": PASSWORD,
+        "idle": IDLE,
+    }
+    for each in (first, first, first | other):
+        settings = LoginSettings(each["base_url"], each["username"], each["password"])
+        fleet = shared_sessions(
+            "c",
+            cast("Any", login),
+            cast("Any", client),
+            settings,
+            STORE,
+            KEY,
+            clock=clock,
+            policy=pace(each["idle"]),
+        )
+        assert (await fleet.fetch(None, refused=False)).session
+    assert len(client.values()) == len(login.begun) == 2
 
 
 # -- the servers of each version --
