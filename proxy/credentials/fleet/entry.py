@@ -114,7 +114,8 @@ class Entry:
             least: seconds that the server has asked for.
             waits: seconds after the first refusal, the second, and so on; the last one after all others, too.
         """
-        await self._run(scripts.REFUSED, self._owner, int(least * 1000), *map(_ms, waits))
+        keys = [*self._keys, self._keys[0].removesuffix("value") + "refusals"]
+        await self._store.run(scripts.REFUSED, keys, (self._owner, int(least * 1000), *map(_ms, waits)))
 
     async def forget(self, mark: str) -> bool:
         """Remove the token with this mark, which an upstream refused.

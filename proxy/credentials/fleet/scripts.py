@@ -6,7 +6,8 @@ to wait), `gap` (between repairs), `repairs` and `tries` (how many in a row), `r
 
 from typing import Final
 
-KEYS: Final = ("value", "lock", "lane", "gap", "repairs", "tries", "refusals")
+KEYS: Final = ("value", "lock", "lane", "gap", "repairs", "tries")
+"""Six: Redis closes a connection without a password at more than ten parts of a command, unexplained."""
 
 LOOK: Final = """
 local v = redis.call('get', KEYS[1])
