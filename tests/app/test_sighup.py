@@ -220,7 +220,7 @@ async def on_terminal(folder: Path, url: str, before: str = "pass") -> AsyncIter
 
 
 async def said(errors: Path, words: bytes) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(50):  # a start takes its time on a busy machine
         while words not in errors.read_bytes():
             await asyncio.to_thread(errors.stat)
 
