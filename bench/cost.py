@@ -34,7 +34,7 @@ def closed_loop(name: str, connections: int, *, tls: bool = False, close: bool =
                 f"{name}-busy": spent.busy,
             }
 
-        units = {name: "µs/request", f"{name}-rate": "req/s", f"{name}-busy": "% of the core"}
+        units = {name: "µs/request", f"{name}-rate": "req/s", f"{name}-busy": "%"}
         return take_turns(field, plan.rounds, units, turn)
 
     return measure
@@ -42,7 +42,7 @@ def closed_loop(name: str, connections: int, *, tls: bool = False, close: bool =
 
 def open_loop(field: Field, plan: Plan) -> list[Figures]:
     """1,000 requests a second, where most of the cost is waking up; and how late answers are."""
-    units = {"open": "µs/request", "open-p50": "ms", "open-p99": "ms", "open-busy": "% of the core"}
+    units = {"open": "µs/request", "open-p50": "ms", "open-p99": "ms", "open-busy": "%"}
 
     def turn(up: Up) -> Values:
         loop = OpenLoop(up.setting.plain, *SMALL)
@@ -60,7 +60,7 @@ def open_loop(field: Field, plan: Plan) -> list[Figures]:
 
 def downloads(field: Field, plan: Plan) -> list[Figures]:
     """Answers of 1 MiB, four at a time."""
-    units = {"down": "µs/MiB", "down-rss": "MiB", "down-busy": "% of the core"}
+    units = {"down": "µs/MiB", "down-rss": "MiB", "down-busy": "%"}
 
     def turn(up: Up) -> Values:
         up.process.forget_peak()
@@ -85,5 +85,5 @@ def upload(field: Field, plan: Plan) -> list[Figures]:
         account(field, up, "up", answers)
         return {"up": micro(spent.cpu, mebibytes), "up-rss": up.process.peak(), "up-busy": spent.busy}
 
-    units = {"up": "µs/MiB", "up-rss": "MiB", "up-busy": "% of the core"}
+    units = {"up": "µs/MiB", "up-rss": "MiB", "up-busy": "%"}
     return take_turns(field, plan.rounds, units, turn)
