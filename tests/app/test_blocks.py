@@ -105,6 +105,7 @@ async def test_the_example_works_as_typed_for_each_api(tmp_path: Path) -> None:
         assert status == "200"
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 async def test_the_example_is_one_of_an_upstream_that_is_ready(tmp_path: Path) -> None:
     async with simulated_camunda() as camunda:
         camunda.keycloak.fault = Fault.DOWN
