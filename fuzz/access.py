@@ -24,14 +24,14 @@ JSON: Final = [(b"Content-Type", b"application/json")]
 READING: Final = {name for (path, name), kind in messages().items() if kind == "reads" and "cluster" in path}
 
 
-def access(octets: bytes) -> None:
+def access(data: bytes) -> None:
     """Judge the input as a path, as a message, and as a rule; then a change in a spelling that it chooses."""
-    target = b"/" + bytes(octets)
+    target = b"/" + bytes(data)
     for method in METHODS:
         _judged(method, target)
-    _message(bytes(octets))
-    _rule(octets.decode("latin-1"))
-    _spelled(octets)
+    _message(bytes(data))
+    _rule(data.decode("latin-1"))
+    _spelled(data)
 
 
 def _judged(method: bytes, target: bytes) -> None:
@@ -76,8 +76,8 @@ def _rule(text: str) -> None:
         assert denied.decide(plain[1].encode(), plain[2].encode()) is not None
 
 
-def _spelled(octets: bytes) -> None:
-    chance = Random(crc32(octets))
+def _spelled(data: bytes) -> None:
+    chance = Random(crc32(data))
     change = chance.choice(CHANGES)
     path = "".join(_letter(each, chance) for each in re.sub(r"\{\w+\}", "search", change.path))
     path += chance.choice(("", "/", ";a=/search", "/..", "?x=/search", "%2f..", "/search/..", "%00/search"))

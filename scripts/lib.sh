@@ -14,15 +14,21 @@ find_python() {
     return 2
 }
 
-# ensure_compiler: gcc and Python's headers; as root it installs what is missing.
+# has_compiler PYTHON: whether gcc and the headers of this Python are there.
+has_compiler() {
+    command -v gcc >/dev/null &&
+        "$1" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+}
+
+# ensure_compiler PYTHON: gcc and the headers of this Python; as root it installs what Debian has.
 ensure_compiler() {
-    if ! command -v gcc >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    has_compiler "$1" && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         { apt-get update -q && apt-get install -q -y --no-install-recommends gcc libc6-dev python3-dev; } >&2 || true
     fi
-    if ! command -v gcc >/dev/null; then
-        echo "gcc is missing: install it (Debian: apt install gcc libc6-dev python3-dev)." >&2
-        return 2
-    fi
+    has_compiler "$1" && return
+    echo "gcc or the headers of $1 are missing: install them (Debian: apt install gcc libc6-dev python3-dev)." >&2
+    return 2
 }
 
 # compiled_copy SOURCE FOLDER PYTHON: FOLDER becomes a copy of the clone SOURCE with the compiled modules beside the
@@ -31,7 +37,7 @@ compiled_copy() {
     made_of=$({ cat "$1/requirements-build.lock" "$1/scripts/compile_hook.py" "$1/pyproject.toml" &&
         find "$1/proxy" -name '*.py' -print0 | sort -z | xargs -0 cat && "$3" -VV; } | cksum)
     [ "$(cat "$2/.made-of" 2>/dev/null)" != "$made_of" ] || return 0
-    ensure_compiler || return 2
+    ensure_compiler "$3" || return 2
     rm -rf "$2"
     mkdir -p "$2"
     building=$(mktemp -d)

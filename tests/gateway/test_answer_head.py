@@ -77,7 +77,7 @@ def test_what_tells_a_session_is_not_remembered(line: bytes) -> None:
     octets = head(line, b"X-Other: y", b"Content-Length: 0")
     first, _, third = usual_head(octets), usual_head(octets), usual_head(octets)
     assert first is not None
-    assert first is not third  # what comes once is not remembered anyway
+    assert first is not third  # a head that appears once is not remembered anyway
     assert first.fields.cookies
     assert not any(b"s3cr3t" in key for key in (*answer_head.field_lines, *answer_head.heads))
 
@@ -133,7 +133,7 @@ def test_of_an_interim_answer_nothing_stays() -> None:
 
 def test_no_more_is_remembered_than_there_is_room_for() -> None:
     for number in range(3000):
-        for _ in range(2):  # what comes once is not remembered
+        for _ in range(2):  # a head that appears once is not remembered
             assert usual_head(head(b"X-Id: %d" % number, b"Content-Length: 0")) is not None
     assert 0 < len(answer_head.field_lines) <= 1024
     assert 0 < len(answer_head.heads) <= 256

@@ -103,21 +103,21 @@ async def test_the_end_of_an_mcp_session_is_refused_as_by_a_server_that_has_none
 async def test_what_allow_names_arrives_also_as_a_form() -> None:
     access = rules("POST /v2/deployments", "POST /v2/process-instances")
     async with origin(answering(OK)) as site, gateway(site, access=access) as rig:
-        for octets in (
+        for data in (
             post(b"--x", "Content-Type: multipart/form-data; boundary=x", path="/v2/deployments"),
             post(b"{}", JSON, path="/v2/process-instances"),
         ):
-            assert (await (await rig.call(octets)).message()).status == 200
+            assert (await (await rig.call(data)).message()).status == 200
 
 
 async def test_answers_of_our_own_to_options_stay_as_they_are() -> None:
     async with origin() as site, gateway(site, access=READ_ONLY, guard=PAGES) as rig:
-        for octets in (
+        for data in (
             get("*", method="OPTIONS"),
             get("/v2/clock", "Max-Forwards: 0", method="OPTIONS"),
             get("/v2/clock", "Origin: http://page", "Access-Control-Request-Method: PUT", method="OPTIONS"),
         ):
-            assert (await (await rig.call(octets)).message()).status == 204
+            assert (await (await rig.call(data)).message()).status == 204
         assert site.accepted == 0
 
 
@@ -155,9 +155,9 @@ def refused(answer: Answer, number: object = 1) -> str:
 
 @pytest.mark.parametrize("body", [message("initialize", {}), message("tools/list"), tool("searchIncidents")])
 async def test_a_message_that_reads_arrives_byte_for_byte(body: bytes) -> None:
-    for octets in (call(body), in_pieces(body)):
+    for data in (call(body), in_pieces(body)):
         async with origin() as site, gateway(site, access=READ_ONLY, replay_buffer=0) as rig:
-            wire = await rig.call(octets)
+            wire = await rig.call(data)
             served = await site.accept()
             request = await served.message()
             assert (request.head.line, request.body) == (b"POST /mcp/cluster HTTP/1.1", body)
@@ -183,14 +183,14 @@ async def test_nothing_of_a_message_is_sent_before_all_of_it_is_read() -> None:
 async def test_a_tool_that_changes_something_is_an_error_with_the_id_of_its_message() -> None:
     async with origin() as site, gateway(site, access=READ_ONLY) as rig:
         body = message("tools/call", {"name": "createProcessInstance", "arguments": {}}, id="a-7")
-        for octets in (call(body), in_pieces(body), call(body, path="/mcp/processes")):
-            said = refused(await (await rig.call(octets)).message(), "a-7")
+        for data in (call(body), in_pieces(body), call(body, path="/mcp/processes")):
+            said = refused(await (await rig.call(data)).message(), "a-7")
             assert "upstreams.zeebe is read-only" in said
         assert site.accepted == 0
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         call(b"[%b]" % message("ping")),
         call(message("ping"), "Content-Encoding: gzip"),
@@ -203,9 +203,9 @@ async def test_a_tool_that_changes_something_is_an_error_with_the_id_of_its_mess
         get("/mcp/cluster", JSON, method="POST"),
     ],
 )
-async def test_a_message_that_servers_may_read_differently_does_not_arrive(octets: bytes) -> None:
+async def test_a_message_that_servers_may_read_differently_does_not_arrive(data: bytes) -> None:
     async with origin() as site, gateway(site, access=READ_ONLY) as rig:
-        answer = await (await rig.call(octets)).message()
+        answer = await (await rig.call(data)).message()
         assert answer.status == 403
         assert b"upstreams.zeebe is read-only" in answer.body
         assert site.accepted == 0
@@ -237,8 +237,8 @@ async def test_a_base_url_that_leads_to_mcp_is_judged_too() -> None:
 async def test_a_message_over_the_limit_is_refused(chunked: bool) -> None:
     body = message("ping", {"a": "b" * LIMIT})
     async with origin() as site, gateway(site, access=READ_ONLY, replay_buffer=0) as rig:
-        octets = in_pieces(body, 4000) if chunked else call(body)
-        said = refused(await (await rig.call(octets)).message())
+        data = in_pieces(body, 4000) if chunked else call(body)
+        said = refused(await (await rig.call(data)).message())
         assert "more than 64 KiB" in said
         assert site.accepted == 0
 
@@ -247,9 +247,9 @@ async def test_a_message_up_to_the_limit_passes() -> None:
     body = message("ping", {"a": ""})
     body = body.replace(b'""', b'"%b"' % (b"b" * (LIMIT - len(body))))
     assert len(body) == LIMIT
-    for octets in (call(body), in_pieces(body, 4000)):
+    for data in (call(body), in_pieces(body, 4000)):
         async with origin() as site, gateway(site, access=READ_ONLY, replay_buffer=0) as rig:
-            wire = await rig.call(octets)
+            wire = await rig.call(data)
             served = await site.accept()
             assert (await served.message()).body == body
             served.send(OK)

@@ -287,7 +287,7 @@ class FleetSource:
         return credential
 
     async def _alone(self, entry: Entry) -> Credential:
-        """Fetch as without a store; what comes is put there when it can be reached again."""
+        """Fetch as without a store; the token is put there when it can be reached again."""
         credential = await self._ask_source()
         self._unshared = entry, credential
         return credential
