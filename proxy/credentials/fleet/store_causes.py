@@ -12,6 +12,13 @@ from proxy.outgoing.diagnosis import cause_of
 FULL: Final = "it is full; raise its maxmemory, or set a maxmemory-policy that evicts"
 """Redis 6.2 says so of a script in the text of a plain ResponseError."""
 
+ENDED: Final = (
+    "it ends the connection; does it expect TLS (rediss:// in store.url), or none (redis://), "
+    "or a client certificate (store.tls.cert_file and key_file)?"
+)
+"""In TLS 1.3 a server refuses a client without a certificate after the handshake has ended for us.
+Its alert is lost when our first command reaches it later: then its system answers with a reset."""
+
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (MasterNotFoundError, "its Sentinels know no master of that name that is up; see store.sentinel_master"),
     (
@@ -44,7 +51,7 @@ def cause(error: BaseException, peer: Peer) -> str:
     for each in _chain(error):
         if isinstance(each, OSError) and (found := cause_of(each, peer)).name != "reset":
             return found.words
-    return "it ends the connection; correct store.url: does it expect TLS (rediss://), or none (redis://)?"
+    return ENDED
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
