@@ -1,10 +1,11 @@
-"""Finds an issuer's token endpoint (OpenID Connect Discovery 1.0 section 4).
+"""Finds an issuer's endpoints (OpenID Connect Discovery 1.0 section 4).
 
-A pure function reads the answer. `Discovery` sends the request, and caches the result until `forget`.
+Pure functions read the answer. `Discovery` sends the request, and caches the result until `forget`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from re import compile as pattern
+from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.credentials.outbound import Outbound
@@ -27,7 +28,17 @@ def token_endpoint(
     wall: float,
     peer: Peer = Peer(ISSUER),  # noqa: B008 -- a value
 ) -> str:
-    """Return the token URL in an issuer's answer.
+    """Return the token URL in an issuer's answer; arguments and errors as those of `discovery_document`."""
+    return str(discovery_document(answer, issuer_url, wall, peer)["token_endpoint"])
+
+
+def discovery_document(
+    answer: Reply,
+    issuer_url: str,
+    wall: float,
+    peer: Peer = Peer(ISSUER),  # noqa: B008 -- a value
+) -> dict[str, Any]:
+    """Return the discovery document in an issuer's answer; its `issuer` and `token_endpoint` are checked.
 
     Args:
         issuer_url: as requested, without a trailing slash.
@@ -35,7 +46,7 @@ def token_endpoint(
         peer: the issuer, as messages name it.
 
     Raises:
-        CredentialUnavailable: there is no token URL, or none to which a secret may be sent.
+        CredentialUnavailable: there is none, or it has no token URL to which a secret may be sent.
     """
     status = answer.status
     wait = answer.retry_after(wall)
@@ -59,19 +70,30 @@ def token_endpoint(
     if not isinstance(named, str) or named.removesuffix("/") != issuer_url:
         other = f" ({shown(named)})" if isinstance(named, str) and shown(named) else ""
         raise invalid(f"{peer}: {cause('issuer_name', peer, said=other).words}")
-    endpoint = document.get("token_endpoint")
-    if not isinstance(endpoint, str) or not _is_token_url(endpoint):
+    if endpoint_of(document, "token_endpoint", issuer_url, peer) is None:
         raise invalid(f"{peer}: it names no token_endpoint that is an http(s) URL; set token_url instead")
+    return document
+
+
+def endpoint_of(document: Mapping[str, Any], member: str, issuer_url: str, peer: Peer) -> str | None:
+    """Return an endpoint that a discovery document names; None: it names none that is an http(s) URL.
+
+    Raises:
+        CredentialUnavailable: it is plain http, although the issuer is not.
+    """
+    endpoint = document.get(member)
+    if not isinstance(endpoint, str) or not _is_endpoint(endpoint):
+        return None
     if issuer_url.lower().startswith("https:") and not endpoint.lower().startswith("https:"):
         raise invalid(
-            f"{peer}: issuer_url is https but its token_endpoint is plain http, so no secret is sent"
+            f"{peer}: issuer_url is https but its {member} is plain http, so no secret is sent"
             " there; set the issuer's public URL at the identity provider"
         )
     return endpoint
 
 
-def _is_token_url(text: str) -> bool:
-    """Tell whether it is a URL without a fragment (RFC 6749 section 3.2), user and password."""
+def _is_endpoint(text: str) -> bool:
+    """Tell whether it is a URL without a fragment (RFC 6749 sections 3.1, 3.2), user and password."""
     try:
         url = urlsplit(text)
         return (
@@ -86,7 +108,7 @@ def _is_token_url(text: str) -> bool:
 
 
 class Discovery:
-    """Finds an issuer's token URL, and caches it.
+    """Finds an issuer's endpoints, and caches its document.
 
     Args:
         issuer_url: without a trailing slash.
@@ -101,10 +123,14 @@ class Discovery:
         self._outbound = outbound
         self._timeout = timeout
         self._wall = wall
-        self._found: str | None = None
+        self._found: dict[str, Any] | None = None
 
     async def token_url(self) -> str:
-        """Return the token URL.
+        """Return the token URL; errors as those of `document`."""
+        return str((await self.document())["token_endpoint"])
+
+    async def document(self) -> Mapping[str, Any]:
+        """Return the issuer's document, as `discovery_document` has checked it.
 
         Raises:
             CredentialUnavailable: the issuer does not answer, or its answer cannot be used.
@@ -117,10 +143,14 @@ class Discovery:
                 headers={"Accept": "application/json"},
                 timeout=self._timeout,
             )
-            peer = self._outbound.peer(ISSUER, self._issuer_url)
-            self._found = token_endpoint(answer, self._issuer_url, self._wall(), peer)
+            self._found = discovery_document(answer, self._issuer_url, self._wall(), self.peer)
         return self._found
 
+    @property
+    def peer(self) -> Peer:
+        """The issuer, as messages name it."""
+        return self._outbound.peer(ISSUER, self._issuer_url)
+
     def forget(self) -> None:
-        """Ask the issuer again next time, because the endpoint may have moved."""
+        """Ask the issuer again next time, because an endpoint may have moved."""
         self._found = None
