@@ -6,7 +6,7 @@ A pure function builds the request, `token_answer` reads the answer, `OAuth2Sour
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote_plus, urlencode
 
@@ -102,19 +102,6 @@ def token_request(settings: OAuth2Settings, proof: str, subject: str = "") -> To
     fields = dict(settings.parameters)
     fields |= {"grant_type": GRANT_TYPES[settings.grant_type]} | _subject(settings, subject)
     fields |= {name: value for name, value in named.items() if value is not None}
-    return client_request(settings, proof, fields)
-
-
-def client_request(settings: OAuth2Settings, proof: str, fields: Mapping[str, str]) -> TokenRequest:
-    """Build a POST with these parameters that is authenticated as the client (RFC 6749 section 2.3).
-
-    Args:
-        proof: see `token_request`.
-
-    Raises:
-        CredentialUnavailable: a value cannot be written as UTF-8.
-    """
-    fields = dict(fields)
     headers = {"Accept": "application/json"}
     try:
         if settings.auth_method == "client_secret_basic":
