@@ -38,6 +38,16 @@ ClientAssertionType = Literal["jwt-bearer", "jwt-spiffe"]
 SubjectTokenType = Literal["jwt", "access_token", "id_token"]
 """What a subject token is (RFC 8693 section 3)."""
 
+UserAuthMethod = Literal["none", "client_secret_post", "client_secret_basic"]
+"""How the client authenticates to the token endpoint when a person logs in: most are public (`none`)."""
+
+LoginFlow = Literal["auto", "browser", "device"]
+"""How a person logs in: in a browser on this machine (RFC 8252), or with a code on any device (RFC 8628).
+`auto`: in the browser if there is a display."""
+
+LoginStorage = Literal["auto", "keyring", "file"]
+"""Where the refresh token of a person is stored. `auto`: the keyring if one works, else a file."""
+
 RequestFormat = Literal["form", "json"]
 """Body of a token request; RFC 6749 has only the form."""
 

@@ -14,8 +14,11 @@ from proxy.terms import (
     ClientAssertionType,
     DialectChoice,
     GrantType,
+    LoginFlow,
+    LoginStorage,
     RequestFormat,
     SubjectTokenType,
+    UserAuthMethod,
 )
 
 Api = Literal["zeebe", "operate", "tasklist", "optimize", "console", "modeler", "hub", "other"]
@@ -277,6 +280,47 @@ class OAuth2:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A token for a person, who logs in with `camunda-auth-proxy login` (RFC 6749 section 6, RFC 8628, RFC 8252).
+
+    Attributes:
+        token_url: as written. None: it and the three below are found through `issuer_url`.
+        issuer_url: as written, without a trailing slash (RFC 8414, OpenID Connect Discovery 1.0 section 4).
+        authorization_url: None: the person cannot log in in a browser on this machine.
+        device_authorization_url: None: the person cannot log in with a code.
+        revocation_url: None: `logout` cannot revoke the refresh token.
+        client_secret: None: a public client (`auth_method` is `none`).
+        parameters: further parameters of each request to the endpoints, sent as they are.
+        login: how `login` asks the person, if no option says so.
+        storage: where the refresh token is stored.
+        storage_dir: absolute; the folder of stored logins.
+        wait: seconds a request waits if there is no usable token yet.
+        timeout: seconds for one request to an endpoint.
+    """
+
+    name: str
+    token_url: str | None = field(repr=False)
+    issuer_url: str | None
+    authorization_url: str | None = field(repr=False)
+    device_authorization_url: str | None = field(repr=False)
+    revocation_url: str | None = field(repr=False)
+    client_id: str
+    client_secret: SecretRef | None
+    auth_method: UserAuthMethod
+    scope: str | None
+    audience: str | None
+    resource: str | None
+    parameters: Mapping[str, str] = field(repr=False)
+    login: LoginFlow
+    storage: LoginStorage
+    storage_dir: Path
+    tls: Tls
+    http_proxy: HttpProxy | None
+    timeout: float
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """The session of a user: a cookie and a CSRF token on every request.
 
@@ -357,7 +401,7 @@ class Store:
     tls: Tls
 
 
-CredentialConfig = OAuth2 | Session | Bearer | Basic | NoCredential
+CredentialConfig = OAuth2 | User | Session | Bearer | Basic | NoCredential
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,19 @@ from proxy.terms import (
     ClientAssertionType,
     DialectChoice,
     GrantType,
+    LoginFlow,
+    LoginStorage,
     RequestFormat,
     SubjectTokenType,
+    UserAuthMethod,
 )
 
 _OURS = ("audience", "client_assertion", "client_assertion_type", "client_id", "client_secret", "grant_type")
 _SUBJECT = ("assertion", "subject_token", "subject_token_type")
 SENT_BY_US = frozenset((*_OURS, *_SUBJECT, "resource", "scope"))
+_LOGIN = ("code", "code_challenge", "code_challenge_method", "code_verifier", "device_code", "nonce")
+_LOGIN_ANSWER = ("redirect_uri", "refresh_token", "response_mode", "response_type", "state")
+SENT_FOR_USER = SENT_BY_US | {*_LOGIN, *_LOGIN_ANSWER}
 SECRET = ("client_secret", "client_secret_file")
 SIGNING = ("private_key_file", "key_id", "certificate_file")
 ASSERTION = ("client_assertion_file", "client_assertion_type")
@@ -55,6 +61,15 @@ SUBJECT: dict[GrantType, tuple[str, ...]] = {
     "token-exchange": ("subject_token_file", "subject_token_type"),
 }
 """The keys of each grant; the first one is required."""
+
+
+FLOWS: dict[LoginFlow, str] = {
+    "browser": "authorization_url",
+    "device": "device_authorization_url",
+}
+"""The endpoint that each kind of login needs."""
+ENDPOINTS = ("token_url", *FLOWS.values(), "revocation_url")
+"""The keys of a `user` that `issuer_url` makes superfluous."""
 
 
 class TlsDocument(Model):
@@ -174,6 +189,83 @@ class OAuth2Document(WithSecret):
             raise KeyProblem(used[0], message)
 
 
+class UserDocument(WithSecret):
+    """OAuth 2.0 for a person, who logs in once with `camunda-auth-proxy login`."""
+
+    type: Literal["user"]
+    issuer_url: IssuerUrl | None = None
+    """The issuer, whose discovery document names the endpoints; or write `token_url` and those below."""
+    token_url: TokenUrl | None = Field(default=None, repr=False)
+    """The token endpoint, instead of `issuer_url`."""
+    authorization_url: TokenUrl | None = Field(default=None, repr=False)
+    """With `token_url`: the authorization endpoint, for a login in the browser."""
+    device_authorization_url: TokenUrl | None = Field(default=None, repr=False)
+    """With `token_url`: the device authorization endpoint, for a login with a code."""
+    revocation_url: TokenUrl | None = Field(default=None, repr=False)
+    """With `token_url`: the revocation endpoint, for `logout`."""
+    client_id: Text
+    """Name of the client; a public one that may use the device or the code flow."""
+    client_secret: Text | None = Field(default=None, repr=False)
+    """Secret of the client, if the identity provider demands one; better `client_secret_file`."""
+    client_secret_file: Text | None = None
+    """File with the client's secret, read again whenever it changes."""
+    auth_method: Annotated[UserAuthMethod | None, choice(get_args(UserAuthMethod))] = None
+    """How the client authenticates; default: `none`, with a secret `client_secret_post`."""
+    scope: OptionalText = None
+    """Scope of the token, sent as it is; most identity providers want `offline_access` in it."""
+    audience: OptionalText = None
+    """Audience of the token, sent as it is."""
+    resource: OptionalText = None
+    """Resource of the token (RFC 8707), sent as it is."""
+    parameters: dict[Text, AnyText] = Field(default={}, repr=False)
+    """Further parameters of each request to these endpoints, sent as they are."""
+    login: Annotated[LoginFlow, choice(get_args(LoginFlow))] = "auto"
+    """How `login` asks: in the browser if there is a display, else with a code; or always one of them."""
+    storage: Annotated[LoginStorage, choice(get_args(LoginStorage))] = "auto"
+    """Where the refresh token is stored: the keyring if one works, else a file; or always one of them."""
+    storage_dir: Text | None = None
+    """Folder of stored logins; default: `camunda-auth-proxy` in the user's own folder for state."""
+    wait: Seconds = 10.0
+    """How long a request waits if there is no usable token yet."""
+    tls: TlsDocument = TlsDocument()
+    """TLS towards the identity provider."""
+    http_proxy: WayOut | None = None
+    """CONNECT proxy towards it: `http://HOST:PORT`, or `env` for HTTPS_PROXY and NO_PROXY."""
+    timeout: Timeout = 45.0
+    """How long a request to it may take."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        self._endpoints()
+        secret = self.client_secret is not None or self.client_secret_file is not None
+        if self.auth_method == "none" and secret:
+            key = "client_secret" if self.client_secret is not None else "client_secret_file"
+            raise KeyProblem(key, "has no effect with auth_method none; leave it out")
+        if secret or self.auth_method not in (None, "none"):
+            self.exactly_one("client_secret")
+        if own := SENT_FOR_USER & self.parameters.keys():
+            raise KeyProblem(
+                "parameters", f"must not hold those that the proxy sends itself: {', '.join(sorted(own))}"
+            )
+        return self
+
+    def _endpoints(self) -> None:
+        """Raise KeyProblem for an endpoint that is missing, or that the issuer names."""
+        if self.issuer_url is not None:
+            for key in ENDPOINTS:
+                if getattr(self, key) is not None:
+                    raise KeyProblem(key, "is there next to issuer_url, which names it; keep one of them")
+            return
+        if self.token_url is None:
+            raise KeyProblem("issuer_url", "is missing: write issuer_url, or token_url and the other endpoints")
+        for flow, key in FLOWS.items():
+            if self.login == flow and getattr(self, key) is None:
+                raise KeyProblem(key, f"is missing: login {flow} needs it")
+        if all(getattr(self, key) is None for key in FLOWS.values()):
+            message = f"is missing: a login needs it, or {FLOWS['browser']}"
+            raise KeyProblem(FLOWS["device"], message)
+
+
 class SessionDocument(WithSecret):
     """The session of a user: a cookie and a CSRF token on every request."""
 
@@ -247,9 +339,12 @@ class NoneDocument(Model):
     """Has no effect here."""
 
 
-CredentialDocument = OAuth2Document | SessionDocument | BearerDocument | BasicDocument | NoneDocument
+CredentialDocument = (
+    OAuth2Document | UserDocument | SessionDocument | BearerDocument | BasicDocument | NoneDocument
+)
 CREDENTIALS: dict[str, type[BaseModel]] = {
     "oauth2": OAuth2Document,
+    "user": UserDocument,
     "session": SessionDocument,
     "bearer": BearerDocument,
     "basic": BasicDocument,

@@ -9,9 +9,12 @@ from typing import Any
 from proxy.config.document.credentials import (
     ASSERTION,
     CREDENTIALS,
+    ENDPOINTS,
+    FLOWS,
     NAMELESS,
     SECRET,
     SENT_BY_US,
+    SENT_FOR_USER,
     SIGNING,
     SUBJECT,
     USED,
@@ -125,12 +128,39 @@ _GRANTS = [
     },
 ]
 
+_ENDPOINTS = {
+    "oneOf": [
+        {"required": ["issuer_url"], "properties": _without(*ENDPOINTS)},
+        {
+            "required": ["token_url"],
+            "properties": _without("issuer_url"),
+            "anyOf": [{"required": [key]} for key in FLOWS.values()],
+            "allOf": [{"if": _is("login", flow), "then": {"required": [key]}} for flow, key in FLOWS.items()],
+        },
+    ]
+}
+
 _RULES: dict[str, Schema] = {
     "TlsDocument": {"dependentRequired": {"cert_file": ["key_file"], "key_file": ["cert_file"]}},
     "GuardDocument": {"not": {"required": ["caller_token", "caller_token_file"]}},
     "SessionDocument": _secret("password"),
     "BearerDocument": _secret("token"),
     "BasicDocument": _secret("password"),
+    "UserDocument": {
+        **_ENDPOINTS,
+        "not": {"required": list(SECRET)},
+        "allOf": [
+            {"properties": {"parameters": {"propertyNames": {"not": {"enum": sorted(SENT_FOR_USER)}}}}},
+            {"if": _is("auth_method", "none"), "then": {"properties": _without(*SECRET)}},
+            {
+                "if": {
+                    "required": ["auth_method"],
+                    "properties": {"auth_method": {"pattern": "^client_secret_"}},
+                },
+                "then": _secret("client_secret"),
+            },
+        ],
+    },
     "OAuth2Document": {
         "allOf": [
             {"not": {"required": ["token_url", "issuer_url"]}},

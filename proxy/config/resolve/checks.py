@@ -15,6 +15,7 @@ from proxy.config.model import (
     OAuth2,
     Session,
     Upstream,
+    User,
 )
 from proxy.config.written.findings import Findings, KeyPath, dotted
 
@@ -133,7 +134,7 @@ def _destinations(
         if not isinstance(credentials.get(upstream.credential), NoCredential):
             yield upstream.credential, upstream.url
     for name, credential in credentials.items():
-        if isinstance(credential, OAuth2):
+        if isinstance(credential, OAuth2 | User):
             yield name, token_host(credential.token_url or credential.issuer_url or "")
         elif isinstance(credential, Session) and credential.login_url is not None:
             yield name, credential.login_url

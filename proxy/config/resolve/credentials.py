@@ -5,7 +5,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from proxy.config.document.addresses import token_host
-from proxy.config.document.credentials import BasicDocument, BearerDocument, OAuth2Document, SessionDocument
+from proxy.config.document.credentials import (
+    BasicDocument,
+    BearerDocument,
+    OAuth2Document,
+    SessionDocument,
+    UserDocument,
+)
 from proxy.config.model import (
     Basic,
     Bearer,
@@ -15,9 +21,11 @@ from proxy.config.model import (
     SecretRef,
     Session,
     Upstream,
+    User,
 )
 from proxy.config.presets import SAAS_TOKEN_URL
 from proxy.config.resolve.context import Context, http_proxy, named_file, notice_oddities, secret, tls
+from proxy.config.resolve.state_folder import state_folder
 from proxy.config.written.files import (
     certificate_file_problem,
     jwt_file_problem,
@@ -37,6 +45,8 @@ def credential(name: str, upstreams: Sequence[Upstream], context: Context) -> Cr
     match document:
         case OAuth2Document():
             return _oauth2(name, document, used, context)
+        case UserDocument():
+            return _user(name, document, context)
         case SessionDocument():
             _refuse_saas(name, document, used, context)
             _check_shared(document, (*place, "shared"), context)
@@ -109,6 +119,45 @@ def _oauth2(name: str, document: OAuth2Document, used: Sequence[Upstream], conte
         tls=tls(document.tls, place, context),
         http_proxy=http_proxy(
             document.http_proxy, token_host(token_url or document.issuer_url or ""), place, context
+        ),
+        timeout=document.timeout,
+        wait=document.wait,
+    )
+
+
+def _user(name: str, document: UserDocument, context: Context) -> User:
+    place: KeyPath = ("credentials", name)
+    client_secret = None
+    if document.client_secret is not None or document.client_secret_file is not None:
+        file = (*place, "client_secret_file")
+        client_secret = secret(document.client_secret, document.client_secret_file, file, context)
+    if document.storage_dir is not None:
+        folder: Path | None = context.folder.absolute() / document.storage_dir
+    else:
+        folder = state_folder(context.environ)
+        if folder is None:
+            message = "is missing: this user has no home folder; name a folder that only this user can use"
+            context.findings.add((*place, "storage_dir"), message)
+    return User(
+        name=name,
+        token_url=document.token_url,
+        issuer_url=document.issuer_url,
+        authorization_url=document.authorization_url,
+        device_authorization_url=document.device_authorization_url,
+        revocation_url=document.revocation_url,
+        client_id=document.client_id,
+        client_secret=client_secret,
+        auth_method=document.auth_method or ("none" if client_secret is None else "client_secret_post"),
+        scope=document.scope,
+        audience=document.audience,
+        resource=document.resource,
+        parameters=MappingProxyType(document.parameters),
+        login=document.login,
+        storage=document.storage,
+        storage_dir=folder or context.folder.absolute(),
+        tls=tls(document.tls, place, context),
+        http_proxy=http_proxy(
+            document.http_proxy, token_host(document.token_url or document.issuer_url or ""), place, context
         ),
         timeout=document.timeout,
         wait=document.wait,
