@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import click
 
-from proxy.cli import asking, configuration, helping, running
+from proxy.cli import asking, configuration, helping, person, running
 from proxy.cli.group import DONE, FAILED, INTERRUPTED, MUST_CHANGE, cli
 from proxy.errors import ConfigError, StartError
 
-__all__ = ["asking", "cli", "configuration", "helping", "run", "running"]
+__all__ = ["asking", "cli", "configuration", "helping", "person", "run", "running"]
 
 COMPLETE = "_CAMUNDA_AUTH_PROXY_COMPLETE"
 """Set by the script of `completion` when the user presses the tab key."""

@@ -19,6 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., object])
 SECTIONS: Final = {
     "Begin": ("demo", "init", "check", "doctor"),
     "Run": ("run", "exec"),
+    "As yourself": ("login", "logout"),
     "Ask a running proxy": ("status", "health", "wait"),
     "For other programs": ("env", "token", "schema", "completion"),
     "Help": ("help", "version"),
