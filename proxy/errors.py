@@ -7,6 +7,7 @@ ProxyError
 │   ├── CredentialUnavailable   the token endpoint is down, slow, limits us or answers wrongly; try again
 │   ├── CredentialRefused       the upstream refuses the one that we have, and no new one helps
 │   └── CredentialRejected      the token endpoint or the login refused our client or password
+│       └── LoginNeeded             no person is logged in, or the login has ended
 ├── RepairDeclined          a refused request is not sent again; the caller gets the upstream's refusal
 ├── RequestRefused          the proxy itself answers the caller's request
 └── UpstreamError           the upstream gave no answer, or none that can be understood
@@ -22,7 +23,7 @@ Messages never hold a secret, the body of a token answer or bytes of the caller'
 from dataclasses import dataclass
 from typing import Literal
 
-FetchOutcome = Literal["ok", "same", "rejected", "limited", "unavailable", "invalid"]
+FetchOutcome = Literal["ok", "same", "rejected", "login_needed", "limited", "unavailable", "invalid"]
 
 
 class ProxyError(Exception):
@@ -88,6 +89,9 @@ class CredentialUnavailable(CredentialError):
     """There is no credential now, but another attempt may succeed.
 
     `outcome` is `limited` (429), `unavailable` (no answer, 5xx) or `invalid` (the answer makes no sense).
+
+    Attributes:
+        unsent: whether it is certain that the request did not reach the server.
     """
 
     outcome: Literal["limited", "unavailable", "invalid"]
@@ -102,6 +106,7 @@ class CredentialUnavailable(CredentialError):
     ) -> None:
         super().__init__(message, retry_after=retry_after, detail=detail)
         self.outcome = outcome
+        self.unsent = False
 
 
 class CredentialRefused(CredentialError):
@@ -115,6 +120,22 @@ class CredentialRejected(CredentialError):
     """There is no credential until an operator changes the client, its secret or its rights."""
 
     outcome = "rejected"
+
+
+class LoginNeeded(CredentialRejected):
+    """There is no credential until a person logs in.
+
+    Attributes:
+        command: what the person runs.
+    """
+
+    outcome = "login_needed"
+
+    def __init__(
+        self, message: str, command: str, *, retry_after: float | None = None, detail: str = ""
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, detail=detail)
+        self.command = command
 
 
 class RepairDeclined(ProxyError):

@@ -289,10 +289,9 @@ def _credential(status: CredentialStatus, now: float) -> Json:
         "condition": status.condition,
         "usable": status.usable,
         "expires_in": _seconds(status.expires_at if status.ends_at is None else status.ends_at, now),
-        **(
-            {"file_expires_in": _seconds(status.file_ends_at, now)} if status.file_ends_at is not None else {}
-        ),
         **file,
+        **({} if status.login_ends_at is None else {"login_expires_in": _seconds(status.login_ends_at, now)}),
+        **({"command": status.command} if status.command else {}),
         "last_success_ago": _seconds(now, status.last_success),
         "last_outcome": status.outcome,
         "next_attempt_in": _seconds(status.next_attempt, now),

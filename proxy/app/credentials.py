@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from proxy.app.oauth2 import proof_of, settings_of, watched
 from proxy.app.stores import Stores, StoreSecrets, shared, shared_sessions
 from proxy.app.tls import TlsContexts
+from proxy.app.user import addresses_of, source_of, store_of
+from proxy.app.user import settings_of as user_settings_of
 from proxy.clock import Clock
 from proxy.config.model import (
     SHORTEST_TOKEN,
@@ -25,6 +27,7 @@ from proxy.config.model import (
     Store,
     Tls,
     Upstream,
+    User,
 )
 from proxy.credentials.as_session import BasicAsSession
 from proxy.credentials.assertion import can_sign
@@ -74,6 +77,7 @@ class KeeperFactory:
         self.secrets: tuple[Secret, ...] = ()
         self._asked: dict[tuple[SecretRef, int], Secret] = {}
         self._token_files: list[TokenFile] = []
+        self._logins: list[Secret] = []
 
     def begin(self, store: Store | None = None) -> None:
         """Begin to try another configuration; call `settle` if all of it could be made.
@@ -87,7 +91,7 @@ class KeeperFactory:
         self.keepers.begin()
 
     def settle(self) -> None:
-        self.secrets = (*self._asked.values(), *self._token_files)
+        self.secrets = (*self._asked.values(), *self._token_files, *self._logins)
         self.keepers.settle()
 
     def keeper(self, config: CredentialConfig, upstream: Upstream) -> Keeper:
@@ -98,6 +102,8 @@ class KeeperFactory:
         """
         if isinstance(config, OAuth2):
             return self._oauth2(config, upstream.audience)
+        if isinstance(config, User):
+            return self._user(config)
         if isinstance(config, Bearer):
             token = self.secret(config.token, f"credentials.{config.name}.token_file")
             return self._read(("bearer", token), config.name, SharedToken(token, self._clock), token)
@@ -281,6 +287,36 @@ class KeeperFactory:
             )
 
         return self.keepers.obtain(key, (replace(config, wait=0.0), audience, store), make)
+
+    def _user(self, config: User) -> Keeper:
+        """Get or make the keeper of a person's credential.
+
+        It passes no credential to its successor, because the person may have logged out meanwhile.
+        """
+        settings = user_settings_of(config, self.secret)
+        store_of(config, settings)
+        key = ("user", replace(settings, timeout=0.0), config.storage_dir, config.tls, config.http_proxy)
+        url = config.token_url or config.issuer_url or ""
+
+        def make(stack: AsyncExitStack) -> Keeper:
+            section = f"credentials.{config.name}"
+            outbound = self.outbound(stack, section, config.tls, config.http_proxy, addresses_of(config))
+            source = source_of(config, settings, outbound, self._clock)
+            self._logins.append(source.login)
+            stack.callback(self._logins.remove, source.login)
+            return Keeper(
+                config.name,
+                source,
+                clock=self._clock,
+                policy=_pace(url),
+                observer=Narrator(),
+                secret=source.login,
+                file_end=source.login.end,
+                throttle=self._throttle(url),
+                tally=self.keepers.tally(config.name, ""),
+            )
+
+        return self.keepers.obtain(key, replace(config, wait=0.0), make)
 
     def store_client(self, store: Store, stack: AsyncExitStack) -> "StoreClient":
         """Get or make the client of a store; see `Stores.check` and `Stores.client`."""

@@ -6,7 +6,18 @@ from typing import Final
 
 from proxy.admin.state import Facts
 from proxy.app.upstreams import RunningUpstream
-from proxy.config.model import Api, Basic, Bearer, Config, CredentialConfig, NoCredential, OAuth2, Session
+from proxy.app.user import who
+from proxy.config.model import (
+    Api,
+    Basic,
+    Bearer,
+    Config,
+    CredentialConfig,
+    NoCredential,
+    OAuth2,
+    Session,
+    User,
+)
 from proxy.net import bracketed
 
 EXAMPLES: Final[Mapping[Api, tuple[str, str]]] = {
@@ -22,6 +33,7 @@ EXAMPLES: Final[Mapping[Api, tuple[str, str]]] = {
 
 KINDS: Final[Mapping[type, str]] = {
     OAuth2: "oauth2",
+    User: "user",
     Session: "session",
     Bearer: "bearer",
     Basic: "basic",
@@ -58,6 +70,8 @@ def account(credential: CredentialConfig) -> str:
     match credential:
         case OAuth2():
             return f"as client {credential.client_id or 'named by its assertion'}"
+        case User():
+            return f"as {who(credential) or 'the person who has logged in'}"
         case Session() | Basic():
             return f"as user {credential.username}"
         case Bearer():

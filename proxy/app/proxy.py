@@ -28,7 +28,7 @@ from proxy.app.upstreams import Lasting, RunningUpstream, UpstreamPlan, names, p
 from proxy.audit.log import AuditLog
 from proxy.audit.writer import AuditWriter
 from proxy.clock import Clock, pause, wall_time
-from proxy.config.model import Config, Listen, OAuth2, Upstream
+from proxy.config.model import Config, Listen, OAuth2, Upstream, User
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.errors import CredentialError, StartError
@@ -112,7 +112,8 @@ class Proxy:
         if self.config is None:
             return
         proxies = [upstream.http_proxy for upstream in self.config.upstreams]
-        proxies += [each.http_proxy for each in self.config.credentials.values() if isinstance(each, OAuth2)]
+        clients = [each for each in self.config.credentials.values() if isinstance(each, OAuth2 | User)]
+        proxies += [each.http_proxy for each in clients]
         for http_proxy in proxies:
             if http_proxy is not None and http_proxy.user:
                 yield http_proxy.user.partition(":")[2]

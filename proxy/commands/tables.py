@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.clock import date_of
 from proxy.commands.blocks import Block, blocks, command_lines, sentence
-from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session
+from proxy.config.model import Basic, Bearer, NoCredential, OAuth2, Session, User
 from proxy.net import authority
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _callers(config: "Config") -> list[tuple[str, ...]]:
 def _where(credential: "CredentialConfig") -> str:
     """Return where the proxy gets a credential; empty: the configuration holds it."""
     match credential:
-        case OAuth2():
+        case OAuth2() | User():
             url = (credential.token_url or f"{credential.issuer_url} (issuer)").partition("?")[0]
             return _via(url, credential.http_proxy)
         case Session():
@@ -156,7 +156,8 @@ def _block(proxy: "Proxy", served: "RunningUpstream") -> Block:
     if upstream.access is not None:
         state += f"; {upstream.access}"
     if not status.usable:
-        reasons.append("The proxy tries again by itself.")
+        again = "The proxy notices a login by itself." if status.command else "The proxy tries again by itself."
+        reasons.append(again)
     return Block(
         name=upstream.name,
         url=_address(served),
@@ -174,6 +175,10 @@ def _whom(credential: "CredentialConfig", target: str) -> str:
             return f"no one: credential {credential.name} (none)"
         case OAuth2():
             who = f"client {credential.client_id or 'named by its assertion'}"
+        case User():
+            from proxy.app.user import who as name_of
+
+            who = name_of(credential) or "the person who has logged in"
         case Session() | Basic():
             who = f"user {credential.username}"
         case Bearer():
@@ -233,6 +238,7 @@ def _address(served: "RunningUpstream") -> str:
 
 KINDS: dict[type, str] = {
     OAuth2: "oauth2",
+    User: "user",
     Session: "session",
     Bearer: "bearer",
     Basic: "basic",

@@ -114,7 +114,9 @@ class Outbound:
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             attempt.failed(self._connector)
             why = await attempt.why(error)
-            raise self._failure(error, self.peer(to, url), why) from None  # its repr has our fields
+            failure = self._failure(error, self.peer(to, url), why)
+            failure.unsent = attempt.closed is None
+            raise failure from None  # its repr has our fields
         attempt.succeeded(self._connector)
         return reply
 
@@ -185,7 +187,9 @@ class Outbound:
     def _refused_by_proxy(self, peer: Peer, status: int) -> CredentialUnavailable:
         name: CauseName = "http_proxy_login" if status == 407 else "http_proxy_denied"
         text = cause(name, self._gateway, status=status).words
-        return CredentialUnavailable(f"{peer}: {self._gateway}: {text}")
+        failure = CredentialUnavailable(f"{peer}: {self._gateway}: {text}")
+        failure.unsent = True
+        return failure
 
 
 class _Attempt:

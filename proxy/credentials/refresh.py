@@ -28,15 +28,18 @@ from proxy.credentials.sharing import SharedSource
 from proxy.credentials.standing import Ending, FileEnd, Standing
 from proxy.credentials.store import TokenSlot
 from proxy.credentials.throttle import HostThrottle
-from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, FetchOutcome
+from proxy.errors import (
+    CredentialError,
+    CredentialRejected,
+    CredentialUnavailable,
+    FetchOutcome,
+    LoginNeeded,
+)
 
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 30.0
 """Seconds. Timers stop while a machine is suspended; so a laptop that wakes up decides again soon."""
-
-SECRET_WATCH = 5.0
-"""Seconds between two looks at a secret's file."""
 
 HALF_WRITTEN = 1.0
 """Seconds after a refusal before a secret's file is read again, because it may have been half written."""
@@ -57,7 +60,7 @@ class RefreshLoop:
         name, target: as in the configuration and the metrics; `target` is the audience, or where we log in.
         sessions: reads answers and logs out, if the source logs in; None: it does not.
         secret: is watched; when it changes, the next attempt is due at once. None: there is nothing to watch.
-        file_end: returns when the token expires that the source sends from a file; gets the time on the
+        file_end: returns when the token expires that the source sends to get ours; gets the time on the
             Clock. The end is warned of. None: the source sends none.
         throttle: of the token host; None: there is no limit.
         shared: gets the credential for a fleet, in place of `source` and `throttle`; None: there is none.
@@ -167,7 +170,7 @@ class RefreshLoop:
     def snapshot(self) -> CredentialStatus:
         """How the credential stands now."""
         now, standing = self._now(), self._standing
-        current = self.current
+        current, file = self.current, standing.file
         due = schedule.due_at(self._state, self._policy)
         return CredentialStatus(
             name=self.name,
@@ -181,13 +184,15 @@ class RefreshLoop:
             failures=self._state.failures + self._state.refusals,
             reason=standing.reason(now),
             ends_at=self._credential.ends_at if self._credential is not None else None,
-            file_ends_at=standing.file.ends_at if standing.file is not None else None,
+            file_ends_at=file.ends_at if file is not None and not file.command else None,
+            login_ends_at=file.ends_at if file is not None and file.command else None,
+            command=self._failure.command if self._failure is not None else "",
         )
 
     # -- attempts --
 
     async def _sleep(self, delay: float) -> None:
-        longest = LONGEST_SLEEP if self._secret is None else SECRET_WATCH
+        longest = LONGEST_SLEEP if self._secret is None else self._secret.interval
         if self._shared is not None and self._shared.restless:
             longest = SHARED_LOOK[0] + (SHARED_LOOK[1] - SHARED_LOOK[0]) * self._random()
         self._awake = asyncio.get_running_loop().create_future()
@@ -291,9 +296,12 @@ class RefreshLoop:
 
     def _note_failure(self, error: CredentialError) -> None:
         now = self._now()
-        self._failure = Failure(now, error.outcome, str(error), error.detail)
+        command = error.command if isinstance(error, LoginNeeded) else ""
+        self._failure = Failure(now, error.outcome, str(error), error.detail, command)
         if isinstance(error, CredentialRejected):
-            self._state = schedule.refused(self._state, self._policy, now, error.retry_after)
+            self._state = schedule.refused(
+                self._state, self._policy, now, error.retry_after, error.outcome
+            )
         else:
             self._state = schedule.failed(
                 self._state, self._policy, now, error.outcome, error.retry_after, self._random()
@@ -305,6 +313,8 @@ class RefreshLoop:
             return False
         self._state = schedule.secret_changed(self._state, self._now())
         self._gaps.clear()
+        if self._secret.ends_credential:
+            self._credential, self._good_until = None, -inf
         if self._fetching is not None:
             self._fetching.cancel()
         return True

@@ -33,6 +33,9 @@ class CredentialStatus:
         ends_at: seconds on the Clock; see `Credential.ends_at`.
         file_ends_at: seconds on the Clock; when the token of another issuer expires that is sent to get
             ours, such as a client assertion. None: there is none, or it does not say.
+        login_ends_at: seconds on the Clock; when the login of a person ends, whatever is refreshed until then.
+            None: it does not, or that is not known.
+        command: what a person has to run so that there is a credential; empty: nothing.
     """
 
     name: str
@@ -47,6 +50,8 @@ class CredentialStatus:
     reason: str
     ends_at: float | None = None
     file_ends_at: float | None = None
+    login_ends_at: float | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,14 @@ class Failure:
         outcome: its kind.
         message: a sentence for people, without a secret.
         detail: the same for callers; see `CredentialError`.
+        command: what a person has to run; see `LoginNeeded`. Empty: nothing.
     """
 
     at: float
     outcome: FetchOutcome
     message: str
     detail: str = ""
+    command: str = ""
 
 
 class FetchObserver(Protocol):

@@ -179,7 +179,13 @@ def failed(
     return _ended(state, policy, now, outcome, now + delay, retry_after)
 
 
-def refused(state: RefreshState, policy: Policy, now: float, retry_after: float | None) -> RefreshState:
+def refused(
+    state: RefreshState,
+    policy: Policy,
+    now: float,
+    retry_after: float | None,
+    outcome: FetchOutcome = "rejected",
+) -> RefreshState:
     """Record a refusal of our client: try again ever more slowly, because it seldom passes by itself."""
     delay, recent = doubled(policy.refused_min, state.refusals, policy.refused_max), state.refused_at
     if policy.refused_early or policy.refused_per_hour is not None:
@@ -189,7 +195,7 @@ def refused(state: RefreshState, policy: Policy, now: float, retry_after: float 
         if policy.refused_per_hour is not None and len(recent) >= policy.refused_per_hour:
             delay = max(delay, recent[-policy.refused_per_hour] + HOUR - now)
     state = replace(state, refusals=state.refusals + 1, refused_at=recent)
-    return _ended(state, policy, now, "rejected", now + delay, retry_after)
+    return _ended(state, policy, now, outcome, now + delay, retry_after)
 
 
 def wanted(state: RefreshState, now: float) -> RefreshState:

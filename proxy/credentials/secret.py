@@ -10,6 +10,9 @@ from proxy.secret_text import NotText, oddities, read_text
 
 log = logging.getLogger("proxy")
 
+SECRET_WATCH = 5.0
+"""Seconds between two looks at a secret's file."""
+
 LARGEST = 1 << 20
 """Most bytes of a file with a secret."""
 
@@ -19,9 +22,15 @@ class Secret(Protocol):
 
     Attributes:
         may_change: whether it has to be read again.
+        interval: seconds between two looks at it.
+        ends_credential: whether the last change ended the use of the credential that was got before.
     """
 
     may_change: ClassVar[bool]
+    interval: ClassVar[float]
+
+    @property
+    def ends_credential(self) -> bool: ...
 
     def read(self) -> str:
         """Return the secret as it is now.
@@ -40,6 +49,12 @@ class HiddenSecret:
     """Base of secrets, whose repr shows nothing."""
 
     __slots__ = ()
+
+    interval: ClassVar[float] = SECRET_WATCH
+
+    @property
+    def ends_credential(self) -> bool:
+        return False
 
     def __repr__(self) -> str:
         return "***"
@@ -142,13 +157,20 @@ class FileSecret(HiddenSecret):
 
 
 class SecretWatch:
-    """Tells whether a secret has changed since the last check."""
+    """Tells whether a secret has changed since the last check.
+
+    Attributes:
+        interval, ends_credential: see `Secret`.
+    """
 
     def __init__(self, secret: Secret) -> None:
+        self.interval = secret.interval
+        self.ends_credential = False
         self._secret = secret
         self._version: int | None = None
 
     def changed(self) -> bool:
         """Check the secret; return whether it has changed since the last check, False at the first one."""
         known, self._version = self._version, self._secret.version()
+        self.ends_credential = self._secret.ends_credential
         return known is not None and known != self._version

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from proxy.credentials.credential import Credential
 from proxy.credentials.report import Condition, Failure
 from proxy.credentials.schedule import RefreshState
-from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
+from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, LoginNeeded
 
 Ending = Literal["", "soon", "over"]
 
@@ -23,17 +23,20 @@ SOONEST = 1.0
 
 
 class FileEnd(NamedTuple):
-    """When the token expires that a file of another issuer holds; see `token_file.py`.
+    """When the token expires that is sent to get ours: that of another issuer, in a file (`token_file.py`), or
+    the refresh token of a person (`user/source.py`).
 
     Attributes:
-        setting: that names the file.
+        setting: that names the file, or the person's credential.
         ends_at: seconds on the Clock.
         life: seconds from its issue to its end.
+        command: with which the person logs in again; empty: it is the token in a file.
     """
 
     setting: str
     ends_at: float
     life: float
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Standing:
     @property
     def refused(self) -> bool:
         """Whether the token endpoint or the login refused us the last time."""
-        return self.state.refusals > 0 and self.state.outcome == "rejected"
+        return self.state.refusals > 0 and self.state.outcome in ("rejected", "login_needed")
 
     def usable(self, now: float) -> bool:
         """Tell whether requests can be forwarded.
@@ -111,6 +114,8 @@ class Standing:
             return ""
         if self.file is not None:
             says = _ends(ending, self.file.ends_at, now)
+            if self.file.command:
+                return f"the login of {self.file.setting} {says}; log in again: {self.file.command}"
             return (
                 f"the token in {self.file.setting} {says} and was not replaced yet; without a new one the"
                 " next refresh fails. Check what writes that file"
@@ -130,6 +135,9 @@ class Standing:
         message = self.reason(now) or "no other credential came in time"
         outcome = self.failure.outcome if self.failure is not None else "unavailable"
         detail = self.failure.detail if self.failure is not None else ""
+        if self.failure is not None and self.failure.command:
+            command = self.failure.command
+            return LoginNeeded(message, command, retry_after=retry_after, detail=detail)
         if outcome == "rejected":
             return CredentialRejected(message, retry_after=retry_after, detail=detail)
         if outcome in ("limited", "invalid"):

@@ -13,6 +13,7 @@ from proxy.errors import (
     CredentialError,
     CredentialRefused,
     CredentialRejected,
+    LoginNeeded,
     ProxyError,
     RequestRefused,
     UpstreamClosed,
@@ -34,6 +35,7 @@ class Kind(NamedTuple):
 KINDS: Final = {
     "credential_unavailable": Kind(503, "No usable credential", "proxy_configuration_error"),
     "credential_rejected": Kind(502, "Client or password refused", "proxy_configuration_error"),
+    "login_needed": Kind(503, "A person has to log in", "proxy_configuration_error"),
     "upstream_unreachable": Kind(502, "Upstream unreachable", "destination_unavailable"),
     "upstream_tls": Kind(502, "No TLS connection to the upstream", "tls_protocol_error"),
     "upstream_timeout": Kind(504, "The upstream took too long", "http_response_timeout"),
@@ -72,6 +74,9 @@ def own_head(status: int, date: str, *lines: str, keep_alive: bool, minor: int =
     return head + persistence(minor, keep_alive=keep_alive)
 
 
+LOGIN_NOTICED: Final = 2
+"""Seconds in the Retry-After while a person has to log in; after a login the proxy needs about so long."""
+
 REFUSED_AGAIN: Final = 5
 """Seconds in the Retry-After after a refusal that no new credential has helped."""
 
@@ -89,6 +94,7 @@ class OwnAnswer(NamedTuple):
         retry_after: seconds; None: the answer has no Retry-After.
         allow: the allowed methods, for an answer of 405 (RFC 9110 section 15.5.6).
         kind: for title and Proxy-Status; None: that of the code.
+        hint: a command that helps, for machines and people (an extension member); empty: there is none.
     """
 
     code: str
@@ -97,6 +103,7 @@ class OwnAnswer(NamedTuple):
     retry_after: int | None = None
     allow: str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
     kind: Kind | None = None
+    hint: str = ""
 
     def encoded(
         self,
@@ -128,6 +135,7 @@ class OwnAnswer(NamedTuple):
             "detail": self.detail,
             "help": f"docs/troubleshooting.md#{self.code}",  # an extension member (RFC 9457 section 3.2)
         }
+        members |= {"hint": self.hint} if self.hint else {}
         body = json.dumps(members).encode() if message is None else error_body(message, members)
         lines = [
             f"Content-Type: application/{'problem+json' if message is None else 'json'}",
@@ -170,6 +178,16 @@ def answer_to(
         answer = OwnAnswer(error.code, error.status or KINDS[error.code].status, error.detail, later)
         # the only 405 of this code: the end of an MCP session
         return answer._replace(allow="GET, POST") if error.code == "not_permitted" else answer
+    if isinstance(error, LoginNeeded):
+        so_far = "Nothing is sent to" if refused is None else "Nothing more can be had from"
+        return OwnAnswer(
+            "login_needed",
+            503,
+            f"{_refusal(upstream, refused)}{_sentence(error)} {so_far} {upstream} until then; the proxy notices"
+            " a login by itself.",
+            retry_after=LOGIN_NOTICED,
+            hint=error.command,
+        )
     if isinstance(error, CredentialRejected):
         so_far = "Nothing is sent to" if refused is None else "Nothing more can be had from"
         return OwnAnswer(

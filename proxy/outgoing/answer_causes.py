@@ -1,7 +1,7 @@
 """Pure: why an answer of a token endpoint has no token. `causes.py` has the words."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from proxy.outgoing.causes import Cause, CauseName, Peer, cause, cleaned, shown
 from proxy.terms import GrantType
@@ -13,7 +13,7 @@ class Asked(NamedTuple):
     Attributes:
         scope, audience: None: not sent.
         credential: the setting that proves who the client is: `client_secret`; with its section.
-        grant_type: how the token was requested.
+        grant_type: how the token was requested; `refresh_token`: for a person who has logged in.
         foreign: whether the client was authenticated by an assertion of another issuer.
         subject: the setting with the token of another issuer that such a grant needs; with its section.
     """
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
     scope: str | None = None
     audience: str | None = None
     credential: str = "client_secret"
-    grant_type: GrantType = "client_credentials"
+    grant_type: GrantType | Literal["refresh_token"] = "client_credentials"
     foreign: bool = False
     subject: str = ""
 
@@ -54,7 +54,8 @@ _PLAIN_TO_TLS: Final = re.compile(
 )
 """What nginx, Apache, Go and Tomcat answer (400) to http at a port of https."""
 
-_GRANTS: Final[dict[GrantType, str]] = {
+_GRANTS: Final[dict[GrantType | Literal["refresh_token"], str]] = {
+    "refresh_token": "the refresh token grant (RFC 6749 section 6)",
     "client_credentials": "the client credentials grant",
     "jwt-bearer": "the grant jwt-bearer (RFC 7523)",
     "token-exchange": "token exchange (RFC 8693)",
@@ -76,6 +77,9 @@ _BY_ERROR: Final[dict[str, CauseName]] = {
 }
 
 
+_OF_CLIENT: Final = ("client_refused", "client_unauthorized", "grant_refused")
+
+
 def speaks_tls(status: int, body: bytes) -> bool:
     """Tell whether an answer to plain http says that the port is for https."""
     return status == 400 and _PLAIN_TO_TLS.search(body) is not None
@@ -95,6 +99,7 @@ def of_answer(answer: TokenAnswer, peer: Peer, asked: Asked) -> Cause:
         name = "limited"
     elif 300 <= status < 400:
         name, said = "redirect", f" to {shown(answer.location)}" if shown(answer.location) else ""
+        name = "user_redirect" if asked.grant_type == "refresh_token" else name
     elif status >= 500:
         name = "server_error"
     elif answer.media_type in PAGES and status not in (404, 405):
@@ -125,6 +130,8 @@ def _by_error(answer: TokenAnswer, asked: Asked) -> CauseName:
         name = "client_refused" if answer.status == 401 else None
     if name is None:
         name = "audience_refused" if answer.status == 403 else "no_token"
+    if asked.grant_type == "refresh_token" and name in _OF_CLIENT:
+        return "user_client_refused"
     if asked.foreign and name in ("client_refused", "client_unauthorized"):
         return "assertion_refused"
     if name == "request_refused" and answer.error == "invalid_grant" and asked.subject:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.credentials.credential import Credential
 from proxy.credentials.fixed import AT_ONCE, SharedToken
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.refresh import SECRET_WATCH
+from proxy.credentials.secret import SECRET_WATCH
 from proxy.credentials.schedule import OFF_SAAS, PACE
 from proxy.credentials.secret import FileSecret
 from proxy.credentials.store import TokenSlot, token_store

@@ -237,7 +237,7 @@ def _at_least(version: str, major: int, minor: int) -> bool:
 
 def _server_error(answer: Answer, asked: ApiAsked) -> Why:
     status, said = answer.status, _said(answer)
-    if status == 500 and asked.kind in ("oauth2", "bearer") and "jwt" not in said.lower():
+    if status == 500 and asked.kind in ("oauth2", "user", "bearer") and "jwt" not in said.lower():
         return Why(
             "issuer_unreachable",
             f"{asked} fails at {asked.call} ({status}{said}) with a token{_issued(asked)}. Camunda 8.8 and"

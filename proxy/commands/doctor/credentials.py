@@ -9,6 +9,7 @@ from proxy.commands.doctor.finding import Step, Why, day, duration, listed, spli
 from proxy.commands.doctor.foreign import foreign_steps, foreign_tokens
 from proxy.commands.doctor.login_answers import LoginAsked, of_login
 from proxy.commands.doctor.offer import not_offered, offer_of, offer_step
+from proxy.commands.doctor.person import person_steps
 from proxy.commands.doctor.places import Place, Surroundings, speaks_tls
 from proxy.commands.doctor.recording import Exchange, hidden
 from proxy.commands.doctor.targets import login_base
@@ -18,7 +19,7 @@ from proxy.commands.doctor.token_answers import (
     of_token_answer,
     of_unusable_token,
 )
-from proxy.config.model import Basic, Bearer, CredentialConfig, NoCredential, OAuth2, Session, Upstream
+from proxy.config.model import Basic, Bearer, CredentialConfig, NoCredential, OAuth2, Session, Upstream, User
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.report import CredentialStatus
@@ -66,7 +67,7 @@ async def examine_credential(
         steps = [_good(config, upstream, got, seconds, around)]
     else:
         steps = [await _bad(config, upstream, got, place, around, seconds)]
-    if isinstance(config, OAuth2):
+    if isinstance(config, OAuth2 | User):
         steps = [*_before(config, got, around), *steps]
     replies = [each for each in got.exchanges if each.reply is not None]
     if place is not None and replies and replies[-1].reply is not None:
@@ -76,10 +77,11 @@ async def examine_credential(
     return steps
 
 
-def _before(config: OAuth2, got: Got, around: Surroundings) -> list[Step]:
+def _before(config: OAuth2 | User, got: Got, around: Surroundings) -> list[Step]:
     """Return the steps before the token: what is sent for it, and what the issuer offers."""
-    offer = offer_of(got.exchanges)
-    return [*foreign_steps(config, around.wall()), *([offer_step(offer)] if offer is not None else [])]
+    offer, wall = offer_of(got.exchanges), around.wall()
+    before = foreign_steps(config, wall) if isinstance(config, OAuth2) else person_steps(config, offer, wall)
+    return [*before, *([offer_step(offer)] if offer is not None else [])]
 
 
 # -- there is one --
@@ -89,7 +91,7 @@ def _good(
     config: CredentialConfig, upstream: Upstream, got: Got, seconds: float | None, around: Surroundings
 ) -> Step:
     match config:
-        case OAuth2():
+        case OAuth2() | User():
             return _token(config, upstream, got, seconds, around)
         case Bearer():
             return _fixed(config, got, around)
@@ -116,7 +118,9 @@ def _good(
     return Step("secret", "ok")
 
 
-def _token(config: OAuth2, upstream: Upstream, got: Got, seconds: float | None, around: Surroundings) -> Step:
+def _token(
+    config: OAuth2 | User, upstream: Upstream, got: Got, seconds: float | None, around: Surroundings
+) -> Step:
     credential = got.credential
     assert credential is not None  # noqa: S101
     life = (credential.expires_at or inf) - credential.fetched_at
@@ -126,7 +130,7 @@ def _token(config: OAuth2, upstream: Upstream, got: Got, seconds: float | None, 
         )
     said = f"good for {duration(life)}, {got.claims.said()}"
     facts = {**got.claims.facts(), "seconds": life}
-    wanted = upstream.audience
+    wanted = config.audience if isinstance(config, User) else upstream.audience
     if wanted and got.claims.audiences and wanted not in got.claims.audiences:
         why = Why(
             "audience_not_in_token",
@@ -178,6 +182,8 @@ async def _bad(
     rejected = status is not None and status.outcome == "rejected"
     last = got.exchanges[-1] if got.exchanges else None
     name = "login" if isinstance(config, Session | Basic) and got.exchanges else "token"
+    if status is not None and status.outcome == "login_needed":
+        return Step("login", "wrong", why=Why("login_needed", f"{message[:1].upper()}{message[1:].rstrip('.')}."))
     if last is None or place is None:
         why = Why("secret", f"credentials.{config.name}: {message.rstrip('.')}.")
         return Step("secret", "wrong", why=why)
@@ -189,6 +195,8 @@ async def _bad(
         why = _no_token(config, upstream, last, message, around.wall())
         why = why._replace(words=why.words + not_offered(config, offer_of(got.exchanges)))
         return Step("token", "wrong", said, seconds, why)
+    if isinstance(config, User):
+        return Step("token", "wrong", said, seconds, Why("token", f"{message.rstrip('.')}."))
     assert isinstance(config, Session | Basic)  # noqa: S101
     base, setting = login_base(config, upstream)
     dialect = config.dialect if isinstance(config, Session) else "auto"

@@ -20,7 +20,7 @@ from proxy.commands.doctor.places import Place, Surroundings, reach
 from proxy.commands.doctor.recording import RecordingFactory
 from proxy.commands.doctor.store import examine_store
 from proxy.commands.doctor.targets import credential_place, upstream_place
-from proxy.config.model import Basic, Config, OAuth2, Session, Upstream
+from proxy.config.model import Basic, Config, OAuth2, Session, Upstream, User
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.keepers import Keepers
 from proxy.errors import CredentialError, StartError
@@ -249,7 +249,7 @@ class _Doctor:
             if http_proxy is not None and http_proxy.user:
                 yield http_proxy.user.partition(":")[2]
         for credential in self._config.credentials.values():
-            if isinstance(credential, OAuth2):
+            if isinstance(credential, OAuth2 | User):
                 query = parse_qsl(urlsplit(credential.token_url or "").query)
                 values = (*credential.parameters.values(), *(value for _, value in query))
                 yield from (value for value in values if len(value) >= SHORTEST)
@@ -273,7 +273,7 @@ def _public(config: Config) -> Iterator[str]:
     for credential in config.credentials.values():
         yield credential.name
         match credential:
-            case OAuth2():
+            case OAuth2() | User():
                 yield from (
                     credential.client_id or "",
                     shown(credential.token_url or credential.issuer_url or ""),

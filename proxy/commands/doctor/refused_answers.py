@@ -94,7 +94,7 @@ def forbidden(answer: Answer, asked: ApiAsked) -> Why:
     if b"csrf" in body:
         return _csrf(asked, answer.status)
     if challenge.startswith("bearer") and "insufficient_scope" not in challenge:
-        return wrong_claims(asked) if asked.kind == "oauth2" else token_refused(answer, asked, text)
+        return wrong_claims(asked) if asked.kind in ("oauth2", "user") else token_refused(answer, asked, text)
     if (found := _OPERATION.search(text)) is not None:
         return _permission(asked, f"the permission {found[1]} on {found[2]}")
     if answer.media_type == "text/html":

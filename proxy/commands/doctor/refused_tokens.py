@@ -31,7 +31,7 @@ def token_refused(answer: Answer, asked: ApiAsked, text: str) -> Why:
     Args:
         text: what its answer says about the reason.
     """
-    if asked.claims is None and asked.kind == "oauth2":
+    if asked.claims is None and asked.kind in ("oauth2", "user"):
         return _opaque(asked)
     for pattern, name in _TOKEN_TEXTS:
         if re.search(pattern, text, re.IGNORECASE):

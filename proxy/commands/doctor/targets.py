@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from proxy.app.tls import TlsContexts
 from proxy.commands.doctor.places import Place
-from proxy.config.model import Basic, CredentialConfig, OAuth2, Session, Tls, Upstream
+from proxy.config.model import Basic, CredentialConfig, OAuth2, Session, Tls, Upstream, User
 from proxy.net import HttpProxy
 from proxy.outgoing.causes import Peer, shown
 
@@ -34,7 +34,7 @@ def credential_place(config: CredentialConfig, upstream: Upstream, contexts: Tls
         StartError: a file of its `tls` cannot be used.
     """
     section = f"credentials.{config.name}"
-    if isinstance(config, OAuth2):
+    if isinstance(config, OAuth2 | User):
         url = config.token_url or config.issuer_url or ""
         name, key = (
             ("the token endpoint", "token_url")

@@ -14,7 +14,7 @@ from proxy.commands.doctor.places import Place, Surroundings, speaks_tls
 from proxy.commands.doctor.recording import masked_bytes
 from proxy.commands.doctor.sending import NotHttp, send
 from proxy.commands.tables import kind
-from proxy.config.model import Basic, CredentialConfig, OAuth2, Session, Upstream
+from proxy.config.model import Basic, CredentialConfig, OAuth2, Session, Upstream, User
 from proxy.config.presets import PRESETS
 from proxy.errors import UpstreamError
 from proxy.masking import masked
@@ -132,7 +132,7 @@ def _asked(
         principal=_principal(config),
         audience=upstream.audience or "",
         known=known,
-        token_endpoint=shown(got.exchanges[-1].url) if isinstance(config, OAuth2) and got.exchanges else "",
+        token_endpoint=shown(got.exchanges[-1].url) if got.exchanges and _by_token(config) else "",
         claims=got.claims,
         sent=answer.sent,
         version=version,
@@ -141,9 +141,13 @@ def _asked(
     )
 
 
+def _by_token(config: CredentialConfig) -> bool:
+    return isinstance(config, OAuth2 | User)
+
+
 def _principal(config: CredentialConfig) -> str:
     match config:
-        case OAuth2():
+        case OAuth2() | User():
             return config.client_id or ""
         case Session() | Basic():
             return config.username

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from proxy.config.document.addresses import token_host
-from proxy.config.document.credentials import OAuth2Document
+from proxy.config.document.credentials import OAuth2Document, UserDocument
 from proxy.config.document.file import Document
 from proxy.config.model import (
     Admin,
@@ -204,9 +204,10 @@ def _audience(name: str, api: Api, url: BaseUrl, credential: str, context: Conte
     described = context.written.described
     if not isinstance(document, OAuth2Document):
         if own is not None and document is not None:
-            context.findings.notice(
-                f"upstream `{name}`: its audience has no effect: credential `{credential}` is not oauth2"
-            )
+            why = f"credential `{credential}` is not oauth2"
+            if isinstance(document, UserDocument):
+                why = f"one login has one audience; write it as credentials.{credential}.audience"
+            context.findings.notice(f"upstream `{name}`: its audience has no effect: {why}")
         return None, "none"
     if own is not None:
         return own or None, described(("upstreams", name, "audience")) or "none"
