@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from proxy.clock import SystemClock, date_of, wall_time
+from proxy.clock import SystemClock, date_of
 from proxy.commands.loop import run_loop
 from proxy.commands.person import Person, meant, person
 from proxy.commands.waiting import waiting, warn
 from proxy.credentials.user.code import WAIT, CodeLogin
 from proxy.credentials.user.device import DeviceLogin
 from proxy.credentials.user.endpoints import Endpoints
-from proxy.credentials.user.granted import Granted
+from proxy.credentials.user.logged_in import LoggedIn
 from proxy.credentials.user.logins import StoredLogin, new_login
 from proxy.credentials.user.loopback import Told, loopback
 from proxy.credentials.user.threads import in_thread
@@ -141,7 +141,7 @@ async def _opened(address: str) -> bool:
         return False
 
 
-async def _stored(parts: Person, found: Granted) -> StoredLogin:
+async def _stored(parts: Person, found: LoggedIn) -> StoredLogin:
     """Store a login.
 
     An earlier one is replaced, and not revoked: in one browser both may be one session of the provider, which
@@ -151,15 +151,15 @@ async def _stored(parts: Person, found: Granted) -> StoredLogin:
         CredentialError: there is no refresh token, or it could not be stored.
     """
     section = f"credentials.{parts.settings.name}"
-    if found.refresh_token is None:
+    if not found.refresh_token:
         raise CredentialRejected(
             "the identity provider has sent no refresh token, so the login would end within minutes. Add"
             f" offline_access to {section}.scope, or allow refresh tokens for the client of {section}.client_id"
             " (Spring Authorization Server sends none to a client without a secret)"
         )
-    now = wall_time()
-    ends_at = now + found.refresh_ends_in if found.refresh_ends_in is not None else None
-    made = new_login(now, subject=found.subject, username=found.username, ends_at=ends_at)
+    made = new_login(
+        parts.store.wall(), subject=found.subject, username=found.username, ends_at=found.ends_at
+    )
     async with parts.store.locked(parts.settings.timeout):
         return await parts.store.write(made, found.refresh_token)
 
@@ -171,7 +171,7 @@ def _report(parts: Person, stored: StoredLogin, used_by: list[str]) -> None:
     at = cleaned(settings.issuer_url or "")
     click.echo(f"Logged in{f' as {whom}' if whom else ''}{f' at {at}' if at else ''}.")
     if stored.ends_at is not None:
-        click.echo(f"Unless it is used, the login ends at {date_of(stored.ends_at)}.")
+        click.echo(f"It ends at {date_of(stored.ends_at)}, or later if it is used.")
     if stored.kept_in == "keyring":
         click.echo("The refresh token is in the keyring of this system.")
     else:

@@ -14,7 +14,7 @@ from proxy.clock import Clock, pause
 from proxy.credentials.token_answer import ENDPOINT
 from proxy.credentials.user.client import UserClient
 from proxy.credentials.user.endpoints import AUTHORIZATION, Endpoints
-from proxy.credentials.user.granted import Granted, granted
+from proxy.credentials.user.logged_in import LoggedIn, logged_in
 from proxy.credentials.user.loopback import Loopback, Told
 from proxy.credentials.user.pkce import new_proof
 from proxy.credentials.user.refusals import BY_BROWSER, by_error, refusal, told_words
@@ -126,7 +126,7 @@ class CodeLogin:
         extra = dict(self._client.settings.parameters)
         return address(self._endpoint, extra | asked | fields | self._proof.challenge)
 
-    async def result(self) -> Granted:
+    async def result(self) -> LoggedIn:
         """Wait for the redirect, and exchange its code for tokens.
 
         Raises:
@@ -154,7 +154,7 @@ class CodeLogin:
             raise
         return found
 
-    async def _exchange(self, code: str) -> Granted:
+    async def _exchange(self, code: str) -> LoggedIn:
         client, url = self._client, self._endpoints.token
         peer = client.peer(ENDPOINT, url)
         fields = {
@@ -163,9 +163,8 @@ class CodeLogin:
             "redirect_uri": self._listener.redirect_uri,
             "code_verifier": self._proof.verifier,
         }
-        fetched_at = self._clock.now()
         answer = await client.post(url, ENDPOINT, client.asked() | fields)
         secrets = (*client.sent_secrets(), code, self._proof.verifier)
         if answer.status == 200:
-            return granted(answer, fetched_at, client.wall(), peer, secrets=secrets)
+            return logged_in(answer, client.wall(), peer, secrets)
         raise refusal(answer, peer, BY_BROWSER, client.settings.scope, secrets, client.wall())

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from proxy.clock import Clock, pause
 from proxy.credentials.reply import Reply, invalid, json_object
 from proxy.credentials.token_answer import ENDPOINT
+from proxy.credentials.user.answer import error_of
 from proxy.credentials.user.client import UserClient
 from proxy.credentials.user.endpoints import DEVICE
-from proxy.credentials.user.granted import Granted, granted
+from proxy.credentials.user.logged_in import LoggedIn, logged_in
 from proxy.credentials.user.pkce import new_proof
-from proxy.credentials.user.refusals import BY_DEVICE, error_of, refusal
+from proxy.credentials.user.refusals import BY_DEVICE, refusal
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from proxy.outgoing.causes import Peer
 
@@ -137,7 +138,7 @@ class DeviceLogin:
             raise refusal(answer, peer, BY_DEVICE, settings.scope, secrets, self._client.wall())
         return device_code(answer, peer)
 
-    async def result(self, code: DeviceCode) -> Granted:
+    async def result(self, code: DeviceCode) -> LoggedIn:
         """Poll until the person has logged in (section 3.5).
 
         Raises:
@@ -156,22 +157,21 @@ class DeviceLogin:
                 interval = min(max(interval * 2, error.retry_after or 0.0), LONGEST_INTERVAL)
                 continue
             failed = None
-            if isinstance(found, Granted):
+            if isinstance(found, LoggedIn):
                 return found
             interval += found
         raise failed or CredentialRejected(
             f"no person has logged in with the code within {code.expires_in:.0f} s. Start the login again"
         )
 
-    async def _poll(self, code: DeviceCode) -> Granted | float:
+    async def _poll(self, code: DeviceCode) -> LoggedIn | float:
         """Ask for the tokens once; return by how many seconds to ask less often, if there are none yet."""
         client, peer = self._client, self._client.peer(ENDPOINT, self._token_url)
         fields = {"grant_type": GRANT, "device_code": code.device_code, "code_verifier": self._proof.verifier}
-        fetched_at = self._clock.now()
         answer = await client.post(self._token_url, ENDPOINT, client.asked() | fields)
         secrets = (*client.sent_secrets(), code.device_code, self._proof.verifier)
         if answer.status == 200:
-            return granted(answer, fetched_at, client.wall(), peer, secrets=secrets)
+            return logged_in(answer, client.wall(), peer, secrets)
         match error_of(answer)[0]:
             case "authorization_pending":
                 return 0.0

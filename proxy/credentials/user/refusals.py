@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-from proxy.credentials.reply import Reply, json_object
+from proxy.credentials.reply import Reply
+from proxy.credentials.user.answer import error_of
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.masking import masked
 from proxy.outgoing.answer_causes import BEGINNING, PAGES, speaks_tls
@@ -38,16 +39,6 @@ BY_BROWSER: Final = Step(
     "log in with --device",
     "browser",
 )
-
-
-def error_of(answer: Reply) -> tuple[str, str]:
-    """Return `error` and `error_description` as they came (RFC 6749 section 5.2); empty: there is none."""
-    try:
-        document = json_object(answer, "")
-    except CredentialUnavailable:
-        return "", ""
-    error, description = document.get("error"), document.get("error_description")
-    return (error if isinstance(error, str) else "", description if isinstance(description, str) else "")
 
 
 def refusal(

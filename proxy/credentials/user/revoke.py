@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from proxy.credentials.reply import Reply, json_object
 from proxy.credentials.user.client import UserClient
 from proxy.credentials.user.endpoints import REVOCATION
-from proxy.credentials.user.refusals import Step, error_of, refusal
+from proxy.credentials.user.refusals import Step, refusal
+from proxy.errors import CredentialUnavailable
 from proxy.errors import CredentialUnavailable
 
 _STEP: Final = Step("token revocation", "its right to revoke tokens", "end the login there", "revocation")
@@ -26,5 +28,15 @@ async def revoke(client: UserClient, url: str, refresh_token: str) -> bool:
         secrets = (*client.sent_secrets(), refresh_token)
         peer = client.peer(REVOCATION, url)
         raise refusal(answer, peer, _STEP, None, secrets, client.wall())
-    # Section 2.2 demands 200 for an unknown token too; Keycloak adds an error to it.
-    return error_of(answer)[0] == ""
+    return not _has_error(answer)
+
+
+def _has_error(answer: Reply) -> bool:
+    """Tell whether an answer of 200 names an error, as Keycloak's does for a token that is not good any more.
+
+    Section 2.2 demands 200 for it, and most providers answer as if it had been good.
+    """
+    try:
+        return "error" in json_object(answer, REVOCATION)
+    except CredentialUnavailable:
+        return False

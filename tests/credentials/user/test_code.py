@@ -12,7 +12,7 @@ from aiohttp import web
 
 from proxy.credentials.user.code import CodeLogin, Expected, Verdict, address, judge
 from proxy.credentials.user.endpoints import EndpointFinder, Endpoints
-from proxy.credentials.user.granted import Granted
+from proxy.credentials.user.logged_in import LoggedIn
 from proxy.credentials.user.loopback import Told, loopback
 from proxy.credentials.user.pkce import Proof, new_proof
 from proxy.errors import CredentialError, CredentialRejected
@@ -30,7 +30,7 @@ async def provider() -> AsyncIterator[LoginProvider]:
         yield provider
 
 
-async def logged_in(provider: LoginProvider, **changes: Any) -> Granted:
+async def logged_in(provider: LoginProvider, **changes: Any) -> LoggedIn:
     """A browser opens the address, and goes where it is sent."""
     async with client(provider, **changes) as known, loopback([].append) as listener:
         endpoints = await EndpointFinder(known.settings, known._outbound).endpoints()
@@ -40,7 +40,7 @@ async def logged_in(provider: LoginProvider, **changes: Any) -> Granted:
             async with aiohttp.ClientSession() as browser, browser.get(login.address):
                 pass
 
-        async def ended() -> Granted:
+        async def ended() -> LoggedIn:
             found = await login.result()
             listener.tell(Told(True, "You are logged in."))
             return found

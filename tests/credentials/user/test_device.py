@@ -10,7 +10,7 @@ from aiohttp import web
 
 from proxy.credentials.reply import Reply
 from proxy.credentials.user.device import DeviceCode, DeviceLogin, device_code
-from proxy.credentials.user.granted import Granted
+from proxy.credentials.user.logged_in import LoggedIn
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.outgoing.causes import Peer
 from tests.credentials.user.hurried import SECRET, HurriedClock, client
@@ -38,7 +38,7 @@ def answer(**changes: Any) -> Reply:
     return Reply(200, json.dumps(members).encode(), (("content-type", "application/json"),))
 
 
-async def logged_in(provider: LoginProvider, *polls: str, **changes: Any) -> tuple[Granted, HurriedClock]:
+async def logged_in(provider: LoginProvider, *polls: str, **changes: Any) -> tuple[LoggedIn, HurriedClock]:
     provider.polls.extend(polls)
     clock = HurriedClock()
     async with client(provider, **changes) as known:
