@@ -3,6 +3,8 @@
 import sys
 import webbrowser
 from collections.abc import Mapping
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -17,16 +19,12 @@ from proxy.credentials.user.endpoints import Endpoints
 from proxy.credentials.user.logged_in import LoggedIn
 from proxy.credentials.user.logins import StoredLogin, new_login
 from proxy.credentials.user.loopback import Told, loopback
-from proxy.credentials.user.threads import in_thread
 from proxy.errors import CredentialError, CredentialRejected, StartError
 from proxy.outgoing.causes import cleaned
 
 if TYPE_CHECKING:
     from proxy.config.model import Config
     from proxy.terms import LoginFlow
-
-OPENING = 5.0
-"""Seconds to open a browser; a program that runs on after that is taken for one that has opened."""
 
 DONE, FAILED = 0, 1
 
@@ -117,9 +115,8 @@ async def _by_browser(parts: Person, endpoints: Endpoints) -> StoredLogin:
         endpoint = endpoints.authorization or ""
         begun = CodeLogin(parts.client, endpoint, endpoints, listener, parts.clock)
         address = begun.address
-        opened = await _opened(address)
-        head = "Log in in the browser that has opened. If none has" if opened else "No browser could be opened"
-        click.echo(f"{head}, open this address on this machine:\n\n  {address}\n")
+        click.echo(f"Log in in the browser. If none opens, open this address on this machine:\n\n  {address}\n")
+        _open(address)
         with waiting("Waiting for you to log in", WAIT, parts.clock):
             found = await begun.result()
             try:
@@ -132,13 +129,14 @@ async def _by_browser(parts: Person, endpoints: Endpoints) -> StoredLogin:
         return stored
 
 
-async def _opened(address: str) -> bool:
-    try:
-        return await in_thread(lambda: webbrowser.open(address), OPENING)
-    except TimeoutError:
-        return True
-    except Exception:  # noqa: BLE001 -- whatever a desktop raises: the address is shown
-        return False
+def _open(address: str) -> None:
+    """Open the browser in a thread: with some browsers the call lasts until the browser is closed."""
+
+    def open_it() -> None:
+        with suppress(Exception):  # whatever a desktop raises: the address is shown
+            webbrowser.open(address)
+
+    Thread(target=open_it, name="browser", daemon=True).start()
 
 
 async def _stored(parts: Person, found: LoggedIn) -> StoredLogin:

@@ -162,13 +162,14 @@ class Tab:
 
 
 @asynccontextmanager
-async def chromium(profile: Path) -> AsyncIterator[Browser]:
-    """A browser with an empty profile, until the block ends."""
+async def chromium(profile: Path, *options: str) -> AsyncIterator[Browser]:
+    """A browser with an empty profile, until the block ends; with more options, the last of a kind counts."""
     path = shutil.which("chromium")
     assert path is not None, MISSING
     process = await asyncio.create_subprocess_exec(
         path,
         *OPTIONS,
+        *options,
         f"--user-data-dir={profile}",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

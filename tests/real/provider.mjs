@@ -1,4 +1,5 @@
-// npm's oidc-provider on 127.0.0.1: node provider.mjs PORT TLS_PORT FOLDER
+// npm's oidc-provider on 127.0.0.1: node provider.mjs PORT TLS_PORT FOLDER. Persons log in, with any name and password,
+// by its clients `device` and `person`.
 // FOLDER is what keys.sh makes; server.crt is for the second port, signing.crt the certificate of its clients
 // `signed` and `tls`. Tokens are JWTs, ES256, for Camunda's audiences. What an operator does is under /operator,
 // which is open: `PUT clients/ID` with the new secret as the body, `POST keys`. Each makes the provider anew.
@@ -19,7 +20,8 @@ const secrets = {
   'short-lived': 'secret-of-short-lived',
   'odd:client +%': 'p:a s+s%20&=%',
 }
-const lives = { rotated: 36, 'short-lived': 20 } // seconds; the others' live 300
+const lives = { rotated: 36, 'short-lived': 20, device: 20, person: 20 } // seconds; the others' live 300
+const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
 
 function clients() {
   const usual = { id_token_signed_response_alg: 'ES256', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
@@ -30,6 +32,20 @@ function clients() {
       jwks: { keys: [certificate.publicKey.export({ format: 'jwk' })] },
     },
     { client_id: 'tls', token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=signed' },
+    {
+      client_id: 'device',
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+      grant_types: [deviceCode, 'refresh_token'],
+    },
+    {
+      client_id: 'person',
+      token_endpoint_auth_method: 'none',
+      application_type: 'native',
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      redirect_uris: ['http://127.0.0.1/callback'], // any port
+    },
   ]
   const posting = Object.entries(secrets).map(([client_id, client_secret]) => (
     { client_id, client_secret, token_endpoint_auth_method: 'client_secret_post' }))
@@ -48,9 +64,13 @@ function provider() {
   const made = new Provider(issuer, {
     clients: clients(),
     jwks: { keys: [key] },
-    clientAuthMethods: ['client_secret_post', 'client_secret_basic', 'private_key_jwt', 'tls_client_auth'],
+    clientAuthMethods: ['none', 'client_secret_post', 'client_secret_basic', 'private_key_jwt', 'tls_client_auth'],
+    rotateRefreshToken: true,
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: true }, // pages for login and consent
+      deviceFlow: { enabled: true },
+      revocation: { enabled: true },
       clientCredentials: { enabled: true },
       mTLS: {
         enabled: true,
@@ -62,6 +82,7 @@ function provider() {
       resourceIndicators: {
         enabled: true,
         defaultResource: () => 'urn:camunda',
+        useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource, client) => {
           if (resource !== 'urn:camunda') throw new errors.InvalidTarget()
           return {

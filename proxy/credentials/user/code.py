@@ -112,6 +112,9 @@ class CodeLogin:
         self._clock = clock
         self._proof = new_proof()
         self._state = secrets.token_urlsafe(32)
+        peer, scope = client.peer(AUTHORIZATION, endpoint), client.settings.scope
+        expected = Expected(self._state, endpoints.issuer, endpoints.sends_issuer, peer, scope)
+        self._redirect = listener.expect(lambda query: judge(query, expected))
 
     @property
     def address(self) -> str:
@@ -133,26 +136,21 @@ class CodeLogin:
             CredentialRejected: the login was denied, was not finished in time, or the client is refused.
             CredentialUnavailable: the token endpoint gave no answer, or none that makes sense.
         """
-        peer = self._client.peer(AUTHORIZATION, self._endpoint)
-        endpoints, scope = self._endpoints, self._client.settings.scope
-        expected = Expected(self._state, endpoints.issuer, endpoints.sends_issuer, peer, scope)
-        redirect = self._listener.expect(lambda query: judge(query, expected))
-        if not await pause(self._clock, WAIT, redirect):
+        if not await pause(self._clock, WAIT, self._redirect):
             self._listener.tell(Told(False, "The login was not finished in time."))
             raise CredentialRejected(
                 f"no answer of the identity provider came back to this machine within {WAIT / 60:.0f} min."
                 " Start the login again; if the provider shows an error page, that page says what it does not"
                 f" accept ({BY_BROWSER.setting})"
             )
-        verdict = redirect.result()
+        verdict = self._redirect.result()
         try:
             if verdict.kind == "error":
                 raise CredentialRejected(verdict.text)
-            found = await self._exchange(verdict.text)
+            return await self._exchange(verdict.text)
         except CredentialError as error:
             self._listener.tell(Told(False, f"The login failed: {error}."))
             raise
-        return found
 
     async def _exchange(self, code: str) -> LoggedIn:
         client, url = self._client, self._endpoints.token

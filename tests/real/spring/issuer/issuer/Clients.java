@@ -30,7 +30,21 @@ class Clients {
             .clientAuthenticationMethod(ClientAuthenticationMethod.CLIENT_SECRET_POST)
             .clientSecret("{noop}p:a s+s%20&=\u00e9").build(),
         client("signed", ClientAuthenticationMethod.PRIVATE_KEY_JWT, 300).clientSettings(signed.build()).build(),
-        client("tls", ClientAuthenticationMethod.TLS_CLIENT_AUTH, 300).clientSettings(certified.build()).build());
+        client("tls", ClientAuthenticationMethod.TLS_CLIENT_AUTH, 300).clientSettings(certified.build()).build(),
+        ofPersons("device").authorizationGrantType(AuthorizationGrantType.DEVICE_CODE).build(),
+        ofPersons("person").authorizationGrantType(AuthorizationGrantType.AUTHORIZATION_CODE)
+            .redirectUri("http://127.0.0.1/callback").scope("openid").build());
+  }
+
+  /** Of persons who log in and allow it. Without a secret they would get no refresh token. */
+  private static RegisteredClient.Builder ofPersons(String id) {
+    return RegisteredClient.withId(id).clientId(id).clientSecret("{noop}secret-of-" + id)
+        .clientAuthenticationMethod(ClientAuthenticationMethod.CLIENT_SECRET_POST)
+        .authorizationGrantType(AuthorizationGrantType.REFRESH_TOKEN)
+        .scope("read")
+        .clientSettings(ClientSettings.builder().requireAuthorizationConsent(true).requireProofKey(true).build())
+        .tokenSettings(TokenSettings.builder().accessTokenTimeToLive(Duration.ofSeconds(20))
+            .reuseRefreshTokens(false).build());
   }
 
   /** Secrets must differ from client to client. */

@@ -16,14 +16,18 @@ import org.springframework.core.annotation.Order;
 import org.springframework.security.config.Customizer;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.annotation.web.configurers.AbstractHttpConfigurer;
+import org.springframework.security.core.userdetails.User;
+import org.springframework.security.core.userdetails.UserDetailsService;
 import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
 import org.springframework.security.oauth2.server.authorization.config.annotation.web.configurers.OAuth2AuthorizationServerConfigurer;
 import org.springframework.security.oauth2.server.authorization.settings.AuthorizationServerSettings;
 import org.springframework.security.oauth2.server.authorization.token.JwtEncodingContext;
 import org.springframework.security.oauth2.server.authorization.token.OAuth2TokenCustomizer;
+import org.springframework.security.provisioning.InMemoryUserDetailsManager;
 import org.springframework.security.web.SecurityFilterChain;
+import org.springframework.security.web.authentication.LoginUrlAuthenticationEntryPoint;
 
-/** The token endpoint, and what its tokens say: RS512, for Camunda's audiences. */
+/** The endpoints, and what tokens say: RS512, for Camunda's audiences. */
 @Configuration(proxyBeanMethods = false)
 class Tokens {
   /** The key that signs; `next` puts another in its place. */
@@ -71,16 +75,24 @@ class Tokens {
   SecurityFilterChain endpoints(HttpSecurity http) throws Exception {
     OAuth2AuthorizationServerConfigurer server = OAuth2AuthorizationServerConfigurer.authorizationServer();
     http.securityMatcher(server.getEndpointsMatcher());
-    http.with(server, endpoints -> endpoints.oidc(Customizer.withDefaults())); // for its discovery document
+    http.with(server, endpoints -> endpoints.oidc(Customizer.withDefaults()) // for its discovery document
+        .deviceAuthorizationEndpoint(Customizer.withDefaults())
+        .deviceVerificationEndpoint(Customizer.withDefaults()));
     http.authorizeHttpRequests(rules -> rules.anyRequest().authenticated());
+    http.exceptionHandling(errors -> errors.authenticationEntryPoint(new LoginUrlAuthenticationEntryPoint("/login")));
     return http.build();
   }
 
-  /** What an operator does; open, as the server is on loopback. */
+  /** The login of persons, and what an operator does; the latter open, as the server is on loopback. */
   @Bean
   @Order(2)
   SecurityFilterChain rest(HttpSecurity http) throws Exception {
     http.authorizeHttpRequests(rules -> rules.anyRequest().permitAll());
-    return http.csrf(AbstractHttpConfigurer::disable).build();
+    return http.formLogin(Customizer.withDefaults()).csrf(AbstractHttpConfigurer::disable).build();
+  }
+
+  @Bean
+  UserDetailsService persons() {
+    return new InMemoryUserDetailsManager(User.withUsername("demo").password("{noop}demo").roles("USER").build());
   }
 }
