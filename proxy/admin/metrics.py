@@ -294,6 +294,12 @@ def _credentials(snapshot: Snapshot, offset: float) -> Iterator[Metric]:
         {key: s.expires_at + offset for key, s in each.items() if s.expires_at is not None},
     )
     yield _gauge(
+        "credential_login_expiry_timestamp_seconds",
+        "When the login of a person ends; absent if that is not known.",
+        labels,
+        {key: s.login_ends_at + offset for key, s in each.items() if s.login_ends_at is not None},
+    )
+    yield _gauge(
         "credential_last_success_timestamp_seconds",
         "When a credential was last fetched with success.",
         labels,
