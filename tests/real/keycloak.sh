@@ -4,6 +4,7 @@
 #   keycloak.sh url REALM
 #   keycloak.sh tls REALM                the same, on the port that asks for a client certificate
 #   keycloak.sh logins CLIENT            its token requests since the beginning: "granted refused"
+#   keycloak.sh refreshes CLIENT         the same of its refreshes
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 KEYCLOAK_VERSION=26.7.3
@@ -66,9 +67,11 @@ serve() {
   await keycloak 300 curl -fsS "$(realm_url camunda-platform)"
 }
 
-logins() {
-  awk -v client="clientId=\"$1\"" 'index($0, client) && /type="CLIENT_LOGIN"/ {granted++}
-    index($0, client) && /type="CLIENT_LOGIN_ERROR"/ {refused++}
+# count EVENT CLIENT
+count() {
+  awk -v client="clientId=\"$2\"" -v good="type=\"$1\"" -v bad="type=\"$1_ERROR\"" \
+    'index($0, client) && index($0, good) {granted++}
+    index($0, client) && index($0, bad) {refused++}
     END {print granted + 0, refused + 0}' "$RUN/log"
 }
 
@@ -78,6 +81,7 @@ case "${1:-}" in
   stop) stop keycloak ;;
   url) realm_url "$2" ;;
   tls) realm_url "$2" | sed "s#^http:\(.*\):[0-9]*/#https:\1:$(port_of keycloak-tls)/#" ;;
-  logins) logins "$2" ;;
-  *) die "usage: keycloak.sh fetch | start | stop | url REALM | tls REALM | logins CLIENT" ;;
+  logins) count CLIENT_LOGIN "$2" ;;
+  refreshes) count REFRESH_TOKEN "$2" ;;
+  *) die "usage: keycloak.sh fetch | start | stop | url REALM | tls REALM | logins CLIENT | refreshes CLIENT" ;;
 esac

@@ -43,6 +43,25 @@ class RealmAdmin:
         """Anything of the realm: `clients`, `users`, `identity-provider/instances`."""
         await self._session.post(f"{self._realm}/{where}", json=what)
 
+    async def end_sessions(self, name: str, *, offline: bool) -> None:
+        """End all sessions of the person of that name, or the offline ones by the client of the same name."""
+        person = await self._id("users", username=name)
+        if not offline:
+            await self._session.post(f"{self._realm}/users/{person}/logout")
+            return
+        client = await self._id("clients", clientId=name)
+        where = f"{self._realm}/users/{person}/offline-sessions/{client}"
+        async with self._session.get(where) as answer:
+            found = await answer.json()
+        for each in found:
+            how = {"isOffline": "true"}
+            await self._session.delete(f"{self._realm}/sessions/{each['id']}", params=how)
+
+    async def _id(self, where: str, **which: str) -> str:
+        async with self._session.get(f"{self._realm}/{where}", params=which) as answer:
+            (found,) = await answer.json()
+        return str(found["id"])
+
     async def set_secret(self, client: str, secret: str) -> None:
         """From now on no other secret counts; tokens that are out stay good."""
         async with self._session.get(f"{self._realm}/clients", params={"clientId": client}) as answer:

@@ -105,7 +105,14 @@ class Keycloak(Issuer):
 
     def logins(self, client: str) -> Logins:
         """Since the beginning, in both realms."""
-        granted, refused = self.ask("logins", client).split()
+        return self._count("logins", client)
+
+    def refreshes(self, client: str) -> Logins:
+        """The same of refreshes."""
+        return self._count("refreshes", client)
+
+    def _count(self, what: str, client: str) -> Logins:
+        granted, refused = self.ask(what, client).split()
         return Logins(int(granted), int(refused))
 
     @asynccontextmanager

@@ -94,8 +94,12 @@ class Sidecar:
                     yield event.decode(), clock.now()
                     event = b""
 
+    async def look(self, path: str) -> Answer:
+        """One request to its admin port."""
+        return await _answer(self._admin, "GET", path)
+
     async def health(self, kind: str) -> Answer:
-        return await _answer(self._admin, "GET", f"/health/{kind}")
+        return await self.look(f"/health/{kind}")
 
     async def live(self) -> bool:
         return await self._is("live")
@@ -112,7 +116,7 @@ class Sidecar:
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples that have these labels; 0 where there is none."""
         families = text_string_to_metric_families(
-            (await _answer(self._admin, "GET", "/metrics")).body.decode()
+            (await self.look("/metrics")).body.decode()
         )
         return sum(
             sample.value
