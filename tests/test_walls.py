@@ -65,9 +65,10 @@ MAY_IMPORT = {
     "cli": ("config.load", "config.model", "config.document", "commands"),
     "__main__": ("commands", "cli"),
 }
+PURE_OF_USER = ("user.answer", "user.logged_in", "user.pkce", "user.refusals")
 PURE = {
     "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
-    "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer"),
+    "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer", *PURE_OF_USER),
     "gateway": (
         "admission",
         "answer_head",
@@ -178,9 +179,14 @@ def test_time_is_read_in_one_place() -> None:
     assert readers <= {"proxy.clock", "proxy.commands.probe", "proxy.commands.status"}
 
 
-def test_aiohttp_is_used_in_four_places() -> None:
+def test_aiohttp_is_used_in_five_places() -> None:
     users = {module for module in MODULES if "aiohttp" in PACKAGES[module] and room(module) != "demo"}
-    assert users == {"proxy.gateway.listener", "proxy.credentials.outbound", "proxy.commands.show"}
+    assert users == {
+        "proxy.gateway.listener",
+        "proxy.credentials.outbound",
+        "proxy.credentials.user.loopback",
+        "proxy.commands.show",
+    }
 
 
 def compiled() -> Iterator[Path]:

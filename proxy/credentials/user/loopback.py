@@ -103,7 +103,7 @@ class Loopback:
     async def answer(self, request: BaseRequest) -> Response:
         """Answer one request."""
         if [*request.headers.getall("Host", ())] != [self._authority]:
-            return _page(403, "This port answers to its own address only.")
+            return _page(421, "This port answers to its own address only.")
         if request.rel_url.raw_path != PATH:
             return _page(404, "There is nothing at this address.")
         if request.method != "GET":

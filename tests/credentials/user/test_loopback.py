@@ -129,7 +129,7 @@ async def test_what_a_page_loads_is_no_answer(world: World, mode: str, to: str) 
     "host", ["localhost", "evil.example", "127.0.0.1", "127.0.0.1:1", "[::1]", "127.0.0.1.evil.example"]
 )
 async def test_another_host_name_is_no_answer(world: World, host: str) -> None:
-    assert await world.changes_nothing(RIGHT, headers={"Host": host}) == 403
+    assert await world.changes_nothing(RIGHT, headers={"Host": host}) == 421
 
 
 @pytest.mark.parametrize("path", ["/favicon.ico", "/", "/callback/", "/Callback", "//callback", "/callback%2f"])
