@@ -68,7 +68,16 @@ MAY_IMPORT = {
 PURE_OF_USER = ("user.answer", "user.logged_in", "user.pkce", "user.refusals")
 PURE = {
     "access": ("messages", "operations", "pattern", "rules", "spelling", "tree"),
-    "credentials": ("reply", "standing", "cookies", "login", "repairs", "schedule", "token_answer", *PURE_OF_USER),
+    "credentials": (
+        "reply",
+        "standing",
+        "cookies",
+        "login",
+        "repairs",
+        "schedule",
+        "token_answer",
+        *PURE_OF_USER,
+    ),
     "gateway": (
         "admission",
         "answer_head",

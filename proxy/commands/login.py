@@ -115,7 +115,9 @@ async def _by_browser(parts: Person, endpoints: Endpoints) -> StoredLogin:
         endpoint = endpoints.authorization or ""
         begun = CodeLogin(parts.client, endpoint, endpoints, listener, parts.clock)
         address = begun.address
-        click.echo(f"Log in in the browser. If none opens, open this address on this machine:\n\n  {address}\n")
+        click.echo(
+            f"Log in in the browser. If none opens, open this address on this machine:\n\n  {address}\n"
+        )
         _open(address)
         with waiting("Waiting for you to log in", WAIT, parts.clock):
             found = await begun.result()
@@ -152,8 +154,8 @@ async def _stored(parts: Person, found: LoggedIn) -> StoredLogin:
     if not found.refresh_token:
         raise CredentialRejected(
             "the identity provider has sent no refresh token, so the login would end within minutes. Add"
-            f" offline_access to {section}.scope, or allow refresh tokens for the client of {section}.client_id"
-            " (Spring Authorization Server sends none to a client without a secret)"
+            f" offline_access to {section}.scope, or allow refresh tokens for the client of"
+            f" {section}.client_id (Spring Authorization Server sends none to a client without a secret)"
         )
     made = new_login(
         parts.store.wall(), subject=found.subject, username=found.username, ends_at=found.ends_at
@@ -175,8 +177,10 @@ def _report(parts: Person, stored: StoredLogin, used_by: list[str]) -> None:
     else:
         where = "" if parts.config.storage == "file" else ", because no keyring works here"
         warn(
-            f"notice: The refresh token is in a file in {parts.store.path.parent}{where}. Programs that run as"
-            " you can read it; other users cannot."
+            f"notice: The refresh token is in a file in {parts.store.path.parent}{where}. Programs that run"
+            " as you can read it; other users cannot."
         )
     listed = ", ".join(used_by)
-    click.echo(f"Used by credentials.{settings.name}, upstreams: {listed}. A proxy that runs takes it by itself.")
+    click.echo(
+        f"Used by credentials.{settings.name}, upstreams: {listed}. A proxy that runs takes it by itself."
+    )

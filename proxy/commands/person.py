@@ -72,7 +72,9 @@ def meant(config: "Config", name: str | None, command: str) -> User:
             "docs/credentials.md says what the identity provider needs for it."
         )
     if name is None and len(users) > 1:
-        raise StartError(f"Name one of the credentials of type user: {listed}. Such as: {command} {next(iter(users))}")
+        raise StartError(
+            f"Name one of the credentials of type user: {listed}. Such as: {command} {next(iter(users))}"
+        )
     return users[name if name is not None else listed]
 
 

@@ -138,7 +138,9 @@ async def test_without_a_device_endpoint_the_browser_is_used_and_the_address_sho
     assert code == 0, err
 
 
-async def test_a_missing_endpoint_is_named_with_the_other_way_in(provider: LoginProvider, tmp_path: Path) -> None:
+async def test_a_missing_endpoint_is_named_with_the_other_way_in(
+    provider: LoginProvider, tmp_path: Path
+) -> None:
     config = configured(tmp_path, provider, "me")
     provider.document = {"device_authorization_endpoint": None}
     code, _, err = await run(config, "login", "--device")
@@ -287,7 +289,7 @@ async def test_a_running_proxy_takes_a_login_and_a_logout_by_itself(
 
         async def is_told() -> bool:
             status, text, _ = await running.get("me", "/v2/topology")
-            return status == 503 and "no person is logged in" in text and "login me" in text
+            return status == 503 and "No person is logged in" in text and "login me" in text
 
         await running.until(is_told)
         nothing_secret(provider, running.said, (await running.look("/status.json"))[1])

@@ -7,7 +7,7 @@ import re
 import secrets
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,20 +27,22 @@ LOCAL_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 NO_BROWSER = {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": "true"}
 """The login command opens none: the test opens the address that it shows."""
 
-# Fills the form of a page and presses its button; says whether there was one.
+# Fills the form of a page and presses its button, or what says no.
 FILL = """
-const form = [...document.forms].find(each => each.querySelector('[type=submit], button'));
-if (!form || location.pathname === '/callback') return false;
-for (const field of form.querySelectorAll('input')) {
+if (location.pathname === '/callback') return;
+const words = ['cancel', 'abort', 'cancel-consent'];
+const named = each => [each.name, each.id, each.href?.split('/').pop()];
+const says_no = each => words.some(word => named(each).includes(word));
+const no = [...document.querySelectorAll('button, input, a')].find(says_no);
+const form = [...document.forms].find(each => [...each.elements].some(field => field.type === 'submit'));
+for (const field of form?.elements ?? []) {
   if (['username', 'login'].includes(field.name)) field.value = NAME;
   if (field.name === 'password') field.value = PASSWORD;
-  if (field.name === 'scope' && field.type === 'checkbox') field.checked = !DENY;
+  if (field.name === 'scope' && field.type === 'checkbox') field.checked = true;
 }
-const buttons = [...form.querySelectorAll('[type=submit], button')];
-const denies = each => ['cancel', 'abort', 'cancel-consent'].some(word => [each.name, each.id, each.value].includes(word));
-const button = buttons.find(each => denies(each) === DENY) ?? buttons[0];
-setTimeout(() => button.click(), 0);
-return true;
+const yes = [...form?.elements ?? []].find(field => field.type === 'submit' && !says_no(field));
+const button = DENY && no ? no : yes;
+if (button) setTimeout(() => button.click(), 0);
 """
 
 
@@ -78,7 +80,9 @@ class Person:
         return any(self.folder.glob("*.json"))
 
 
-async def person(issuer: Issuer, flow: Flow, folder: Path, *, life: int = 20, offline: bool = False) -> Person:
+async def person(
+    issuer: Issuer, flow: Flow, folder: Path, *, life: int = 20, offline: bool = False
+) -> Person:
     """A person of this provider: one of the test's own at Keycloak, where admins do things to persons.
 
     Args:
@@ -219,8 +223,6 @@ async def fill_in(tab: Tab, who: Person, running: Command, *, deny: bool = False
     async with asyncio.timeout(60):
         while running._process.returncode is None:
             # A page may go while it is asked.
-            try:
+            with suppress(ScriptFailed, AssertionError):
                 await tab.run(given + FILL)
-            except (ScriptFailed, AssertionError):
-                pass
             await pause(CLOCK, 0.3)

@@ -115,9 +115,7 @@ class Sidecar:
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples that have these labels; 0 where there is none."""
-        families = text_string_to_metric_families(
-            (await self.look("/metrics")).body.decode()
-        )
+        families = text_string_to_metric_families((await self.look("/metrics")).body.decode())
         return sum(
             sample.value
             for family in families

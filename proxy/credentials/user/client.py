@@ -1,4 +1,4 @@
-"""Sends the requests of a login or logout to the endpoints of an identity provider, as the configured client."""
+"""Sends the requests of a login or logout to an identity provider, as the configured client."""
 
 from collections.abc import Callable, Mapping
 

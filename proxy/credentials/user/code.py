@@ -55,7 +55,7 @@ class Expected:
     state: str = field(repr=False)
     issuer: str | None = None
     sends_issuer: bool = False
-    peer: Peer = Peer(AUTHORIZATION)
+    peer: Peer = Peer(AUTHORIZATION)  # noqa: RUF009 -- a value
     scope: str | None = None
 
 
@@ -79,7 +79,9 @@ def judge(query: str, expected: Expected) -> Verdict:
         return Verdict("error", f"the redirect came from another issuer{other} than this login began with")
     if "error" in found:
         told = told_words(found["error"], found.get("error_description", ""), (expected.state,))
-        words = by_error(found["error"], f" ({told})" if told else "", expected.peer, BY_BROWSER, expected.scope)
+        words = by_error(
+            found["error"], f" ({told})" if told else "", expected.peer, BY_BROWSER, expected.scope
+        )
         return Verdict("error", f"{expected.peer}: {words}")
     if not found.get("code"):
         return Verdict("error", "the redirect has no code")

@@ -92,7 +92,9 @@ def _seconds(document: Mapping[str, Any], name: str, usual: float) -> float:
 
 def _is_shown(value: object, longest: int) -> bool:
     """Tell whether a terminal can show it as it is."""
-    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and value.strip() != ""
+    return (
+        isinstance(value, str) and 0 < len(value) <= longest and value.isprintable() and value.strip() != ""
+    )
 
 
 def _is_page(value: object) -> bool:

@@ -21,8 +21,8 @@ class LoggedIn:
         refresh_token: empty: the answer has none.
         ends_at: seconds since 1970 when it expires; None: never, or the answer does not say.
         subject, username: who logged in, for people; from the ID token, which is not verified, because it
-            came from the token endpoint (OpenID Connect Core 1.0 section 3.1.3.7), else from the access token.
-            Empty: not known.
+            came from the token endpoint (OpenID Connect Core 1.0 section 3.1.3.7), else from the access
+            token. Empty: not known.
     """
 
     refresh_token: str = field(repr=False)

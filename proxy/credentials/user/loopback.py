@@ -28,7 +28,8 @@ GOING: Final = 2.0
 """Seconds to finish the last answer when the listener ends."""
 
 _HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -36,8 +37,9 @@ _HEADERS: Final = {
     "Connection": "close",
 }
 
-_SILENT: Final = logging.Logger("loopback", logging.CRITICAL + 1)
+_SILENT: Final = logging.getLogger("proxy.loopback")
 """aiohttp would log requests that it cannot parse, and these may hold a code."""
+_SILENT.disabled = True
 
 
 class Told(NamedTuple):

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 from proxy.credentials.reply import Reply
+from proxy.credentials.token_answer import BEGINNING
 from proxy.credentials.user.answer import error_of
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable
 from proxy.masking import masked
-from proxy.outgoing.answer_causes import BEGINNING, PAGES, speaks_tls
+from proxy.outgoing.answer_causes import PAGES, speaks_tls
 from proxy.outgoing.causes import Peer, cause, cleaned, shown
 
 
@@ -81,10 +82,10 @@ def _by_answer(answer: Reply, peer: Peer, step: Step, secrets: tuple[str, ...]) 
     if 300 <= status < 400:
         to = shown(masked(answer.get("location") or "", secrets))
         return (
-            f"it sent us to another page ({status}{f' to {to}' if to else ''}). Some providers, such as Spring"
-            f" Authorization Server, do that if they do not accept the client: check {peer.section}.client_id,"
-            f" and whether a client without a secret may use {step.grant} there; else give it"
-            f" {peer.section}.client_secret_file, or {step.other}"
+            f"it sent us to another page ({status}{f' to {to}' if to else ''}). Some providers (Spring"
+            " Authorization Server) do that if they do not accept the client: check"
+            f" {peer.section}.client_id, and whether a client without a secret may use {step.grant}"
+            f" there; else give it {peer.section}.client_secret_file, or {step.other}"
         )
     if status in (404, 405) or answer.media_type in PAGES:
         return f"it answered {status}, and not as this endpoint does. Correct {peer.setting or 'its URL'}"
@@ -118,7 +119,9 @@ def by_error(error: str, told: str, peer: Peer, step: Step, scope: str | None) -
         case "invalid_target" | "invalid_resource":
             return f"it refused the resource{told}. Correct {section}.resource or {section}.audience"
         case "access_denied":
-            return f"the login was denied{told}. Start it again and allow it; else ask the provider's operator"
+            return (
+                f"the login was denied{told}. Start it again and allow it; else ask the provider's operator"
+            )
         case "expired_token":
             return f"the code was not used in time{told}. Start the login again"
         case "invalid_grant":

@@ -7,7 +7,6 @@ from proxy.credentials.user.client import UserClient
 from proxy.credentials.user.endpoints import REVOCATION
 from proxy.credentials.user.refusals import Step, refusal
 from proxy.errors import CredentialUnavailable
-from proxy.errors import CredentialUnavailable
 
 _STEP: Final = Step("token revocation", "its right to revoke tokens", "end the login there", "revocation")
 

@@ -37,7 +37,9 @@ class HurriedClock:
 
 
 def settings(provider: LoginProvider, **changes: Any) -> UserSettings:
-    return replace(UserSettings("me", "tool", issuer_url=provider.url, scope="openid offline_access"), **changes)
+    return replace(
+        UserSettings("me", "tool", issuer_url=provider.url, scope="openid offline_access"), **changes
+    )
 
 
 @asynccontextmanager

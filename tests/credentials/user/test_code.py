@@ -127,7 +127,9 @@ async def test_the_code_of_the_redirect_is_exchanged_with_the_verifier(provider:
     assert set(form) == {"grant_type", "code", "redirect_uri", "code_verifier", "client_id"}
 
 
-async def test_a_confidential_client_sends_its_secret_to_the_token_endpoint_only(provider: LoginProvider) -> None:
+async def test_a_confidential_client_sends_its_secret_to_the_token_endpoint_only(
+    provider: LoginProvider,
+) -> None:
     extra = {"parameters": (("prompt", "consent"),), "audience": "api", "resource": "https://api.test"}
     await logged_in(provider, secret=True, **extra)
     (query,), (form,) = provider.forms("/authorize"), provider.forms("/token")
@@ -166,16 +168,22 @@ async def test_a_refused_exchange_is_told_without_the_code(provider: LoginProvid
 
 
 async def test_a_redirect_of_the_token_endpoint_is_not_followed(provider: LoginProvider) -> None:
-    provider.script["/token"] = deque([web.Response(status=302, headers={"Location": f"{provider.url}/login"})])
+    provider.script["/token"] = deque(
+        [web.Response(status=302, headers={"Location": f"{provider.url}/login"})]
+    )
     with pytest.raises(CredentialRejected, match="do not accept the client"):
         await logged_in(provider)
     assert [path for path, _ in provider.asked] == ["/authorize", "/token"]
 
 
-async def test_a_provider_whose_error_page_never_comes_back_is_given_ten_minutes(provider: LoginProvider) -> None:
+async def test_a_provider_whose_error_page_never_comes_back_is_given_ten_minutes(
+    provider: LoginProvider,
+) -> None:
     clock = HurriedClock()
     async with client(provider) as known, loopback([].append) as listener:
-        login = CodeLogin(known, f"{provider.url}/authorize", Endpoints(f"{provider.url}/token"), listener, clock)
+        login = CodeLogin(
+            known, f"{provider.url}/authorize", Endpoints(f"{provider.url}/token"), listener, clock
+        )
         with pytest.raises(CredentialRejected, match="within 10 min"):
             await login.result()
     assert clock.waits == [600.0]

@@ -132,7 +132,9 @@ async def test_it_polls_less_often_when_asked_to(provider: LoginProvider) -> Non
     assert clock.waits == [1.0, 6.0, 6.0, 11.0]
 
 
-async def test_a_provider_that_fails_is_polled_less_and_less_and_then_as_before(provider: LoginProvider) -> None:
+async def test_a_provider_that_fails_is_polled_less_and_less_and_then_as_before(
+    provider: LoginProvider,
+) -> None:
     busy = web.Response(status=429, headers={"Retry-After": "30"})
     provider.script["/token"] = deque([web.Response(status=503), web.Response(status=502), busy])
     _, clock = await logged_in(provider, "approve")
@@ -179,7 +181,10 @@ async def test_a_provider_that_never_recovers_is_told_and_not_the_code(provider:
         (refused("invalid_client", status=401), "does not accept the client"),
         (refused("invalid_scope"), "takes no openid with a code"),
         (refused("invalid_request", "Missing parameter"), "Missing parameter"),
-        (web.Response(status=302, headers={"Location": "/login"}), "client_secret_file, or log in with --browser"),
+        (
+            web.Response(status=302, headers={"Location": "/login"}),
+            "client_secret_file, or log in with --browser",
+        ),
         (web.Response(status=404), "it answered 404"),
         (web.Response(text="<html>", content_type="text/html", status=400), "and not as this endpoint does"),
         (web.Response(status=500), "it failed (500)"),

@@ -54,7 +54,10 @@ async def test_configured_ones_need_no_request(provider: LoginProvider, outbound
 
 @pytest.mark.parametrize("value", [None, "", 7, "/authorize", "javascript:alert(1)", "https://a.test/x#y"])
 def test_what_is_no_address_is_none(value: object) -> None:
-    assert endpoints_in(SECURE | {"authorization_endpoint": value}, "https://login.test", PEER).authorization is None
+    assert (
+        endpoints_in(SECURE | {"authorization_endpoint": value}, "https://login.test", PEER).authorization
+        is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,14 @@ async def test_the_redirect_address_is_the_literal_one_with_a_port_of_its_own(wo
 
 @pytest.mark.parametrize(
     "query",
-    ["", "?", f"?code={CODE}", f"?state=&code={CODE}", f"?state=another&code={CODE}", "?state=another&error=x"],
+    [
+        "",
+        "?",
+        f"?code={CODE}",
+        f"?state=&code={CODE}",
+        f"?state=another&code={CODE}",
+        "?state=another&error=x",
+    ],
 )
 async def test_a_foreign_page_that_navigates_here_without_the_state_changes_nothing(
     world: World, query: str
@@ -117,7 +124,13 @@ async def test_a_form_that_a_page_posts_is_no_answer(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "to"),
-    [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("navigate", "iframe"), ("websocket", "empty")],
+    [
+        ("no-cors", "image"),
+        ("no-cors", "script"),
+        ("cors", "empty"),
+        ("navigate", "iframe"),
+        ("websocket", "empty"),
+    ],
 )
 async def test_what_a_page_loads_is_no_answer(world: World, mode: str, to: str) -> None:
     """Even with the right state, as from a page that has read it elsewhere."""
@@ -132,7 +145,9 @@ async def test_another_host_name_is_no_answer(world: World, host: str) -> None:
     assert await world.changes_nothing(RIGHT, headers={"Host": host}) == 421
 
 
-@pytest.mark.parametrize("path", ["/favicon.ico", "/", "/callback/", "/Callback", "//callback", "/callback%2f"])
+@pytest.mark.parametrize(
+    "path", ["/favicon.ico", "/", "/callback/", "/Callback", "//callback", "/callback%2f"]
+)
 async def test_another_path_is_no_answer(world: World, path: str) -> None:
     assert await world.changes_nothing(path + RIGHT, base=world.root) == 404
     assert not world.warned

@@ -47,7 +47,11 @@ async def test_keycloak_says_that_it_was_not_good_any_more(provider: LoginProvid
     [
         (refused("invalid_request", "Unmatching clients"), CredentialRejected, "Unmatching clients"),
         (refused("invalid_client", status=401), CredentialRejected, "credentials.me.client_id"),
-        (web.Response(status=302, headers={"Location": "/login"}), CredentialRejected, "sent us to another page"),
+        (
+            web.Response(status=302, headers={"Location": "/login"}),
+            CredentialRejected,
+            "sent us to another page",
+        ),
         (web.Response(status=404), CredentialRejected, "it answered 404"),
         (web.Response(status=503), CredentialUnavailable, "it failed (503)"),
     ],
