@@ -1,4 +1,4 @@
-"""An identity provider on loopback that rotates refresh tokens as Keycloak 26.7 does: reuse ends the session."""
+"""An identity provider on loopback that rotates refresh tokens as Keycloak 26.7: reuse ends the session."""
 
 import asyncio
 from collections import deque

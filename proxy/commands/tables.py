@@ -156,7 +156,9 @@ def _block(proxy: "Proxy", served: "RunningUpstream") -> Block:
     if upstream.access is not None:
         state += f"; {upstream.access}"
     if not status.usable:
-        again = "The proxy notices a login by itself." if status.command else "The proxy tries again by itself."
+        again = (
+            "The proxy notices a login by itself." if status.command else "The proxy tries again by itself."
+        )
         reasons.append(again)
     return Block(
         name=upstream.name,

@@ -281,7 +281,7 @@ class OAuth2:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A token for a person, who logs in with `camunda-auth-proxy login` (RFC 6749 section 6, RFC 8628, RFC 8252).
+    """A token for a person, who logs in with `camunda-auth-proxy login` (RFC 8252, RFC 8628).
 
     Attributes:
         token_url: as written. None: it and the three below are found through `issuer_url`.

@@ -299,9 +299,7 @@ class RefreshLoop:
         command = error.command if isinstance(error, LoginNeeded) else ""
         self._failure = Failure(now, error.outcome, str(error), error.detail, command)
         if isinstance(error, CredentialRejected):
-            self._state = schedule.refused(
-                self._state, self._policy, now, error.retry_after, error.outcome
-            )
+            self._state = schedule.refused(self._state, self._policy, now, error.retry_after, error.outcome)
         else:
             self._state = schedule.failed(
                 self._state, self._policy, now, error.outcome, error.retry_after, self._random()

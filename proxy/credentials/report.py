@@ -33,8 +33,8 @@ class CredentialStatus:
         ends_at: seconds on the Clock; see `Credential.ends_at`.
         file_ends_at: seconds on the Clock; when the token of another issuer expires that is sent to get
             ours, such as a client assertion. None: there is none, or it does not say.
-        login_ends_at: seconds on the Clock; when the login of a person ends, whatever is refreshed until then.
-            None: it does not, or that is not known.
+        login_ends_at: seconds on the Clock; when the login of a person ends, whatever is refreshed until
+            then. None: it does not, or that is not known.
         command: what a person has to run so that there is a credential; empty: nothing.
     """
 

@@ -95,7 +95,7 @@ class RefreshState:
     @property
     def may_pass(self) -> bool:
         """Whether a refusal may pass by itself: it is the first one, and this secret has worked before."""
-        return self.worked and self.refusals == 1
+        return self.worked and self.refusals == 1 and self.outcome != "login_needed"
 
 
 def due_at(state: RefreshState, policy: Policy) -> float:

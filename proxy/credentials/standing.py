@@ -23,8 +23,8 @@ SOONEST = 1.0
 
 
 class FileEnd(NamedTuple):
-    """When the token expires that is sent to get ours: that of another issuer, in a file (`token_file.py`), or
-    the refresh token of a person (`user/source.py`).
+    """When the token expires that is sent to get ours: that of another issuer, in a file (`token_file.py`),
+    or the refresh token of a person (`user/source.py`).
 
     Attributes:
         setting: that names the file, or the person's credential.

@@ -183,8 +183,8 @@ def answer_to(
         return OwnAnswer(
             "login_needed",
             503,
-            f"{_refusal(upstream, refused)}{_sentence(error)} {so_far} {upstream} until then; the proxy notices"
-            " a login by itself.",
+            f"{_refusal(upstream, refused)}{_sentence(error)} {so_far} {upstream} until then; the proxy"
+            " notices a login by itself.",
             retry_after=LOGIN_NOTICED,
             hint=error.command,
         )

@@ -242,11 +242,11 @@ TEXTS: Final[dict[CauseName, str]] = {
     " it says",
     "subject_refused": "it refused the token in {subject} ({status}{told}). Check there that its issuer and"
     " subject are trusted, and that its audience and age are as expected; `doctor` shows what it says",
-    "user_client_refused": "it refused our client ({status}{told}). Check {section}.client_id and {credential},"
-    " and that the client is enabled there and may use refresh tokens; the login stays stored",
+    "user_client_refused": "it refused our client ({status}{told}). Check {section}.client_id and"
+    " {credential}, and that the client is enabled there and may use refresh tokens; the login stays stored",
     "user_redirect": "it answered with a redirect ({status}{said}), which the proxy does not follow. Check"
-    " {section}.client_id and {section}.auth_method, because some identity providers send a client that they do"
-    " not accept to their login page; or write the final URL in {setting}",
+    " {section}.client_id and {section}.auth_method, because some identity providers send a client that they"
+    " do not accept to their login page; or write the final URL in {setting}",
     "grant_refused": "it refused {grant} ({status}{told}). Allow that grant for the client of"
     " {section}.client_id (in Keycloak: service account on)",
     "scope_refused": "it refused the scope {scope} ({status}{told}). Correct {section}.scope, or allow the"

@@ -1,4 +1,4 @@
-"""A person's credential in the running proxy: logins and logouts in another terminal, what callers are told."""
+"""A person's credential in the running proxy: logins and logouts elsewhere, and what callers are told."""
 
 import json
 from collections.abc import AsyncIterator

@@ -4,6 +4,7 @@ from tests.config.writing import BEARER, CLUSTER, ZEEBE
 
 SESSION = "type: session, username: a, password: canary"
 CLIENT = "type: oauth2, client_id: a, token_url: 'https://x'"
+PERSON = "client_id: a, issuer_url: 'https://x'"
 ISSUED = "type: oauth2, client_id: a, client_secret: canary"
 UP = "upstreams: {zeebe: {url: 'http://localhost:8080', %s}}\n" + BEARER
 CRED = ZEEBE + "credentials: {c: {%s}}\n"
@@ -286,6 +287,43 @@ MISTAKES = [
         CRED % "type: oauth2, client_id: a, client_secret: canary, parameters: {scope: canary}",
         "credentials.c.parameters",
         "proxy sends itself",
+    ),
+    *(
+        (CRED % f"type: user, {written}", f"credentials.c.{key}", sentence)
+        for written, key, sentence in (
+            ("client_id: a", "issuer_url", "write issuer_url, or token_url and the other endpoints"),
+            (f"{PERSON}, token_url: 'http://x'", "token_url", "next to issuer_url, which names it"),
+            (f"{PERSON}, revocation_url: 'http://x'", "revocation_url", "next to issuer_url, which names it"),
+            ("issuer_url: 'https://x'", "client_id", "is missing"),
+            ("client_id: a, token_url: 'http://x'", "device_authorization_url", "a login needs it, or"),
+            (
+                "client_id: a, token_url: 'http://x', authorization_url: 'http://x', login: device",
+                "device_authorization_url",
+                "login device needs it",
+            ),
+            (
+                "client_id: a, token_url: 'http://x', device_authorization_url: 'http://x', login: browser",
+                "authorization_url",
+                "login browser needs it",
+            ),
+            (f"{PERSON}, login: phone", "login", "must be one of auto, browser, device"),
+            (f"{PERSON}, storage: pocket", "storage", "must be one of auto, keyring, file"),
+            (f"{PERSON}, auth_method: client_secret_basic", "client_secret", "is missing"),
+            (
+                f"{PERSON}, auth_method: none, client_secret: canary",
+                "client_secret",
+                "no effect with auth_method",
+            ),
+            (f"{PERSON}, auth_method: private_key_jwt", "auth_method", "must be one of none"),
+            (
+                f"{PERSON}, client_secret: canary, client_secret_file: x",
+                "client_secret",
+                "next to client_secret_file",
+            ),
+            (f"{PERSON}, parameters: {{refresh_token: canary}}", "parameters", "sends itself: refresh_token"),
+            (f"{PERSON}, parameters: {{state: canary}}", "parameters", "sends itself: state"),
+            (f"{PERSON}, password: canary", "password", "is not a known key"),
+        )
     ),
     (CRED % "type: bearer, token: '${NOT_THERE}'", "credentials.c.token", "NOT_THERE, which is not set"),
     (ZEEBE + BEARER + "guard: {allowed_hosts: canary}", "guard.allowed_hosts", "must be a list"),

@@ -124,6 +124,7 @@ def test_the_example_is_a_good_configuration(tmp_path: Path) -> None:
     config = read(tmp_path, example, dict.fromkeys(names, "a-value-of-any-kind"))
     assert {type(credential).__name__ for credential in config.credentials.values()} == {
         "OAuth2",
+        "User",
         "Session",
         "Bearer",
         "Basic",

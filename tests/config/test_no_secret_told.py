@@ -38,6 +38,7 @@ TREE: dict[str, Any] = {
         "optimize": {"url": "http://localhost:8083", "credential": "plain", "max_connections": 1},
         "console": {"url": "http://localhost:8084", "credential": "signed", "replay_buffer": "1KiB"},
         "modeler": {"url": "http://localhost:8085", "credential": "workload"},
+        "hub": {"url": "http://localhost:8086", "credential": "me"},
     },
     "credentials": {
         "client": {
@@ -54,6 +55,16 @@ TREE: dict[str, Any] = {
             "http_proxy": "http://u:p@h:1",
         },
         "user": {"type": "session", "username": "u", "password": "p", "login_url": "http://x.example"},
+        "me": {
+            "type": "user",
+            "client_id": "a",
+            "client_secret": "b",
+            "token_url": "https://b.example/t",
+            "device_authorization_url": "https://b.example/d",
+            "parameters": {"a": "b"},
+            "login": "auto",
+            "storage": "file",
+        },
         "shared": {"type": "bearer", "token": "t"},
         "plain": {"type": "basic", "username": "u", "password_file": "secret", "as_session": "true"},
         "signed": {

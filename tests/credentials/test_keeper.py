@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from proxy.credentials.credential import Credential
 from proxy.credentials.fixed import AT_ONCE, SharedToken
 from proxy.credentials.keeper import Keeper
-from proxy.credentials.secret import SECRET_WATCH
 from proxy.credentials.schedule import OFF_SAAS, PACE
-from proxy.credentials.secret import FileSecret
+from proxy.credentials.secret import SECRET_WATCH, FileSecret
 from proxy.credentials.store import TokenSlot, token_store
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined
@@ -1167,7 +1166,7 @@ async def test_whatever_happens_attempts_keep_their_distance(
         assert begun >= ended + 1.0
 
 
-class Written:
+class Written(HiddenSecret):
     """A secret whose versions the test counts."""
 
     may_change: ClassVar[bool] = True

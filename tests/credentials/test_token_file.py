@@ -9,6 +9,7 @@ import pytest
 
 from proxy.clock import wall_time
 from proxy.credentials.secret import FileSecret
+from proxy.credentials.standing import FileEnd
 from proxy.credentials.token_file import USUAL_LIFE, BothSecrets, TokenFile
 from proxy.errors import CredentialUnavailable
 from tests.federated import projected, unsigned
@@ -134,7 +135,7 @@ def test_the_end_is_that_of_the_token_in_the_file_now(
     now = wall_time()
     path.write_text(unsigned(exp=int(now) + 600, **changes))
     file = TokenFile(path, SETTING, wall=lambda: float(int(now)))
-    assert file.end(1000.0) == (SETTING, 1600.0, life)
+    assert file.end(1000.0) == FileEnd(SETTING, 1600.0, life)
     path.write_text(unsigned(exp=int(now) + 6000))
     end = file.end(1000.0)
     assert end is not None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.errors import (
     CredentialRejected,
     CredentialUnavailable,
+    LoginNeeded,
     ProxyError,
     RequestRefused,
     UpstreamBusy,
@@ -28,6 +29,7 @@ TABLE = [
     (CredentialUnavailable("down", retry_after=12.3), "credential_unavailable", 503, 13),
     (CredentialUnavailable("down", retry_after=0.0), "credential_unavailable", 503, 1),
     (CredentialRejected("refused", retry_after=60.0), "credential_rejected", 502, None),
+    (LoginNeeded("no person is logged in", "camunda-auth-proxy login me"), "login_needed", 503, 2),
     (UpstreamUnreachable("x"), "upstream_unreachable", 502, None),
     (UpstreamTLS("x"), "upstream_tls", 502, None),
     (UpstreamTimeout("x"), "upstream_timeout", 504, None),

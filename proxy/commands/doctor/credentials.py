@@ -183,7 +183,9 @@ async def _bad(
     last = got.exchanges[-1] if got.exchanges else None
     name = "login" if isinstance(config, Session | Basic) and got.exchanges else "token"
     if status is not None and status.outcome == "login_needed":
-        return Step("login", "wrong", why=Why("login_needed", f"{message[:1].upper()}{message[1:].rstrip('.')}."))
+        return Step(
+            "login", "wrong", why=Why("login_needed", f"{message[:1].upper()}{message[1:].rstrip('.')}.")
+        )
     if last is None or place is None:
         why = Why("secret", f"credentials.{config.name}: {message.rstrip('.')}.")
         return Step("secret", "wrong", why=why)

@@ -257,7 +257,9 @@ class UserDocument(WithSecret):
                     raise KeyProblem(key, "is there next to issuer_url, which names it; keep one of them")
             return
         if self.token_url is None:
-            raise KeyProblem("issuer_url", "is missing: write issuer_url, or token_url and the other endpoints")
+            raise KeyProblem(
+                "issuer_url", "is missing: write issuer_url, or token_url and the other endpoints"
+            )
         for flow, key in FLOWS.items():
             if self.login == flow and getattr(self, key) is None:
                 raise KeyProblem(key, f"is missing: login {flow} needs it")

@@ -47,7 +47,7 @@ def granted(answer: Reply, wall: float) -> Granted | None:
 
 
 def error_of(answer: Reply) -> tuple[str, str]:
-    """Return `error` and `error_description` of a refusal (400, 401 or 403), as they came; empty: there is none."""
+    """Return `error` and `error_description` of a refusal (400, 401, 403), as they came; empty: none."""
     document = _object(answer)
     if answer.status not in (400, 401, 403) or document is None:
         return "", ""

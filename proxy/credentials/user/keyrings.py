@@ -92,12 +92,10 @@ class SystemKeyring:
         except TimeoutError:
             raise KeyringFailed(f"it did not answer within {self._patience:.0f} s; is it locked?") from None
         except ImportError:
-            raise KeyringFailed(
-                "the package is missing: pip install 'camunda-auth-proxy[keyring]'"
-            ) from None
-        # Backends raise errors of their own, such as pywintypes.error for a text that is too long for Windows.
-        # A message may hold the text, so only its kind is told.
-        except Exception as error:
+            raise KeyringFailed("the package is missing: pip install 'camunda-auth-proxy[keyring]'") from None
+        # Backends raise errors of their own, such as pywintypes.error for a text too long for Windows. A
+        # message may hold the text, so only its kind is told.
+        except Exception as error:  # noqa: BLE001
             raise KeyringFailed(_SAID.get(type(error).__name__) or type(error).__name__) from None
 
 

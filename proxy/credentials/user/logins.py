@@ -157,7 +157,7 @@ class LoginStore:
         from filelock import AsyncFileLock, Timeout
 
         await self._disk(lambda: make_folder(self._folder))
-        # Not in a thread: an attempt to lock does not wait, and cancelling one in a thread could leave it locked.
+        # Not in a thread: an attempt to lock does not wait, and a cancelled one could stay locked there.
         lock = AsyncFileLock(self.path.with_suffix(".lock"), mode=0o600, run_in_executor=False)
         try:
             await lock.acquire(timeout=seconds)
@@ -193,7 +193,7 @@ class LoginStore:
         return token
 
     async def write(self, login: StoredLogin, refresh_token: str | None = None) -> StoredLogin:
-        """Store what is known of a login, and before it the refresh token, if there is a new one. Needs the lock.
+        """Store what is known of a login, and before it a new refresh token, if there is one. Needs the lock.
 
         Returns:
             The login as it was stored, with the place of its refresh token.
@@ -208,7 +208,7 @@ class LoginStore:
         return login
 
     async def end(self, login: StoredLogin) -> None:
-        """Store that a login has ended, and remove its refresh token, so that it is never sent again. Needs the lock.
+        """Store that a login has ended, and remove its refresh token. Needs the lock.
 
         Raises:
             CredentialUnavailable: it could not be stored.
@@ -229,7 +229,8 @@ class LoginStore:
             login = self.look()
         except CredentialUnavailable:
             login = None
-        await self._disk(lambda: (remove(self.path), remove(self._token_path)))
+        await self._disk(lambda: remove(self.path))
+        await self._disk(lambda: remove(self._token_path))
         if login is not None and login.kept_in == "keyring":
             try:
                 await self._keyring.remove(self._key)
@@ -273,7 +274,9 @@ class LoginStore:
             raise self._unusable(f"{self._folder}: {reason(error)}") from None
 
     def _unusable(self, what: str) -> CredentialUnavailable:
-        return CredentialUnavailable(f"the stored login of credentials.{self.name}: {what}", outcome="invalid")
+        return CredentialUnavailable(
+            f"the stored login of credentials.{self.name}: {what}", outcome="invalid"
+        )
 
 
 _TEXTS = ("login_id", "kept_in", "subject", "username", "ended")
@@ -289,7 +292,11 @@ def _parsed(data: bytes) -> StoredLogin | None:
     if not isinstance(members, dict) or members.get("version") != VERSION:
         return None
     known = {each.name: members[each.name] for each in fields(StoredLogin) if each.name in members}
-    right = _is_time(known.get("logged_in_at")) and known.get("login_id") and known.get("kept_in") in get_args(Place)
+    right = (
+        _is_time(known.get("logged_in_at"))
+        and known.get("login_id")
+        and known.get("kept_in") in get_args(Place)
+    )
     right = right and isinstance(known.get("ends_fixed", False), bool)
     right = right and all(isinstance(known.get(name, ""), str) for name in _TEXTS)
     if not right or not all(known.get(name) is None or _is_time(known[name]) for name in _TIMES):

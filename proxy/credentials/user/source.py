@@ -81,6 +81,7 @@ class UserSource:
         self._endpoints = endpoints
         self._wall = store.wall
         self._finish = finish
+        self._holding = False
         self._unstored: tuple[StoredLogin, str] | None = None
         proof = "client_secret" if settings.secret is not None else "auth_method"
         section = f"credentials.{settings.name}"
@@ -103,12 +104,12 @@ class UserSource:
             raise
 
     async def _finished(self, url: str) -> Credential:
-        """Refresh. If this is cancelled meanwhile, wait for the answer, so that its refresh token is stored."""
+        """Refresh. If this is cancelled meanwhile, wait for the answer, and store its refresh token."""
         refresh = asyncio.ensure_future(self._refreshed(url))  # noqa: TID251 -- it ends in here
         try:
             return await asyncio.shield(refresh)
         finally:
-            if not refresh.done():
+            if not refresh.done() and self._holding:
                 await asyncio.wait([refresh], timeout=self._finish)
             if not refresh.done():
                 refresh.cancel()
@@ -118,32 +119,49 @@ class UserSource:
 
     async def _refreshed(self, url: str) -> Credential:
         async with self._store.locked(self._settings.timeout):
-            login = self._usable_login()
-            token = await self._newest(login)
-            self.login.token = token
-            fields = {"grant_type": "refresh_token", "refresh_token": token}
-            named = {"audience": self._settings.audience, "resource": self._settings.resource}
-            fields |= {name: value for name, value in named.items() if value is not None}
-            request = form_request(self._settings, fields)
-            marked = await self._store.write(replace(login, sent_at=self._wall()))
-            fetched_at = self._clock.now()
+            self._holding = True
             try:
-                answer = await self._outbound.send(
-                    "POST",
-                    url,
-                    to=ENDPOINT,
-                    headers=request.headers,
-                    body=request.body,
-                    timeout=self._settings.timeout,
-                )
-            except CredentialUnavailable as error:
-                if error.unsent:
-                    await self._store.write(login)
-                raise
-            await self._learn(answer, login, marked, url)
-        secrets = (token, *(value for _, value in self._settings.parameters), *self._client_secret())
+                fetched_at, answer = await self._sent(url)
+            finally:
+                self._holding = False
+        secrets = (
+            self.login.token,
+            *(value for _, value in self._settings.parameters),
+            *self._client_secret(),
+        )
         peer = self._outbound.peer(ENDPOINT, url)
         return parse_token_answer(answer, fetched_at, self._wall(), peer, self._asked, secrets)
+
+    async def _sent(self, url: str) -> tuple[float, Reply]:
+        """Send the refresh token, and store what the answer says of the login.
+
+        Returns:
+            When the request was sent, in seconds on the Clock, and the answer.
+        """
+        login = self._usable_login()
+        token = await self._newest(login)
+        self.login.token = token
+        fields = {"grant_type": "refresh_token", "refresh_token": token}
+        named = {"audience": self._settings.audience, "resource": self._settings.resource}
+        fields |= {name: value for name, value in named.items() if value is not None}
+        request = form_request(self._settings, fields)
+        marked = await self._store.write(replace(login, sent_at=self._wall()))
+        fetched_at = self._clock.now()
+        try:
+            answer = await self._outbound.send(
+                "POST",
+                url,
+                to=ENDPOINT,
+                headers=request.headers,
+                body=request.body,
+                timeout=self._settings.timeout,
+            )
+        except CredentialUnavailable as error:
+            if error.unsent:
+                await self._store.write(login)
+            raise
+        await self._learn(answer, login, marked, url)
+        return fetched_at, answer
 
     def _client_secret(self) -> tuple[str, ...]:
         return () if self._settings.secret is None else (self._settings.secret.read(),)
@@ -202,7 +220,7 @@ class UserSource:
         except CredentialUnavailable as error:
             # The old one may be worthless by now, so this is the only one that is left.
             self._unstored = (marked, found.refresh_token) if found.refresh_token else None
-            log.error(
+            log.error(  # noqa: TRY400 -- the traceback tells nothing more
                 "%s. The new refresh token is in the memory of this process only; if it ends before the token"
                 " could be stored, log in again: %s",
                 error,

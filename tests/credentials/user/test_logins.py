@@ -17,6 +17,7 @@ from proxy.credentials.user.settings import UserSettings
 from proxy.errors import CredentialUnavailable
 from proxy.terms import LoginStorage
 
+STORAGES: tuple[LoginStorage, ...] = ("file", "keyring")
 NOW = 1_900_000_000.0
 TOKEN = "canary-refresh-token"
 SETTINGS = UserSettings("me", "proxy", token_url="http://127.0.0.1/token")
@@ -126,8 +127,8 @@ def test_a_login_outlives_a_change_of_the_secret_and_of_the_timeout() -> None:
 
 
 async def test_a_removed_login_is_gone_with_its_token(tmp_path: Path, keyring: Keyring) -> None:
-    for storage in ("file", "keyring"):
-        at = store(tmp_path, storage, keyring)  # type: ignore[arg-type]
+    for storage in STORAGES:
+        at = store(tmp_path, storage, keyring)
         await remember(at)
         async with at.locked(5):
             await at.remove()
@@ -146,8 +147,8 @@ async def test_a_damaged_file_can_be_removed(tmp_path: Path) -> None:
 
 
 async def test_an_ended_login_has_no_refresh_token_any_more(tmp_path: Path, keyring: Keyring) -> None:
-    for storage in ("file", "keyring"):
-        at = store(tmp_path, storage, keyring)  # type: ignore[arg-type]
+    for storage in STORAGES:
+        at = store(tmp_path, storage, keyring)
         login = await remember(at)
         async with at.locked(5):
             await at.end(replace(login, ended_at=NOW, ended="it is over"))
@@ -256,11 +257,14 @@ def test_members_that_are_not_known_are_ignored() -> None:
     assert _parsed(json.dumps(GOOD | {"colour": "red"}).encode()) == StoredLogin("a", 1.0)
 
 
-@given(st.binary(max_size=200) | st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=9) | st.integers(),
-    lambda inner: st.dictionaries(st.sampled_from([*GOOD, "ended", "ends_at"]), inner),
-    max_leaves=9,
-).map(lambda value: json.dumps(value).encode()))
+@given(
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=9) | st.integers(),
+        lambda inner: st.dictionaries(st.sampled_from([*GOOD, "ended", "ends_at"]), inner),
+        max_leaves=9,
+    ).map(lambda value: json.dumps(value).encode())
+)
 def test_arbitrary_bytes_are_a_login_or_none(data: bytes) -> None:
     assert isinstance(_parsed(data), StoredLogin | None)
 
@@ -268,7 +272,9 @@ def test_arbitrary_bytes_are_a_login_or_none(data: bytes) -> None:
 # -- the keyring --
 
 
-async def test_a_keyring_that_works_holds_the_token_and_no_file_does(tmp_path: Path, keyring: Keyring) -> None:
+async def test_a_keyring_that_works_holds_the_token_and_no_file_does(
+    tmp_path: Path, keyring: Keyring
+) -> None:
     at = store(tmp_path, "auto", keyring)
     assert (await remember(at)).kept_in == "keyring"
     assert [*keyring.held.values()] == [TOKEN]
@@ -333,8 +339,8 @@ async def test_a_wait_for_the_lock_that_is_cancelled_leaves_it_free(tmp_path: Pa
         async with other.locked(5):
             raise AssertionError("it was not free")
 
-    async with one.locked(5):
-        waiting = asyncio.create_task(want())
+    async with asyncio.TaskGroup() as tasks, one.locked(5):
+        waiting = tasks.create_task(want())
         done, _ = await asyncio.wait([waiting], timeout=0.2)
         assert not done
         waiting.cancel()

@@ -1,4 +1,4 @@
-"""Access tokens for a person: which refresh token is sent, what is stored of an answer, when a login is over."""
+"""Access tokens for a person: what is sent, what is stored of an answer, when a login is over."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -271,31 +271,45 @@ async def test_a_refresh_that_is_cancelled_stores_the_answer_that_is_under_way(
 ) -> None:
     await desk.log_in(provider.log_in())
     provider.open.clear()
-    fetching = asyncio.create_task(desk.source().fetch())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        fetching = tasks.create_task(desk.source().fetch())
         await provider.came.wait()
-    fetching.cancel()
-    await asyncio.wait([fetching], timeout=0.05)
-    assert not fetching.done()
-    provider.open.set()
-    async with asyncio.timeout(5):
-        await asyncio.wait([fetching])
+        fetching.cancel()
+        await asyncio.wait([fetching], timeout=0.05)
+        assert not fetching.done()
+        provider.open.set()
     assert fetching.cancelled()
     assert desk.login().sent_at is None
     await desk.source().fetch()
     assert provider.reuses == 0
 
 
-async def test_a_stop_does_not_wait_for_ever(desk: Desk, provider: RefreshProvider, outbound: Outbound) -> None:
+async def test_a_stop_does_not_wait_for_ever(
+    desk: Desk, provider: RefreshProvider, outbound: Outbound
+) -> None:
     await desk.log_in(provider.log_in())
     provider.open.clear()
     source = UserSource(desk.settings, desk.store(), outbound, FakeClock(), finish=0.1)
-    fetching = asyncio.create_task(source.fetch())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        fetching = tasks.create_task(source.fetch())
         await provider.came.wait()
         fetching.cancel()
-        await asyncio.wait([fetching])
     assert desk.login().sent_at == NOW
+    async with desk.store().locked(0.1):
+        pass
+
+
+async def test_a_refresh_that_waits_for_another_process_does_not_hold_up_the_stop(
+    desk: Desk, provider: RefreshProvider
+) -> None:
+    await desk.log_in(provider.log_in())
+    async with asyncio.TaskGroup() as tasks, desk.store().locked(5):
+        fetching = tasks.create_task(desk.source().fetch())
+        await asyncio.wait([fetching], timeout=0.1)
+        fetching.cancel()
+        await asyncio.wait([fetching], timeout=1)
+        assert fetching.cancelled()
+    assert not provider.asked
     async with desk.store().locked(0.1):
         pass
 
@@ -312,7 +326,11 @@ async def test_a_stop_does_not_wait_for_ever(desk: Desk, provider: RefreshProvid
         (lambda: refused("invalid_scope"), CredentialRejected, "scope"),
         (lambda: refused("invalid_target"), CredentialRejected, "audience"),
         (lambda: web.Response(status=429), CredentialUnavailable, "429"),
-        (lambda: web.Response(status=302, headers={"Location": "/login"}), CredentialUnavailable, "client_id"),
+        (
+            lambda: web.Response(status=302, headers={"Location": "/login"}),
+            CredentialUnavailable,
+            "client_id",
+        ),
     ],
 )
 async def test_another_refusal_names_the_setting_and_the_login_stays(
