@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.credentials.user.code import Expected, Verdict, judge
-from proxy.credentials.user.loopback import Loopback, Told, loopback
+from proxy.credentials.user.loopback import Judgement, Loopback, Told, loopback
 from tests.browser.chromium import Browser, Tab
 from tests.browser.servers import PAGE, page_server
 
@@ -36,7 +36,7 @@ ATTEMPTS = {
 
 
 @asynccontextmanager
-async def waiting() -> AsyncIterator[tuple[Loopback, "asyncio.Future[object]", list[str]]]:
+async def waiting() -> AsyncIterator[tuple[Loopback, "asyncio.Future[Judgement]", list[str]]]:
     """A listener, what it waits for, and what it has told."""
     warned: list[str] = []
     async with loopback(warned.append) as listener:
@@ -44,7 +44,7 @@ async def waiting() -> AsyncIterator[tuple[Loopback, "asyncio.Future[object]", l
 
 
 async def the_right_answer(
-    tab: Tab, listener: Loopback, pages: int, redirect: "asyncio.Future[object]"
+    tab: Tab, listener: Loopback, pages: int, redirect: "asyncio.Future[Judgement]"
 ) -> None:
     """The provider's page redirects the browser, which shows how the login has ended."""
     listener.tell(Told(True, "You are logged in as <b>ada</b>."))

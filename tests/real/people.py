@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from proxy.clock import pause
 from tests.browser.chromium import Browser, ScriptFailed, Tab
@@ -211,9 +212,15 @@ async def log_in(browser: Browser, who: Person, config: Path, *, deny: bool = Fa
         address = await running.address()
         await tab.type_address(address)
         await fill_in(tab, who, running, deny=deny)
-        who.secrets.add(address.rpartition("code_challenge=")[2].partition("&")[0])
         await running.ended()
+        await note_code(tab, who)
     return running
+
+
+async def note_code(tab: Tab, who: Person) -> None:
+    """Note the code in the address of the last page, if it is the redirect's."""
+    query = parse_qs(urlsplit(str(await tab.run("return location.href"))).query)
+    who.secrets.update(query.get("code", []))
 
 
 async def fill_in(tab: Tab, who: Person, running: Command, *, deny: bool = False) -> None:

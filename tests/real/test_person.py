@@ -71,6 +71,7 @@ async def test_a_person_logs_in_requests_pass_for_many_refreshes_and_logout_revo
 ) -> None:
     who = await person(issuer, flow, tmp_path)
     async with sidecar(tmp_path, standin.url("zeebe"), **who.credential) as proxy:
+        await eventually(proxy.live)
         await eventually(lambda: is_needed(proxy))
         answer = await proxy.call()
         assert "camunda-auth-proxy login the-one" in answer.json["hint"]

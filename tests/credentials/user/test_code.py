@@ -22,6 +22,7 @@ from tests.login_provider import LoginProvider, login_provider, refused
 
 ISSUER = "https://login.test/realms/r"
 EXPECTED = Expected("right", ISSUER)
+WARNED: list[str] = []
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ async def provider() -> AsyncIterator[LoginProvider]:
 
 async def logged_in(provider: LoginProvider, **changes: Any) -> LoggedIn:
     """A browser opens the address, and goes where it is sent."""
-    async with client(provider, **changes) as known, loopback([].append) as listener:
+    async with client(provider, **changes) as known, loopback(WARNED.append) as listener:
         endpoints = await EndpointFinder(known.settings, known._outbound).endpoints()
         login = CodeLogin(known, endpoints.authorization or "", endpoints, listener, FakeClock())
 
@@ -180,7 +181,7 @@ async def test_a_provider_whose_error_page_never_comes_back_is_given_ten_minutes
     provider: LoginProvider,
 ) -> None:
     clock = HurriedClock()
-    async with client(provider) as known, loopback([].append) as listener:
+    async with client(provider) as known, loopback(WARNED.append) as listener:
         login = CodeLogin(
             known, f"{provider.url}/authorize", Endpoints(f"{provider.url}/token"), listener, clock
         )
@@ -199,7 +200,7 @@ async def test_state_and_challenge_are_others_for_each_login(provider: LoginProv
 
 async def test_a_setting_cannot_replace_what_protects_the_login(provider: LoginProvider) -> None:
     forged = (("state", "known"), ("redirect_uri", "https://evil.test"), ("code_challenge_method", "plain"))
-    async with client(provider, parameters=forged) as known, loopback([].append) as listener:
+    async with client(provider, parameters=forged) as known, loopback(WARNED.append) as listener:
         login = CodeLogin(known, f"{provider.url}/authorize", Endpoints("x"), listener, FakeClock())
         query = dict(parse_qsl(urlsplit(login.address).query))
     assert query["state"] != "known"
