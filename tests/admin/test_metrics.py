@@ -15,6 +15,7 @@ from proxy.admin.metrics import PREFIX
 from proxy.admin.status import CallerView
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.sharing import StoreTally
+from proxy.credentials.standing import FileEnd
 from proxy.errors import CredentialRejected, CredentialUnavailable
 from tests.admin.port import UNIX_TIME, House, view
 from tests.credentials.sources import running
@@ -54,6 +55,7 @@ async def busy(house: House) -> None:
     tally.response_seconds.observe(0.3)
     tally.connect_seconds.observe(0.001)
     house.keeper.tally.wait_seconds.observe(2.0)
+    house.keeper._file_end = lambda now: FileEnd("credentials.saas", now + 60.0, 600.0, "log in")
     house.state.stores = {"redis://store:6379": StoreTally("redis://store:6379")}
     await house.fetched()
 
