@@ -213,7 +213,11 @@ async def test_attempts_count_by_outcome(house: House) -> None:
         await house.clock.advance(120.0)
     families = await scrape(house)
     fetches = {key[1]: value for key, value in values(families[PREFIX + "credential_fetches"]).items()}
-    assert fetches == {"ok": 1, "same": 0, "rejected": 1, "limited": 0, "unavailable": 1, "invalid": 0}
+    assert {name: count for name, count in fetches.items() if count} == {
+        "ok": 1,
+        "rejected": 1,
+        "unavailable": 1,
+    }
     counted = values(families[PREFIX + "credential_fetch_seconds"])
     assert counted["saas", "+Inf", "zeebe.camunda.io"] == 3
 
