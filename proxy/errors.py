@@ -119,7 +119,7 @@ class CredentialRefused(CredentialError):
 class CredentialRejected(CredentialError):
     """There is no credential until an operator changes the client, its secret or its rights."""
 
-    outcome = "rejected"
+    outcome: FetchOutcome = "rejected"
 
 
 class LoginNeeded(CredentialRejected):

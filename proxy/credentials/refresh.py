@@ -230,7 +230,7 @@ class RefreshLoop:
             log.exception("a fault in the proxy while it fetched credentials.%s", self.name)
             self._note_failure(CredentialUnavailable(FAULT, outcome="invalid"))
         self._count(self._state.outcome or "ok", self._now() - begun)
-        if self._state.refusals == 1 and self._standing.refused:
+        if self._state.refusals == 1 and self._state.outcome == "rejected":
             await self._look_again()
 
     async def _fetched(self) -> Credential:

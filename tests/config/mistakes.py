@@ -86,7 +86,7 @@ MISTAKES = [
     (
         CRED % "token: canary",
         "credentials.c.type",
-        "is missing: one of oauth2, session, bearer, basic, none",
+        "is missing: one of oauth2, user, session, bearer, basic, none",
     ),
     (CRED % "type: oauth", "credentials.c.type", "did you mean oauth2?"),
     (CRED % "type: sessions", "credentials.c.type", "did you mean session?"),

@@ -13,7 +13,7 @@ from proxy.credentials.credential import Credential
 from proxy.credentials.fixed import AT_ONCE, SharedToken
 from proxy.credentials.keeper import Keeper
 from proxy.credentials.schedule import OFF_SAAS, PACE
-from proxy.credentials.secret import SECRET_WATCH, FileSecret
+from proxy.credentials.secret import SECRET_WATCH, FileSecret, HiddenSecret
 from proxy.credentials.store import TokenSlot, token_store
 from proxy.credentials.throttle import HostThrottle
 from proxy.errors import CredentialError, CredentialRejected, CredentialUnavailable, RepairDeclined

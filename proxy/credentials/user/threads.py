@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,22 +22,17 @@ async def in_thread(call: Callable[[], T], seconds: float) -> T:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: Exception | None) -> None:
-        if ended.done():
-            return
-        if error is not None:
-            ended.set_exception(error)
-        else:
-            ended.set_result(result)  # type: ignore[arg-type] -- it is a T if there is no error
+    def settle(how: Callable[[], None]) -> None:
+        if not ended.done():
+            how()
 
     def run() -> None:
-        result, error = None, None
         try:
-            result = call()
-        except Exception as raised:  # noqa: BLE001 -- handed to the caller, whatever it is
-            error = raised
+            how = partial(ended.set_result, call())
+        except Exception as error:  # noqa: BLE001 -- handed to the caller, whatever it is
+            how = partial(ended.set_exception, error)
         with suppress(RuntimeError):  # the loop has been closed meanwhile
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, how)
 
     # A daemon: the process must not wait at its end for a keyring that nothing unlocks.
     threading.Thread(target=run, name="stored login", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Stores a login and reads it back, in a session of D-Bus: `python in_keyring.py FOLDER`. Prints the place."""
+"""Stores a login and reads it back, in a session of D-Bus: `python in_keyring.py FOLDER`. Says where."""
 
 import asyncio
 import sys
