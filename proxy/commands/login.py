@@ -58,7 +58,7 @@ def login(config: "Config", name: str | None, flow: Flow | None, environ: Mappin
 
 
 async def _log_in(parts: Person, wanted: "LoginFlow", environ: Mapping[str, str]) -> StoredLogin:
-    endpoints = await parts.finder.endpoints()
+    endpoints = await parts.client.endpoints()
     flow = chosen_flow(wanted, endpoints, parts.settings.name, display=_has_display(environ))
     if flow == "browser":
         return await _by_browser(parts, endpoints)

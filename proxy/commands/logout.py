@@ -60,7 +60,7 @@ async def _revoked(parts: Person, login: StoredLogin) -> tuple[str, int]:
     if login.ended_at is not None:
         return "The identity provider had ended it already.", DONE
     try:
-        url = (await parts.finder.endpoints()).revocation
+        url = (await parts.client.endpoints()).revocation
         if url is None:
             return f"{_NOT_REVOKED}: it has no revocation endpoint that we know. {_BY_HAND}", FAILED
         token = await parts.store.refresh_token(login)

@@ -15,7 +15,7 @@ from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
 from proxy.credentials.token_answer import ENDPOINT
 from proxy.credentials.user.client import UserClient
-from proxy.credentials.user.endpoints import AUTHORIZATION, DEVICE, REVOCATION, EndpointFinder
+from proxy.credentials.user.endpoints import AUTHORIZATION, DEVICE, REVOCATION
 from proxy.credentials.user.logins import LoginStore
 from proxy.credentials.user.settings import UserSettings
 from proxy.errors import StartError
@@ -39,7 +39,6 @@ class Person:
     config: User
     settings: UserSettings
     client: UserClient
-    finder: EndpointFinder
     store: LoginStore
     clock: Clock
 
@@ -100,8 +99,7 @@ async def person(config: User, clock: Clock) -> AsyncIterator[Person]:
         settings = settings_of(config, _secret)
         client = UserClient(settings, outbound)
         log.set_up("error", "console", log.Redactor(client.sent_secrets))
-        finder = EndpointFinder(settings, outbound)
-        yield Person(config, settings, client, finder, store_of(config, settings), clock)
+        yield Person(config, settings, client, store_of(config, settings), clock)
     finally:
         await outbound.close()
 

@@ -82,13 +82,14 @@ class Person:
 
 
 async def person(
-    issuer: Issuer, flow: Flow, folder: Path, *, life: int = 20, offline: bool = False
+    issuer: Issuer, flow: Flow, folder: Path, *, life: int = 20, offline: bool = False, name: str = "demo"
 ) -> Person:
     """A person of this provider: one of the test's own at Keycloak, where admins do things to persons.
 
     Args:
         life: seconds of an access token, at Keycloak; 20 at the others.
         offline: whether Keycloak shall give a refresh token without an end.
+        name: at Spring Authorization Server, which remembers what this person has allowed.
     """
     credential: dict[str, Any] = {
         "type": "user",
@@ -111,7 +112,7 @@ async def person(
         credential |= {"client_secret_file": str(secret), "scope": scope}
     else:
         credential |= {"scope": "openid offline_access"}
-    return Person("demo", credential | {"client_id": client}, folder / "state")
+    return Person(name, credential | {"client_id": client}, folder / "state")
 
 
 async def _add(admin: RealmAdmin, name: str, life: int) -> None:

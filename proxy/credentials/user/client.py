@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from proxy.clock import wall_time
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.reply import Reply
+from proxy.credentials.user.endpoints import Endpoints, find_endpoints
 from proxy.credentials.user.settings import UserSettings, form_request
 from proxy.outgoing.causes import Peer
 
@@ -38,6 +39,10 @@ class UserClient:
         return await self._outbound.send(
             "POST", url, to=to, headers=request.headers, body=request.body, timeout=timeout
         )
+
+    async def endpoints(self) -> Endpoints:
+        """Find the endpoints; errors as those of `find_endpoints`."""
+        return await find_endpoints(self.settings, self._outbound, self.wall)
 
     def peer(self, to: str, url: str) -> Peer:
         """Return an endpoint as messages name it."""

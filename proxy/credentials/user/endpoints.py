@@ -37,47 +37,26 @@ class Endpoints:
     sends_issuer: bool = False
 
 
-class EndpointFinder:
-    """Finds the endpoints of a credential, and caches them.
+async def find_endpoints(
+    settings: UserSettings, outbound: Outbound, wall: Callable[[], float] = wall_time
+) -> Endpoints:
+    """Return the configured endpoints, or those that the issuer's discovery document names.
 
     Args:
         wall: returns seconds since 1970.
+
+    Raises:
+        CredentialUnavailable: the issuer does not answer, or its answer cannot be used.
     """
-
-    def __init__(
-        self, settings: UserSettings, outbound: Outbound, wall: Callable[[], float] = wall_time
-    ) -> None:
-        self._settings = settings
-        self._discovery: Discovery | None = None
-        if settings.issuer_url is not None:
-            self._discovery = Discovery(settings.issuer_url, outbound, settings.timeout, wall)
-
-    async def endpoints(self) -> Endpoints:
-        """Return the configured endpoints, or those that the issuer's discovery document names.
-
-        Raises:
-            CredentialUnavailable: the issuer does not answer, or its answer cannot be used.
-        """
-        settings = self._settings
-        if self._discovery is None or settings.issuer_url is None:
-            return Endpoints(
-                settings.token_url or "",
-                settings.authorization_url,
-                settings.device_authorization_url,
-                settings.revocation_url,
-            )
-        return endpoints_in(await self._discovery.document(), settings.issuer_url, self._discovery.peer)
-
-    async def token_url(self) -> str:
-        """Return the token endpoint; errors as those of `endpoints`."""
-        if self._discovery is None:
-            return self._settings.token_url or ""
-        return await self._discovery.token_url()
-
-    def forget(self) -> None:
-        """Ask the issuer again next time, because an endpoint may have moved."""
-        if self._discovery is not None:
-            self._discovery.forget()
+    if settings.issuer_url is None:
+        return Endpoints(
+            settings.token_url or "",
+            settings.authorization_url,
+            settings.device_authorization_url,
+            settings.revocation_url,
+        )
+    discovery = Discovery(settings.issuer_url, outbound, settings.timeout, wall)
+    return endpoints_in(await discovery.document(), settings.issuer_url, discovery.peer)
 
 
 def endpoints_in(document: Mapping[str, Any], issuer_url: str, peer: Peer) -> Endpoints:

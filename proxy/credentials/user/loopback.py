@@ -47,11 +47,11 @@ class Told(NamedTuple):
 
     Attributes:
         good: whether the person is logged in.
-        text: a sentence.
+        words: a sentence.
     """
 
     good: bool
-    text: str
+    words: str
 
 
 class Judgement(Protocol):
@@ -129,7 +129,7 @@ class Loopback:
         self._redirect.set_result(judged)
         # The page says how the login ended, so it has to wait for the token endpoint.
         told = await self._ended
-        return _page(200 if told.good else 400, told.text)
+        return _page(200 if told.good else 400, told.words)
 
 
 def _is_navigation(request: BaseRequest) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from proxy.credentials.user.code import CodeLogin, Expected, Verdict, address, judge
-from proxy.credentials.user.endpoints import EndpointFinder, Endpoints
+from proxy.credentials.user.endpoints import Endpoints
 from proxy.credentials.user.logged_in import LoggedIn
 from proxy.credentials.user.loopback import Told, loopback
 from proxy.credentials.user.pkce import Proof, new_proof
@@ -34,7 +34,7 @@ async def provider() -> AsyncIterator[LoginProvider]:
 async def logged_in(provider: LoginProvider, **changes: Any) -> LoggedIn:
     """A browser opens the address, and goes where it is sent."""
     async with client(provider, **changes) as known, loopback(WARNED.append) as listener:
-        endpoints = await EndpointFinder(known.settings, known._outbound).endpoints()
+        endpoints = await known.endpoints()
         login = CodeLogin(known, endpoints.authorization or "", endpoints, listener, FakeClock())
 
         async def opened() -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.credentials.outbound import Outbound
-from proxy.credentials.user.endpoints import EndpointFinder, Endpoints, endpoints_in
+from proxy.credentials.user.endpoints import Endpoints, endpoints_in, find_endpoints
 from proxy.errors import CredentialUnavailable
 from proxy.outgoing.causes import Peer
 from tests.credentials.user.hurried import settings
@@ -29,27 +29,16 @@ async def provider() -> AsyncIterator[LoginProvider]:
 
 
 async def test_the_issuer_names_them(provider: LoginProvider, outbound: Outbound) -> None:
-    finder, at = EndpointFinder(settings(provider), outbound), provider.url
-    assert await finder.endpoints() == Endpoints(
+    at = provider.url
+    assert await find_endpoints(settings(provider), outbound) == Endpoints(
         f"{at}/token", f"{at}/authorize", f"{at}/device", f"{at}/revoke", at, sends_issuer=True
     )
-    assert await finder.token_url() == f"{at}/token"
-
-
-async def test_it_asks_the_issuer_again_only_when_told(provider: LoginProvider, outbound: Outbound) -> None:
-    finder = EndpointFinder(settings(provider), outbound)
-    await finder.endpoints()
-    provider.document = {"revocation_endpoint": None}
-    assert (await finder.endpoints()).revocation is not None
-    finder.forget()
-    assert (await finder.endpoints()).revocation is None
 
 
 async def test_configured_ones_need_no_request(provider: LoginProvider, outbound: Outbound) -> None:
     urls = {"token_url": "http://127.0.0.1:1/t", "device_authorization_url": "http://127.0.0.1:1/d"}
-    finder = EndpointFinder(settings(provider, issuer_url=None, **urls), outbound)
-    assert await finder.endpoints() == Endpoints("http://127.0.0.1:1/t", device="http://127.0.0.1:1/d")
-    assert await finder.token_url() == "http://127.0.0.1:1/t"
+    found = await find_endpoints(settings(provider, issuer_url=None, **urls), outbound)
+    assert found == Endpoints("http://127.0.0.1:1/t", device="http://127.0.0.1:1/d")
 
 
 @pytest.mark.parametrize("value", [None, "", 7, "/authorize", "javascript:alert(1)", "https://a.test/x#y"])

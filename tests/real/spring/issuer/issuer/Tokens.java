@@ -17,6 +17,7 @@ import org.springframework.security.config.Customizer;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.annotation.web.configurers.AbstractHttpConfigurer;
 import org.springframework.security.core.userdetails.User;
+import org.springframework.security.core.userdetails.UserDetails;
 import org.springframework.security.core.userdetails.UserDetailsService;
 import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
 import org.springframework.security.oauth2.server.authorization.config.annotation.web.configurers.OAuth2AuthorizationServerConfigurer;
@@ -93,6 +94,10 @@ class Tokens {
 
   @Bean
   UserDetailsService persons() {
-    return new InMemoryUserDetailsManager(User.withUsername("demo").password("{noop}demo").roles("USER").build());
+    return new InMemoryUserDetailsManager(person("demo"), person("careful"));
+  }
+
+  private static UserDetails person(String name) {
+    return User.withUsername(name).password("{noop}demo").roles("USER").build();
   }
 }
