@@ -174,6 +174,23 @@ async def test_a_login_that_the_provider_ended_is_told_once_and_never_sent_again
     assert desk.login().ended_at == NOW
 
 
+async def test_a_login_that_ended_while_a_process_waited_for_the_lock_is_not_sent(
+    desk: Desk, provider: RefreshProvider
+) -> None:
+    await desk.log_in(provider.log_in())
+    source, at = desk.source(), desk.store()
+
+    async def learns() -> None:
+        with pytest.raises(LoginNeeded, match="another process has learnt it"):
+            await source.fetch()
+
+    async with asyncio.TaskGroup() as tasks, at.locked(5):
+        fetching = tasks.create_task(learns())
+        await asyncio.wait([fetching], timeout=0.1)
+        await at.write(replace(desk.login(), ended_at=NOW, ended="another process has learnt it"))
+    assert not provider.asked
+
+
 async def test_after_a_new_login_it_goes_on(desk: Desk, provider: RefreshProvider) -> None:
     await desk.log_in(provider.log_in())
     provider.end()
@@ -345,7 +362,7 @@ async def test_another_refusal_names_the_setting_and_the_login_stays(
     assert not isinstance(caught.value, LoginNeeded)
     await desk._outbound.close()
     desk._outbound = outbound
-    assert desk.login().ended_at is None
+    assert (desk.login().ended_at, desk.login().sent_at) == (None, None)
     await desk.source().fetch()
     assert provider.reuses == 0
 
