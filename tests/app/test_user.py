@@ -94,6 +94,14 @@ async def test_a_login_in_another_terminal_is_used_within_two_seconds(tmp_path: 
         assert it.a.shown == [b"Bearer access-jane-1"]
 
 
+async def test_the_log_masks_the_refresh_token(tmp_path: Path) -> None:
+    async with desk(tmp_path) as (it, person):
+        await person.log_in()
+        await it.clock.advance(2)
+        await it.until(lambda: it.upstream().keeper.current)
+        assert "canary-refresh-jane-2" in set(it.proxy.known_secrets())
+
+
 async def test_after_a_logout_in_another_terminal_the_token_is_not_sent_any_more(tmp_path: Path) -> None:
     async with desk(tmp_path) as (it, person):
         await person.log_in()

@@ -32,6 +32,8 @@ from proxy.outgoing.causes import cleaned
 
 log = logging.getLogger("proxy")
 
+REQUEST_TIMEOUT = 408
+
 FINISH = 5.0
 """Seconds for an answer that is under way when the proxy stops or its configuration changes."""
 
@@ -208,8 +210,8 @@ class UserSource:
         error, description = error_of(answer)
         if error == "invalid_grant":
             await self._end(login, description, url)
-        elif error or answer.status == 429:  # refused before the refresh token was used
-            await self._store.write(login)
+        elif 300 <= answer.status < 500 and answer.status != REQUEST_TIMEOUT:
+            await self._store.write(login)  # refused, so the refresh token was not used
         # Any other answer may be that of a gateway before a token endpoint that has used the refresh token.
 
     async def _store_granted(self, found: Granted, login: StoredLogin, marked: StoredLogin) -> None:

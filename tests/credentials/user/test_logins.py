@@ -28,11 +28,13 @@ class Keyring:
 
     Attributes:
         broken: it fails.
+        full: it takes nothing.
     """
 
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
         self.broken = False
+        self.full = False
 
     async def get(self, key: str) -> str | None:
         self._check()
@@ -40,6 +42,8 @@ class Keyring:
 
     async def put(self, key: str, text: str) -> None:
         self._check()
+        if self.full:
+            raise KeyringFailed("it is full")
         self.held[key] = text
 
     async def remove(self, key: str) -> None:

@@ -172,6 +172,24 @@ async def test_a_login_that_the_provider_ended_is_told_once_and_never_sent_again
         assert "lost" not in str(caught.value)
     assert len(provider.asked) == 1
     assert desk.login().ended_at == NOW
+    assert not desk.store().path.with_suffix(".token").exists()
+
+
+async def test_a_login_that_ended_while_a_process_waited_for_the_lock_is_not_sent(
+    desk: Desk, provider: RefreshProvider
+) -> None:
+    await desk.log_in(provider.log_in())
+    source, at = desk.source(), desk.store()
+
+    async def learns() -> None:
+        with pytest.raises(LoginNeeded, match="another process has learnt it"):
+            await source.fetch()
+
+    async with asyncio.TaskGroup() as tasks, at.locked(5):
+        fetching = tasks.create_task(learns())
+        await asyncio.wait([fetching], timeout=0.1)
+        await at.write(replace(desk.login(), ended_at=NOW, ended="another process has learnt it"))
+    assert not provider.asked
 
 
 async def test_after_a_new_login_it_goes_on(desk: Desk, provider: RefreshProvider) -> None:
@@ -219,6 +237,7 @@ async def test_a_lost_answer_costs_nothing_where_tokens_do_not_rotate(
     [
         web.Response(status=502, text="bad gateway"),
         web.Response(status=504),
+        web.Response(status=408),
         web.Response(status=200, text="<html>", content_type="text/html"),
         web.Response(status=200, text='{"access_token": "a', content_type="application/json"),
     ],
@@ -345,7 +364,7 @@ async def test_another_refusal_names_the_setting_and_the_login_stays(
     assert not isinstance(caught.value, LoginNeeded)
     await desk._outbound.close()
     desk._outbound = outbound
-    assert desk.login().ended_at is None
+    assert (desk.login().ended_at, desk.login().sent_at) == (None, None)
     await desk.source().fetch()
     assert provider.reuses == 0
 
@@ -370,36 +389,33 @@ async def test_a_token_that_cannot_be_stored_is_kept_in_memory_and_stored_later(
 ) -> None:
     await desk.log_in(provider.log_in(), "keyring")
     source = desk.source("keyring")
-    put = desk.keyring.put
-
-    async def fails(key: str, text: str) -> None:
-        desk.keyring.broken = True
-        try:
-            await put(key, text)
-        finally:
-            desk.keyring.broken = False
-
-    desk.keyring.put = fails  # type: ignore[method-assign]
+    desk.keyring.full = True
     assert (await source.fetch()).fields
     assert "in the memory of this process only" in caplog.text
     assert "canary" not in caplog.text
-    desk.keyring.put = put  # type: ignore[method-assign]
+    desk.keyring.full = False
     await source.fetch()
     await desk.source("keyring").fetch()
     assert provider.reuses == 0
+
+
+async def test_a_token_in_memory_is_not_sent_after_another_login(
+    desk: Desk, provider: RefreshProvider
+) -> None:
+    await desk.log_in(provider.log_in(), "keyring")
+    source = desk.source("keyring")
+    desk.keyring.full = True
+    await source.fetch()
+    desk.keyring.full = False
+    await desk.log_in(provider.log_in("john"), "keyring")
+    assert (await source.fetch()).fields[0][1].startswith(b"Bearer access-john")
 
 
 async def test_a_keyring_that_locks_meanwhile_is_replaced_by_a_file_with_a_warning(
     desk: Desk, provider: RefreshProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     await desk.log_in(provider.log_in(), "auto")
-    held = desk.keyring.put
-
-    async def locked(key: str, text: str) -> None:
-        desk.keyring.broken = True
-        await held(key, text)
-
-    desk.keyring.put = locked  # type: ignore[method-assign]
+    desk.keyring.full = True
     await desk.source("auto").fetch()
     assert "the keyring could not be used" in caplog.text
     assert await desk.token() == "canary-refresh-jane-2"
