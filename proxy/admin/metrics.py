@@ -74,6 +74,7 @@ class _Counts(Collector):
         tallies = {upstream.name: upstream.tally for upstream in self._state.upstreams}
         callers = frozenset(caller.name for caller in self._state.callers)
         yield from _request_counts(tallies, callers | {""} if callers else callers)
+        yield from _upstream_connections(tallies)
         yield from _request_times(tallies)
         yield from _fetches(upstream.keeper for upstream in self._state.upstreams)
         yield from _credentials(snapshot, self._wall() - now)
@@ -215,7 +216,10 @@ def _request_counts(tallies: Mapping[str, Tally], callers: frozenset[str]) -> It
         ("upstream",),
         {(name,): tally.in_flight for name, tally in each},
     )
-    connections = {name: tally.connections() for name, tally in each}
+
+
+def _upstream_connections(tallies: Mapping[str, Tally]) -> Iterator[Metric]:
+    connections = {name: tally.connections() for name, tally in tallies.items()}
     yield _gauge(
         "upstream_requests_waiting",
         "Requests that wait for a connection to the upstream, because max_connections are in use.",

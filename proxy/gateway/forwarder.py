@@ -3,35 +3,34 @@
 import logging
 import secrets
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Final
 
-from proxy.clock import Clock, http_date
+from proxy.clock import Clock
 from proxy.credentials.credential import Credential
 from proxy.credentials.keeper import Keeper
 from proxy.errors import CredentialRefused, ProxyError, RequestRefused
+from proxy.gateway.accounts import Accounts
 from proxy.gateway.admission import identified
-from proxy.gateway.audited import AuditObserver, audit_record
+from proxy.gateway.audited import AuditObserver
 from proxy.gateway.call import Addressed, AnswerSink, Call
-from proxy.gateway.callers import Callers, outcome_of
+from proxy.gateway.callers import Callers
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.guard import Guard
 from proxy.gateway.lost import ConnectionLost
-from proxy.gateway.mcp import MessageId, is_mcp, is_mcp_base, is_metadata
-from proxy.gateway.mcp_call import McpRelay, message_of
+from proxy.gateway.mcp import is_mcp, is_mcp_base, is_metadata
+from proxy.gateway.mcp_call import McpRelay
 from proxy.gateway.options import VARY, allowing, ends_here, is_preflight
 from proxy.gateway.outcomes import Outcomes
+from proxy.gateway.own_answers import OwnAnswers
 from proxy.gateway.paths import has_dot_segments, signs_in
 from proxy.gateway.permits import permit
 from proxy.gateway.pool import Pool
 from proxy.gateway.problem_log import ProblemLog
-from proxy.gateway.problems import REFUSED_AGAIN, OwnAnswer, answer_to, own_head
 from proxy.gateway.records import (
     Hints,
     RecentRequests,
     RequestObserver,
-    RequestRecord,
     UpstreamObserver,
     UpstreamRules,
 )
@@ -39,13 +38,10 @@ from proxy.gateway.refusal import Verdict
 from proxy.gateway.relay import Relay
 from proxy.gateway.repair import Repair
 from proxy.gateway.request_head import RequestHead
-from proxy.gateway.tally import METHODS, OTHER, Tally
+from proxy.gateway.tally import Tally
 from proxy.gateway.watch import UpstreamWatch
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"))  # RFC 9110 section 9.2.2
-CALLER_GONE: Final = 499
-"""Counted if the caller left before it was answered; never sent."""
-
 log = logging.getLogger(__name__)
 
 _NO_HELP: Final = "a new one does not help"
@@ -54,8 +50,6 @@ _NO_METADATA: Final = (
     "The proxy adds the credential to every request, so there is no OAuth metadata here: an MCP client needs "
     "no authorization."
 )
-_METHODS: Final = {method.encode(): method for method in METHODS}
-_LAST: Final = frozenset(("bad_request", "unsupported", "request_timeout"))  # after these the connection ends
 
 
 class Forwarder:
@@ -113,11 +107,18 @@ class Forwarder:
             f"credential might leave the path of upstreams.{rules.upstream}.url with it. Resolve it before "
             "you send it."
         )
-        self._hints = None if rules.removed is None else Hints(rules.upstream, rules.removed)
-        self._observer = observer
-        self._audit = audit
-        self._new_id = new_id
-        self._listed = None if recent is None else recent.append  # bound once, because each request calls it
+        self._own = OwnAnswers(pool.peer, rules.credential, guard, tally, self._outcomes, clock, new_id)
+        self._accounts = Accounts(
+            rules.upstream,
+            tally,
+            clock.now,
+            new_id,
+            named=guard.callers is not None,
+            hints=None if rules.removed is None else Hints(rules.upstream, rules.removed),
+            observer=observer,
+            audit=audit,
+            recent=recent,
+        )
 
     @property
     def keeper(self) -> Keeper:
@@ -141,17 +142,17 @@ class Forwarder:
             except ProxyError as error:
                 failed = error.with_traceback(None)  # it would keep this frame, and the frame keeps it
             if failed is not None:
-                await self._fail(call, failed)
+                await self._own.fail(call, failed, mcp=self._speaks_mcp(call.head))
         except Exception:
             # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
             log.exception("a fault in the proxy, not in the request to %s", self._rules.upstream)
-            self._answer(call, answer_to(ProxyError(), self._pool.peer, self._rules.credential))
+            self._own.fault(call)
         finally:
             if call.connection is not None and call.relay is not None:
                 call.connection.cancel(call.relay)
             self._tally.in_flight -= 1
             self.busy -= 1
-            self._count(call)
+            self._accounts.ended(call)
 
     async def _tell(self, call: Call) -> None:
         if self._answered_here(call):
@@ -175,26 +176,16 @@ class Forwarder:
                 now = self._now()
                 if bare:
                     credential = None  # the server may not know the tenant's identity provider
-            if credential is None:
-                stamp, relay.may_hold, relay.session = b"", False, None
-            else:
-                stamp = credential.lines
-                relay.may_hold = self._address.injects and not call.repaired
-                relay.session = None
-                if credential.session:
-                    relay.session = credential
-                    if signs_in(head.target):
-                        self._pool.release(connection)
-                        raise RequestRefused("not_allowed", self._no_sign_in)
+            relay.may_hold = credential is not None and self._address.injects and not call.repaired
+            relay.session = credential if credential is not None and credential.session else None
+            if relay.session is not None and signs_in(head.target):
+                self._pool.release(connection)
+                raise RequestRefused("not_allowed", self._no_sign_in)
+            stamp = credential.lines if credential is not None else b""
+            data = self._address.request_head(head, stamp, session=bare or relay.session is not None)
             call.connection = connection
             try:
-                await connection.send_request(
-                    self._address.request_head(head, stamp, session=bare or relay.session is not None),
-                    relay,
-                    call.upload,
-                    head.method == b"HEAD",
-                    now,
-                )
+                await connection.send_request(data, relay, call.upload, head.method == b"HEAD", now)
                 if relay.held:
                     if await self._replaced(call, relay, credential):
                         connection.cancel(relay)
@@ -226,7 +217,7 @@ class Forwarder:
         call.cors = self._guard.cors(head)
         self._guard.check(head)
         if len(call.cors) > len(VARY) and is_preflight(head):  # no browser shows a caller token with it
-            return self._no_content(call, call.cors + allowing(head))
+            return self._own.no_content(call, call.cors + allowing(head))
         if self._callers is not None:
             self._admit(call, self._callers)
         if head.special and self._address.injects and is_metadata(head.target):
@@ -235,7 +226,7 @@ class Forwarder:
             raise RequestRefused("bad_request", self._no_dots)
         if len(head.notable) > 1 and self._address.our_own(head):
             raise RequestRefused("loop", "The request has come through this proxy before.")
-        return head.method == b"OPTIONS" and ends_here(head) and self._no_content(call, call.cors)
+        return head.method == b"OPTIONS" and ends_here(head) and self._own.no_content(call, call.cors)
 
     def _admit(self, call: Call, callers: Callers) -> None:
         """Find out which caller it is, and whether it may send a request here now.
@@ -264,16 +255,6 @@ class Forwarder:
         if reloaded and admission.anonymous:
             return self._guard.anonymous == admission.name
         return not (reloaded and admission.digest) or self._callers.knows_token(admission)
-
-    def _no_content(self, call: Call, fields: bytes) -> bool:
-        call.status = 204
-        self._say(
-            call,
-            own_head(204, http_date(), keep_alive=self._keeps(call), minor=call.head.minor)
-            + fields
-            + b"\r\n",
-        )
-        return True
 
     async def _connection(self, call: Call, *, fresh: bool) -> tuple[Exchange, Credential | None]:
         """Get a connection and the present credential. Wait for the credential before taking a connection."""
@@ -305,134 +286,19 @@ class Forwarder:
     def _speaks_mcp(self, head: RequestHead) -> bool:
         return self._mcp_base or (head.special and is_mcp(head.target))
 
-    # -- when it went wrong --
-
-    async def _fail(self, call: Call, error: ProxyError) -> None:
-        """Answer a request that was not forwarded, or cut the answer that has begun."""
-        refused = call.relay.status if call.relay is not None and call.relay.held else None
-        answer = answer_to(error, self._pool.peer, self._rules.credential, refused=refused)
-        if self._speaks_mcp(call.head):
-            await self._answer_mcp(call, answer)
-        else:
-            self._answer(call, answer)
-        self._outcomes.failed(call, error, answer, refused)
-
     def _may_resend(self, call: Call) -> bool:
         return call.head.method in IDEMPOTENT and (call.upload is None or call.upload.replayable)
 
-    # -- answers of our own --
-
-    def _keeps(self, call: Call) -> bool:
-        call.last = call.last or not call.worth_reading
-        return call.keeps_connection()
-
-    async def _answer_mcp(self, call: Call, answer: OwnAnswer) -> None:
-        """Write our own answer as MCP clients understand it."""
-        if call.relay is not None and call.relay.held and answer.status == HTTPStatus.BAD_GATEWAY:
-            answer = answer._replace(status=HTTPStatus.SERVICE_UNAVAILABLE, retry_after=REFUSED_AGAIN)
-        if answer.status == HTTPStatus.UNAUTHORIZED:  # of the caller token; it would begin an OAuth discovery
-            answer = answer._replace(status=HTTPStatus.FORBIDDEN)
-        self._answer(call, answer, await message_of(call, self._clock))
-
-    def _answer(self, call: Call, answer: OwnAnswer, message: MessageId | None = None) -> None:
-        """Write our own answer. If the upstream's has begun, cut the connection, so that it looks cut."""
-        if call.relay is not None and call.relay.begun:
-            call.status = call.relay.status
-            call.last = True
-            call.caller.reset()
-            return
-        call.status = answer.status
-        call.problem = answer.code
-        call.request_id = self._new_id()
-        call.last = call.last or answer.code in _LAST
-        self._tally.problems[answer.code] += 1
-        data = answer.encoded(
-            call.request_id,
-            http_date(),
-            keep_alive=self._keeps(call),
-            minor=call.head.minor,
-            with_body=call.head.method != b"HEAD",
-            to_browser=any(name in (b"origin", b"sec-fetch-site") for name, _ in call.head.notable),
-            cors=call.cors,
-            message=message,
-        )
-        self._say(call, data)
-
-    def _say(self, call: Call, data: bytes) -> None:
-        call.sent = len(data)
-        self._tally.sent += len(data)
-        call.caller.write(data)
+    # -- what callers' connections tell --
 
     def refuse(self, caller: AnswerSink, error: RequestRefused, raw: bytes) -> None:
         """Answer something that is not a request. The connection ends after it."""
-        answer = answer_to(error, self._pool.peer, self._rules.credential)
-        self._tally.problems[answer.code] += 1
-        request_id = self._new_id()
-        data = answer.encoded(request_id, http_date(), keep_alive=False, cors=self._guard.cors_of(raw))
-        self._outcomes.no_request(caller, answer, request_id)
-        self._tally.sent += len(data)
-        caller.write(data)
+        self._own.refuse(caller, error, raw)
 
     def unheard(self, caller: Addressed, error: RequestRefused) -> None:
         """Note a connection whose TLS handshake has failed."""
-        self._tally.problems[error.code] += 1
-        answer = answer_to(error, self._pool.peer, self._rules.credential)
-        self._outcomes.no_request(caller, answer, self._new_id())
-
-    # -- counts --
+        self._own.unheard(caller, error)
 
     def received(self, size: int) -> None:
-        self._tally.received += size
-
-    def _count(self, call: Call) -> None:
-        relay = call.relay
-        status = call.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
-        seconds = self._now() - call.started
-        tally = self._tally
-        method = _METHODS.get(call.head.method, OTHER)
-        kind = (method, status // 100)
-        tally.requests[kind] = tally.requests.get(kind, 0) + 1
-        tally.request_seconds.observe(seconds)
-        if relay is not None:
-            tally.sent += relay.sent
-        if self._callers is not None:
-            what = (call.caller_name, outcome_of(call.problem, answered=status != CALLER_GONE))
-            tally.callers[what] = tally.callers.get(what, 0) + 1
-        if self._audit is not None and self._audit.wants(call):
-            call.request_id = call.request_id or self._new_id()
-            self._audit.audited(audit_record(call, self._rules.upstream, status, seconds))
-        if self._listed is not None:
-            head = call.head
-            self._listed(
-                (
-                    self._rules.upstream,
-                    head.method,
-                    head.target,
-                    status,
-                    call.started,
-                    seconds,
-                    call.problem if status >= 400 else None,
-                    call.repaired,
-                    call.caller_name,
-                )
-            )
-        hint = self._hints.of(status) if status >= 400 and self._hints is not None else None
-        if self._observer is not None:
-            sent = call.sent + (relay.sent if relay is not None else 0)
-            self._observer.forwarded(
-                RequestRecord(
-                    request_id=call.request_id or self._new_id(),
-                    upstream=self._rules.upstream,
-                    method=method,
-                    path=call.head.target.split(b"?", 1)[0].decode("latin-1"),
-                    status=status,
-                    received=call.upload.size if call.upload is not None else 0,
-                    sent=sent,
-                    seconds=seconds,
-                    waited=call.waited,
-                    repaired=call.repaired,
-                    problem=call.problem,
-                    hint=hint,
-                    caller=call.caller_name,
-                )
-            )
+        """Count bytes of callers."""
+        self.tally.received += size
