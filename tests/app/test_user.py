@@ -204,6 +204,20 @@ async def test_the_end_of_a_login_is_warned_of_where_refreshes_do_not_put_it_off
         assert "expires in" in caplog.text
 
 
+async def test_an_end_that_each_refresh_puts_off_is_not_warned_of(tmp_path: Path) -> None:
+    async with desk(tmp_path) as (it, person):
+        await person.log_in()
+        person.provider.members = {"refresh_expires_in": 1}
+        await it.clock.advance(2)
+        await it.until(lambda: it.upstream().keeper.current)
+        await it.clock.advance(2)
+        status = it.upstream().keeper.snapshot()
+        assert (status.reason, status.login_ends_at) == ("", None)
+        login = person.store.look()
+        assert login is not None
+        assert login.ends_at is not None
+
+
 async def test_the_terminal_and_the_page_say_who_is_logged_in(tmp_path: Path) -> None:
     async with desk(tmp_path) as (it, person):
         assert who(person.config) == ""

@@ -89,9 +89,6 @@ def make_folder(folder: Path) -> None:
 def _check_folder(folder: Path) -> None:
     if not hasattr(os, "geteuid"):
         return
-    owner = folder.stat().st_uid
-    if owner != os.geteuid():
-        raise Unsafe(_foreign(folder, owner))
     if (problem := open_to_others(folder)) is not None:
         raise Unsafe(f"another user could replace it: {problem}; correct that, or write another storage_dir")
 
