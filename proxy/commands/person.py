@@ -9,7 +9,7 @@ from proxy.app.tls import TlsContexts
 from proxy.app.user import settings_of, store_of
 from proxy.clock import Clock
 from proxy.commands import log
-from proxy.config.model import User
+from proxy.config.model import NoCredential, User
 from proxy.credentials.discovery import ISSUER
 from proxy.credentials.outbound import Outbound
 from proxy.credentials.secret import FileSecret, Secret, TextSecret
@@ -58,7 +58,7 @@ def meant(config: "Config", name: str | None, command: str) -> User:
     if name is not None and name not in users:
         other = config.credentials.get(name)
         if other is not None:
-            kind = type(other).__name__.lower()
+            kind = "none" if isinstance(other, NoCredential) else type(other).__name__.lower()
             what = f"credentials.{name} is of type {kind}, for which no person logs in: the proxy does"
         else:
             what = f"no upstream uses a credential {name}"
@@ -68,7 +68,7 @@ def meant(config: "Config", name: str | None, command: str) -> User:
             "No upstream uses a credential of type user, and only with such a one a person logs in:\n"
             "  credentials:\n    me:\n      type: user\n      issuer_url: https://login.example.com/realms/camunda\n"
             "      client_id: camunda-auth-proxy\n      scope: openid offline_access\n"
-            "docs/credentials.md says what the identity provider needs for it."
+            "docs/as-yourself.md says what the identity provider needs for it."
         )
     if name is None and len(users) > 1:
         raise StartError(

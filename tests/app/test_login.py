@@ -180,7 +180,10 @@ async def test_without_such_a_credential_the_command_says_how_to_write_one(tmp_p
     code, _, err = await run(config, "login")
     assert code == 2
     assert "      type: user\n" in err
-    assert "docs/credentials.md" in err
+    assert "docs/as-yourself.md" in err
+    code, _, err = await run(config, "login", "none")
+    assert code == 2
+    assert "credentials.none is of type none, for which no person logs in" in err
 
 
 async def test_without_a_refresh_token_there_is_no_login(provider: LoginProvider, tmp_path: Path) -> None:
