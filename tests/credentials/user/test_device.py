@@ -95,6 +95,7 @@ def test_without_a_usable_end_it_waits_for_half_an_hour(expires_in: object) -> N
         ({"verification_uri": None}, "no verification_uri"),
         ({"verification_uri": "javascript:alert(1)"}, "no verification_uri"),
         ({"verification_uri": "https:///device"}, "no verification_uri"),
+        ({"verification_uri": "vbscript://login.test/device"}, "no verification_uri"),
         ({"verification_uri": "https://login.test/\x1b[2J"}, "no verification_uri"),
         ({"verification_uri": "https://[::1/"}, "no verification_uri"),
     ],

@@ -205,6 +205,7 @@ async def test_no_page_may_frame_it_keep_it_or_learn_its_address(world: World) -
 
 async def test_large_cookies_of_other_programs_on_this_host_do_not_matter(world: World) -> None:
     assert await world.changes_nothing("?state=another", headers={"Cookie": "a=" + "b" * 30_000}) == 400
+    assert len(world.warned) == 1  # it was read
 
 
 @pytest.mark.parametrize(
