@@ -70,7 +70,8 @@ async def test_a_person_logs_in_requests_pass_for_many_refreshes_and_logout_revo
     issuer: Issuer, standin: StandIn, flow: Flow, browser: Browser, tmp_path: Path
 ) -> None:
     who = await person(issuer, flow, tmp_path)
-    async with sidecar(tmp_path, standin.url("zeebe"), **who.credential) as proxy:
+    talkative = {"log": {"level": "debug"}}
+    async with sidecar(tmp_path, standin.url("zeebe"), more=talkative, **who.credential) as proxy:
         await eventually(proxy.live)
         await eventually(lambda: is_needed(proxy))
         answer = await proxy.call()
