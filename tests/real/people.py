@@ -82,12 +82,12 @@ class Person:
 
 
 async def person(
-    issuer: Issuer, flow: Flow, folder: Path, *, life: int = 20, offline: bool = False, name: str = "demo"
+    issuer: Issuer, flow: Flow, folder: Path, *, life: int = 10, offline: bool = False, name: str = "demo"
 ) -> Person:
     """A person of this provider: one of the test's own at Keycloak, where admins do things to persons.
 
     Args:
-        life: seconds of an access token, at Keycloak; 20 at the others.
+        life: seconds of an access token, at Keycloak; 10 at the others.
         offline: whether Keycloak shall give a refresh token without an end.
         name: at Spring Authorization Server, which remembers what this person has allowed.
     """

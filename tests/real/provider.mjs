@@ -20,7 +20,7 @@ const secrets = {
   'short-lived': 'secret-of-short-lived',
   'odd:client +%': 'p:a s+s%20&=%',
 }
-const lives = { rotated: 36, 'short-lived': 20, device: 20, person: 20 } // seconds; the others' live 300
+const lives = { rotated: 36, 'short-lived': 20, device: 10, person: 10 } // seconds; the others' live 300
 const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
 
 function clients() {

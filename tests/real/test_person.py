@@ -17,10 +17,14 @@ from tests.real.servers import Issuer, Keycloak, StandIn
 from tests.real.sidecar import Sidecar, sidecar
 from tests.real.traffic import CLOCK, GOOD, eventually, kind_of, tally, traffic
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("person")]
+pytestmark = pytest.mark.real
 
 NEEDED = (503, "login_needed")
-each_flow = pytest.mark.parametrize("flow", ["device", "browser"])
+# Few browsers at once.
+each_flow = pytest.mark.parametrize(
+    "flow", [pytest.param(flow, marks=pytest.mark.xdist_group(flow)) for flow in ("device", "browser")]
+)
+at_keycloak = pytest.mark.xdist_group("person")
 
 
 @pytest.fixture
@@ -116,6 +120,7 @@ async def test_a_person_who_denies_is_not_logged_in(
         assert not who.logged_in
 
 
+@at_keycloak
 @only("8.10")
 async def test_a_stolen_refresh_token_that_is_used_ends_the_login_in_the_right_words(
     keycloak: Keycloak, standin: StandIn, browser: Browser, tmp_path: Path
@@ -143,6 +148,7 @@ async def test_a_stolen_refresh_token_that_is_used_ends_the_login_in_the_right_w
 @pytest.mark.parametrize(
     ("offline", "says"), [(False, "Session not active"), (True, "Offline user session not found")]
 )
+@at_keycloak
 @only("8.10")
 async def test_a_session_that_the_admin_ends_is_told_with_the_command(
     keycloak: Keycloak, standin: StandIn, browser: Browser, tmp_path: Path, offline: bool, says: str
@@ -165,12 +171,13 @@ async def test_a_session_that_the_admin_ends_is_told_with_the_command(
 
 
 @pytest.mark.waits
+@at_keycloak
 @only("8.10")
 async def test_two_proxies_of_one_person_never_use_one_refresh_token_twice(
     keycloak: Keycloak, standin: StandIn, browser: Browser, tmp_path: Path
 ) -> None:
     """Keycloak would end the session at the first such use."""
-    who = await person(keycloak, "device", tmp_path, life=12)
+    who = await person(keycloak, "device", tmp_path)
     folders = [tmp_path / name for name in ("one", "two")]
     async with AsyncExitStack() as stack:
         proxies = []
@@ -184,13 +191,14 @@ async def test_two_proxies_of_one_person_never_use_one_refresh_token_twice(
         for proxy in proxies:
             await eventually(lambda proxy=proxy: is_good(proxy), within=10)  # type: ignore[misc]
         async with traffic(*(proxy.call for proxy in proxies)) as answers:
-            await pause(CLOCK, 60)
+            await pause(CLOCK, 45)
         assert set(tally(answers)) == {GOOD}
         assert all([await proxy.fetches() >= 4 for proxy in proxies])
         assert who.known["ended_at"] is None
 
 
 @pytest.mark.waits
+@at_keycloak
 @only("8.10")
 async def test_a_refresh_whose_answer_is_lost_ends_the_login_in_words_that_say_so(
     keycloak: Keycloak, standin: StandIn, browser: Browser, tmp_path: Path

@@ -43,7 +43,7 @@ class Clients {
         .authorizationGrantType(AuthorizationGrantType.REFRESH_TOKEN)
         .scope("read")
         .clientSettings(ClientSettings.builder().requireAuthorizationConsent(true).requireProofKey(true).build())
-        .tokenSettings(TokenSettings.builder().accessTokenTimeToLive(Duration.ofSeconds(20))
+        .tokenSettings(TokenSettings.builder().accessTokenTimeToLive(Duration.ofSeconds(10))
             .reuseRefreshTokens(false).build());
   }
 
