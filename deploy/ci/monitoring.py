@@ -28,6 +28,12 @@ DEPLOY = Path(__file__).parents[1]
 PATIENCE = 60.0
 LIFE = 20.0
 """Seconds that a token of client `late` lives."""
+TOOL, AGENT = "token-of-the-tool", "token-of-the-agent"
+"""Of the callers, once there are callers; the agent may only read."""
+LONG = 2000
+"""Characters of the paths of the agent's requests, so that few of them fill the audit log's queue."""
+MANY = 6000
+"""Requests of the agent, more than that queue of 8 MiB takes with LONG paths."""
 
 Call = tuple[str, str, dict[str, str]]
 
@@ -75,9 +81,11 @@ class Sidecar:
         self.file = folder / "config.yaml"
         self.admin = f"http://127.0.0.1:{admin}"
         self.process: asyncio.subprocess.Process | None = None
+        self.token = ""
         self._session = session
 
     async def start(self) -> None:
+        """Start it. Its stdout is a pipe that is read only at the end."""
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -85,6 +93,7 @@ class Sidecar:
             "run",
             "--config",
             str(self.file),
+            stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
 
@@ -96,9 +105,29 @@ class Sidecar:
 
     async def call(self, upstream: str, path: str, fields: dict[str, str] | None = None) -> int:
         address = (await self.listens())[upstream]
-        async with self._session.get(f"http://{address}{path}", headers=fields or {}) as response:
+        sent = {"X-Proxy-Token": self.token, **(fields or {})} if self.token else fields
+        async with self._session.get(f"http://{address}{path}", headers=sent) as response:
             await response.read()
             return response.status
+
+    async def flood(self, upstream: str) -> None:
+        """Send MANY requests that the agent may not send. Each of them gets a line of the audit log."""
+        host, _, port = (await self.listens())[upstream].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        fields = f"Host: localhost\r\nX-Proxy-Token: {AGENT}\r\nContent-Length: 0\r\n"
+        head = f"POST /v2/{'x' * LONG} HTTP/1.1\r\n{fields}"
+
+        async def send() -> None:
+            for _ in range(MANY):
+                writer.write(f"{head}\r\n".encode())
+                await writer.drain()
+            writer.write(f"{head}Connection: close\r\n\r\n".encode())
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send())
+            while await reader.read(65536):
+                pass
+        writer.close()
 
     def send(self, number: signal.Signals) -> None:
         if self.process is not None:
@@ -107,7 +136,37 @@ class Sidecar:
     async def stop(self) -> None:
         if self.process is not None and self.process.returncode is None:
             self.process.terminate()
-            await self.process.wait()
+            await self.process.communicate()
+
+
+@asynccontextmanager
+async def damaged_store() -> AsyncIterator[asyncio.Server]:
+    """Run a store in which each value is damaged: each script is answered as one that found such a value."""
+
+    clients: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients.add(writer)
+        try:
+            while line := await reader.readline():
+                words = []
+                for _ in range(int(line[1:])):
+                    length = int((await reader.readline())[1:])
+                    words.append((await reader.readexactly(length + 2))[:-2])
+                found = b"*3\r\n$5\r\nvalue\r\n$100\r\n" + b"x" * 100 + b"\r\n:60000\r\n"
+                writer.write(found if words[0].upper() == b"EVAL" else b"+OK\r\n")
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        server.close()
+        for client in clients:
+            client.close()
 
 
 async def until(what: str, fact: Callable[[], Any]) -> None:
@@ -151,12 +210,13 @@ def healthy(camunda: SimulatedCamunda, admin: int) -> dict[str, Any]:
     }
 
 
-def with_faults(camunda: SimulatedCamunda, config: dict[str, Any], silent: int) -> dict[str, Any]:
+def with_faults(camunda: SimulatedCamunda, config: dict[str, Any], silent: int, store: int) -> dict[str, Any]:
     """More upstreams: one whose client is refused, one that refuses good tokens, one that is not there, and
-    one that takes connections and never answers; and a store that is not there.
+    one that takes connections and never answers. And callers, an audit log, and a store.
 
     Args:
         silent: port of the last one.
+        store: port of the store.
     """
     zeebe, listen = camunda.url("zeebe"), "localhost:0"
     config["upstreams"] |= {
@@ -182,7 +242,9 @@ def with_faults(camunda: SimulatedCamunda, config: dict[str, Any], silent: int) 
         "wrong": {**main, "client_secret": "not-the-secret"},
         "strange": {**main, "client_id": other.name, "client_secret": other.secret},
     }
-    config["store"] = {"url": f"redis://127.0.0.1:{free_port()}"}
+    config["store"] = {"url": f"redis://127.0.0.1:{store}"}
+    config["callers"] = {"tool": {"token": TOOL}, "agent": {"token": AGENT, "read_only": True}}
+    config["audit"] = {"file": "-"}
     return config
 
 
@@ -247,16 +309,24 @@ async def be_healthy(camunda: SimulatedCamunda, sidecar: Sidecar, server: Promet
 async def be_sick(
     camunda: SimulatedCamunda, sidecar: Sidecar, server: Prometheus, config: dict[str, Any], silent: int
 ) -> None:
-    """Every fault at once, until each alert but that of silence has come."""
-    sidecar.file.write_text(json.dumps(with_faults(camunda, config, silent)), encoding="utf-8")
-    sidecar.send(signal.SIGHUP)
-    camunda.keycloak.rejected.add("late")
-    camunda.revoke("orchestration")
+    """Every fault at once, until each alert but that of silence has come. At last the store is gone."""
 
     async def listens_anew() -> bool:
         return "gone" in await sidecar.listens()
 
-    await until("a reload", listens_anew)
+    async def damage_is_seen() -> bool:
+        return "CamundaAuthProxyStoreValuesIgnored" in await server.alerts()
+
+    async with damaged_store() as store:
+        faults = with_faults(camunda, config, silent, store.sockets[0].getsockname()[1])
+        sidecar.file.write_text(json.dumps(faults), encoding="utf-8")
+        sidecar.send(signal.SIGHUP)
+        await until("a reload", listens_anew)
+        sidecar.token = TOOL
+        await until("CamundaAuthProxyStoreValuesIgnored", damage_is_seen)
+    await sidecar.flood("zeebe")
+    camunda.keycloak.rejected.add("late")  # now, because its alerts last only for the end of a life
+    camunda.revoke("orchestration")
     sidecar.file.write_text("upstreams: none", encoding="utf-8")
     sidecar.send(signal.SIGHUP)
     wanted = {rule["name"] for rule in await server.rules()} - {"CamundaAuthProxyDown"}

@@ -37,6 +37,7 @@ EXPECTED = {
     "classic",
     "helm",
     "helm-values",
+    "helm-camunda",
     "overlay",
 }
 IMAGE = "registry.example/team/camunda-auth-proxy:1.2.3"

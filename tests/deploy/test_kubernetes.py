@@ -163,12 +163,20 @@ def _of_chart() -> str:
     return yaml.safe_dump({**chart["config"], **example[SIDECAR]["config"]})
 
 
+def _of_camunda_values() -> str:
+    (values,) = read(HELM / "camunda-values.yaml")
+    (manifest,) = values["global"]["extraManifests"]
+    text: str = yaml.safe_load(manifest)["data"]["config.yaml"]
+    return text
+
+
 CONFIGURATIONS: dict[str, Callable[[], str]] = {
     "component": lambda: (KUBERNETES / "component" / "config.yaml").read_text(encoding="utf-8"),
     "plain": lambda: _of_config_map("plain.yaml"),
     "classic": lambda: _of_config_map("classic.yaml"),
     "helm": _of_chart,
     "workload": lambda: (KUBERNETES / "workload" / "config.yaml").read_text(encoding="utf-8"),
+    "camunda's chart": _of_camunda_values,
 }
 
 
@@ -212,13 +220,19 @@ def test_versions_are_the_projects() -> None:
 
 
 def test_camundas_chart_is_given_what_it_takes() -> None:
-    """Keys of charts/camunda-platform-8.8 to 8.10, values.yaml; `initContainers` is a template there."""
-    assert set(camunda_values()) == {"podLabels", "initContainers", "extraVolumes"}
-    assert "{{" not in (HELM / "camunda-values.yaml").read_text(encoding="utf-8")
+    """Keys of charts/camunda-platform-8.8 to 8.10, values.yaml; only `extraVolumes` is no template there."""
+    (values,) = read(HELM / "camunda-values.yaml")
+    assert set(values) == {"global", "connectors"}
+    assert set(values["global"]) == {"extraManifests"}
+    assert set(camunda_values()) == {"podLabels", "podAnnotations", "initContainers", "extraVolumes"}
+    templates = [line for line in str(values).split(", ") if "{{" in line]
+    assert len(templates) == 1
+    assert "camunda-auth-proxy/config" in templates[0]
 
 
 @pytest.mark.parametrize(
-    "path", ["component/kustomization.yaml", *SINGLE, "networkpolicy.yaml", "externalsecret.yaml"]
+    "path",
+    ["component/kustomization.yaml", *SINGLE, "networkpolicy.yaml", "ambient.yaml", "externalsecret.yaml"],
 )
 def test_a_file_says_what_to_change(path: str) -> None:
     head = (KUBERNETES / path).read_text(encoding="utf-8").partition("apiVersion")[0]

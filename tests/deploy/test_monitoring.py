@@ -11,7 +11,9 @@ import yaml
 
 from proxy.admin.metrics import PREFIX, RELOADS, REPAIRS
 from proxy.config.load import load
+from proxy.credentials.sharing import StoreAnswer
 from proxy.errors import FetchOutcome
+from proxy.gateway.callers import Outcome
 from proxy.gateway.problems import KINDS
 from proxy.gateway.watch import UpstreamHealth
 from tests.admin.test_metrics import documented
@@ -25,7 +27,8 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ALERTS: list[dict[str, Any]] = [rule for group in RULES["groups"] for rule in group["rules"]]
 NAMES = [alert["alert"] for alert in ALERTS]
 CLOSED = {
-    "outcome": {*get_args(FetchOutcome), *REPAIRS, *RELOADS},
+    "outcome": {*get_args(FetchOutcome), *REPAIRS, *RELOADS, *get_args(Outcome)},
+    "answer": set(get_args(StoreAnswer)),
     "problem": set(KINDS),
     "code": {"1xx", "2xx", "3xx", "4xx", "5xx"},
     "state": {*get_args(UpstreamHealth), "idle", "active", "connecting"},
