@@ -4,7 +4,9 @@
 awk '/^[^ ]/ { keep = !/^atheris==/ } keep' fuzz/requirements.lock >"$SRC/fuzz-without-atheris.lock"
 python3 -m pip install --require-hashes --requirement requirements.lock --requirement "$SRC/fuzz-without-atheris.lock"
 
-# The targets lie in the clone, so that pyinstaller finds the packages `fuzz` and `proxy` beside them.
+# The targets lie in the clone, beside the packages `fuzz` and `proxy`. pyinstaller looks for data and submodules in a
+# process of its own, which needs the path.
+export PYTHONPATH="$PWD"
 python3 -m fuzz.oss_fuzz .
 for target in fuzz_*.py; do
   # --collect-data: operations.tsv, upgrades.toml; the submodules are those that are imported inside functions.

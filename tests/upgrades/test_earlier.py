@@ -1,6 +1,6 @@
 """What users wrote for earlier states works and means the same, or the table of upgrades says what to change.
 
-`scripts/upgrading --snapshot VERSION` adds a state, once with each release. Before 0.1.0 there was no release,
+`scripts/upgrading --snapshot VERSION` adds a state, with each release. Before 0.1.0 there was no release,
 so the first three are of copies of the repository: with the first CHANGELOG.md (commit 94b7830), with all of
 deploy/ (31b1fcd), and before access rules and callers (fc72b18).
 """
