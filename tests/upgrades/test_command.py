@@ -33,6 +33,7 @@ async def test_what_concerns_the_configuration_is_named_with_its_place(tmp_path:
     assert "- upstreams.optimize: The default of replay_buffer is 4 MiB" in said
     assert "- upstreams.zeebe: The URL that cluster gives" in said
     assert "Do: Write replay_buffer: 64KiB" in said
+    assert said.index("- upstreams.zeebe: ") < said.index("- A file with a secret")  # places come first
     assert "- problem code draining (gone): " in said
     assert "- field of the log caller -> address: " in said
     assert "metrics: " in said

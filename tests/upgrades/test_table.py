@@ -105,6 +105,12 @@ def test_a_key_that_never_was_one_is_refused_as_before() -> None:
     assert "is not a known key" in problem
 
 
+def test_the_name_of_a_code_that_is_gone_was_never_a_setting() -> None:
+    table = Upgrades((row(kind="problem", old="draining"),), ())
+    (problem,) = refused({"draining": "5s"}, table)
+    assert problem == "draining: is not a known key"
+
+
 OLD, NEW = row(version="0.1.0", date=date(2026, 11, 22)), row(version="0.2.0")
 BOTH = Upgrades((OLD, NEW), ())
 
