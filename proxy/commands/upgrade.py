@@ -79,9 +79,11 @@ def _concerning(config: "Config | None", changes: Iterable[Change]) -> list[str]
 def _places(change: Change, config: "Config | None") -> tuple[str, ...] | None:
     if config is None:
         return (change.where,) if change.where else ()
-    types = {("credentials", name): kind(credential) for name, credential in config.credentials.items()}
-    apis = {("upstreams", upstream.name): upstream.api for upstream in config.upstreams}
-    return places(change, config.written, types | apis)
+    types: dict[tuple[str, ...], str] = {
+        ("credentials", name): kind(credential) for name, credential in config.credentials.items()
+    }
+    types.update({("upstreams", upstream.name): upstream.api for upstream in config.upstreams})
+    return places(change, config.written, types)
 
 
 def _row(subject: str, change: Change) -> str:

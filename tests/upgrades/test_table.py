@@ -57,7 +57,7 @@ def test_a_row_concerns_places_that_there_are(change: Change) -> None:
     assert not [key for key in keys if key not in NAMES["settings"]]
     assert change.where.split(".")[0] in NAMES["settings"]
     assert not change.beside or change.beside in NAMES["settings"]
-    kinds = {"credentials.*": CREDENTIALS, "upstreams.*": PRESETS}
+    kinds = {"credentials.*": set[str](CREDENTIALS), "upstreams.*": set[str](PRESETS)}
     assert not [each for each in change.of if each not in kinds[change.where]]
 
 
@@ -159,7 +159,7 @@ TREE = {
     "upstreams": {"zeebe": {}, "b": {"url": "http://x", "replay_buffer": "1MiB"}},
     "credentials": {"saas": {"type": "oauth2"}, "user": {"type": "session"}},
 }
-TYPES = {
+TYPES: dict[tuple[str, ...], str] = {
     ("credentials", "saas"): "oauth2",
     ("credentials", "user"): "session",
     ("upstreams", "zeebe"): "zeebe",
