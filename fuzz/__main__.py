@@ -10,25 +10,16 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["proxy", "yaml", "json", "email", "http", "urllib"]):
-    from fuzz.harnesses import HARNESSES, HERE, corpus
+    from fuzz.harnesses import HARNESSES, corpus, dictionary
 
 
 def main(name: str, folder: Path, *options: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for octets in corpus(name):
         (folder / sha1(octets, usedforsecurity=False).hexdigest()).write_bytes(octets)
-    words = HERE / "dictionaries" / f"{DICTIONARY.get(name, 'http')}.dict"
-    atheris.Setup([sys.argv[0], *options, f"-dict={words}", str(folder)], HARNESSES[name])
+    atheris.Setup([sys.argv[0], *options, f"-dict={dictionary(name)}", str(folder)], HARNESSES[name])
     atheris.Fuzz()
 
-
-DICTIONARY = {
-    **dict.fromkeys(
-        ("token-answers", "jwts", "retry-after", "logins", "keys", "secret-files"), "credentials"
-    ),
-    **dict.fromkeys(("yaml", "env-files"), "files"),
-    **dict.fromkeys(("paths", "access"), "paths"),
-}
 
 if __name__ == "__main__":
     main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -31,6 +31,19 @@ HARNESSES: Final[dict[str, Callable[[bytes], None]]] = {
     "long": long.long,
 }
 
+_DICTIONARY: Final = {
+    **dict.fromkeys(
+        ("token-answers", "jwts", "retry-after", "logins", "keys", "secret-files"), "credentials"
+    ),
+    **dict.fromkeys(("yaml", "env-files"), "files"),
+    **dict.fromkeys(("paths", "access"), "paths"),
+}
+
+
+def dictionary(name: str) -> Path:
+    """Return the file of words that a harness is helped by."""
+    return HERE / "dictionaries" / f"{_DICTIONARY.get(name, 'http')}.dict"
+
 
 def corpus(name: str) -> list[bytes]:
     """Inputs to begin with: the folder's files; some more from elsewhere."""

@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "config.model": (),
     "config.presets": ("config.model",),
     "config.written": ("config.model",),
-    "config.document": ("config.model", "config.presets", "config.written"),
+    "config.upgrades": (),
+    "config.document": ("config.model", "config.presets", "config.upgrades", "config.written"),
     "config.resolve": ("access", "config.model", "config.presets", "config.written", "config.document"),
     "config.camunda": ("config.model", "config.presets", "config.written"),
     "config.choice": ("config.written", "config.camunda"),
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "config.load": (
         "config.model",
         "config.private",
+        "config.upgrades",
         "config.written",
         "config.document",
         "config.resolve",
@@ -56,13 +58,14 @@ MAY_IMPORT = {
         "config.model",
         "config.document",
         "config.presets",
+        "config.upgrades",
         "app",
         "demo",
         "outgoing",
         "credentials",
         "gateway",
     ),
-    "cli": ("config.load", "config.model", "config.document", "commands"),
+    "cli": ("config.load", "config.model", "config.document", "config.upgrades", "commands"),
     "__main__": ("commands", "cli"),
 }
 PURE_OF_USER = ("user.answer", "user.logged_in", "user.pkce", "user.refusals")

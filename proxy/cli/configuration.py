@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from proxy import __version__
 from proxy.cli.group import DONE, cli, configured, load
 from proxy.errors import ConfigError
 
@@ -50,8 +51,9 @@ def init(source: Path | None, output: Path, force: bool) -> int:
 @cli.command(
     short_help="Check the configuration, without a connection.",
     epilog="""\b
-Example:
+Examples:
   camunda-auth-proxy check --config camunda-auth-proxy.yaml
+  camunda-auth-proxy check --from 0.1.0        before a change of version
 
 \b
 Exit codes:
@@ -59,22 +61,39 @@ Exit codes:
   2  it cannot, or it was not found""",
 )
 @configured
-def check(config: Path | None, env_file: Path | None) -> int:
+@click.option(
+    "--from",
+    "earlier",
+    metavar="VERSION",
+    help="Also print what changed since this version and concerns the configuration. For a copy of the "
+    "repository: its date, as 2026-11-22.",
+)
+def check(config: Path | None, env_file: Path | None, earlier: str | None) -> int:
     """Check the configuration, without a connection to any server.
 
     Prints where the configuration and each value came from, or every mistake at once.
     """
     from proxy.commands.tables import configuration
+    from proxy.commands.upgrade import told
+    from proxy.config.upgrades import upgrades
 
+    try:
+        later = upgrades().since(earlier, __version__) if earlier is not None else None
+    except ValueError as error:
+        raise click.UsageError(f"--from {error}") from error
     try:
         loaded = load(config, env_file)
     except ConfigError as error:
         if error.origin:
             click.echo(f"The configuration comes from {error.origin}.")
+        if later is not None:
+            click.echo(f"\n{told(None, later, str(earlier))}\n")
         raise
     click.echo(configuration(loaded))
     for notice in loaded.notices:
         click.echo(f"notice: {notice}")
+    if later is not None:
+        click.echo(f"\n{told(loaded, later, str(earlier))}")
     return DONE
 
 

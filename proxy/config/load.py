@@ -14,6 +14,7 @@ from proxy.config.model import Config
 from proxy.config.private import private_variables
 from proxy.config.resolve.context import SECRET_FILES, ListenHost
 from proxy.config.resolve.upstreams import resolve
+from proxy.config.upgrades import key_paths
 from proxy.config.written.env_file import read_env_file
 from proxy.config.written.files import read_utf8
 from proxy.config.written.findings import Findings, KeyPath, Written
@@ -116,6 +117,7 @@ def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
         origin=choice.origin,
         notices=(*result.notices, *choice.late_notices(OURS)),
         private_variables=private_variables(choice.environ, written),
+        written=frozenset(key_paths(written.tree)),
     )
 
 

@@ -514,6 +514,7 @@ class Config:
             endpoint came from (key: `NAME.at`); for people, as `Upstream.origins`.
         private_variables: names of variables of the environment that may hold a part of a credential.
         audit: None: there is no audit log.
+        written: paths of the keys that were written, without their values.
     """
 
     source: str
@@ -530,3 +531,4 @@ class Config:
     callers: tuple[CallerConfig, ...] = ()
     audit: Audit | None = None
     store: Store | None = None
+    written: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False, compare=False)

@@ -28,7 +28,7 @@ def test_the_workflow_runs_every_stage() -> None:
 def test_a_workflow_takes_actions_by_commit_alone_and_may_only_read(name: str) -> None:
     uses = re.findall(r"uses: (.*)", WORKFLOWS[name])
     assert uses
-    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", action) for action in uses)
+    assert all(re.fullmatch(r"[\w-]+(/[\w-]+)+@[0-9a-f]{40} # v[\d.]+", action) for action in uses)
     assert yaml.safe_load(WORKFLOWS[name])["permissions"] == {"contents": "read"}
 
 

@@ -21,6 +21,7 @@ from proxy.config.document.file import (
 )
 from proxy.config.document.kinds import MOST_RULES, KeyProblem
 from proxy.config.document.store import StoreDocument
+from proxy.config.upgrades import Upgrades, sentence, upgrades
 from proxy.config.written.findings import Findings, KeyPath, Written, nearest
 
 _SENTENCES = {
@@ -46,10 +47,13 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-def understand(written: Written, findings: Findings) -> Document:
+def understand(written: Written, findings: Findings, table: Upgrades | None = None) -> Document:
     """Validate the document without its wrong parts, so that one run finds mistakes of every kind.
 
     Problems go to `findings`; if there are any, use the result only to look for further ones.
+
+    Args:
+        table: what became of settings that are gone; None: that of this version.
     """
     tree = deepcopy(written.tree)
     before: dict[str, Any] | None = None
@@ -64,6 +68,8 @@ def understand(written: Written, findings: Findings) -> Document:
         for one in errors:
             path = _as_written(_path(one), written)
             place, message = _explain(path, one, written)
+            if one["type"] == "extra_forbidden" and (change := (table or upgrades()).gone(path)) is not None:
+                message = sentence(change)
             findings.add(place, message, masked=place == path and _may_be_a_secret(one, path, written))
             _prune(tree, path[:-1] if one["type"] == "missing" else path)
 
