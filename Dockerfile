@@ -1,5 +1,5 @@
 # camunda-auth-proxy: docker build --tag camunda-auth-proxy . && docker run --env-file ... (README, "In a container").
-# A release pins the base by digest: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
+# A release names the base by digest: scripts/release-image asks the registry once, and passes PYTHON_IMAGE.
 # Not here: where this was written no registry could be asked for one, and an invented digest would be worse than none.
 ARG PYTHON_IMAGE=python:3.13-slim
 
@@ -16,11 +16,13 @@ COPY requirements.lock requirements-build.lock ./
 RUN /opt/build/bin/pip install --require-hashes --only-binary=:all: --requirement requirements-build.lock \
     && /opt/build/bin/pip --python /opt/venv/bin/python install \
         --require-hashes --only-binary=:all: --requirement requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE .git_archival.txt ./
 COPY scripts/compile_hook.py ./scripts/
 COPY proxy ./proxy
-# The hot path is compiled. No index: the project itself is all that is added.
-RUN HATCH_BUILD_HOOKS_ENABLE=1 /opt/build/bin/hatchling build --target wheel --directory /wheels \
+# The hot path is compiled. No index: the project itself is all that is added. There is no .git here: without VERSION it
+# is `fallback-version` of pyproject.toml.
+ARG VERSION
+RUN SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION HATCH_BUILD_HOOKS_ENABLE=1 /opt/build/bin/hatchling build --target wheel --directory /wheels \
     && /opt/build/bin/pip --python /opt/venv/bin/python install --no-index --no-deps /wheels/*.whl
 
 FROM ${PYTHON_IMAGE}

@@ -2,7 +2,10 @@
 
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 
-__version__ = "0.1.0"
+try:
+    from proxy._version import __version__ as __version__  # the build writes it (pyproject.toml)
+except ImportError:  # a copy of the source in which no build has run
+    __version__ = "0+unknown"
 
 
 def is_compiled() -> bool:

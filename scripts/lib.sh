@@ -14,6 +14,19 @@ find_python() {
     return 2
 }
 
+# locked_tools NAME LOCK -> folder of an environment with exactly what LOCK pins, by hash; made once.
+locked_tools() {
+    tools="${XDG_CACHE_HOME:-$HOME/.cache}/camunda-auth-proxy/$1-$(cksum <"$2" | tr -d ' ')"
+    if [ ! -e "$tools/.whole" ]; then
+        python=$(find_python) || return 2
+        "$python" -m venv --clear "$tools" >&2 || return 2
+        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$2" >&2 ||
+            return 2
+        touch "$tools/.whole"
+    fi
+    echo "$tools"
+}
+
 # has_compiler PYTHON: whether gcc and the headers of this Python are there.
 has_compiler() {
     command -v gcc >/dev/null &&
@@ -35,7 +48,7 @@ ensure_compiler() {
 # source (docs/performance.md), for that Python. Quick if it is one already.
 compiled_copy() {
     made_of=$({ cat "$1/requirements-build.lock" "$1/scripts/compile_hook.py" "$1/pyproject.toml" &&
-        find "$1/proxy" -name '*.py' -print0 | sort -z | xargs -0 cat && "$3" -VV; } | cksum)
+        find "$1/proxy" -name '*.py' ! -name _version.py -print0 | sort -z | xargs -0 cat && "$3" -VV; } | cksum)
     [ "$(cat "$2/.made-of" 2>/dev/null)" != "$made_of" ] || return 0
     ensure_compiler "$3" || return 2
     rm -rf "$2"

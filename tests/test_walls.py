@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent / "proxy"
 MODULES = {
     ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in ROOT.rglob("*.py")
+    if path.name != "_version.py"  # the build writes it
 }
 GROUND = {
     "proxy",

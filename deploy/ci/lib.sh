@@ -115,6 +115,35 @@ base_image() {
   echo "$tar"
 }
 
+# debian_root SUITE -> tar with that Debian, its own Python and nothing else. Made again each week.
+debian_root() {
+  local suite="$1" tar
+  tar="$CI_CACHE/python-$suite-$(date +%G-%V).tar"
+  need mmdebstrap mmdebstrap >&2
+  (
+    flock 9
+    [ ! -e "$tar" ] || exit 0
+    rm -f "$CI_CACHE/python-$suite"-*.tar
+    # The machine's CA bundle goes in, for the same reason as in base_image.
+    mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-venv,ca-certificates \
+      --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+      --dpkgopt='path-exclude=/usr/share/locale/*' \
+      --customize-hook='cp -L /etc/ssl/certs/ca-certificates.crt "$1"/etc/ssl/certs/ca-certificates.crt' \
+      "$suite" "$W/$suite.tar" "$(debian_mirror)" >"$W/mmdebstrap.log" 2>&1 || { tail "$W/mmdebstrap.log"; exit 1; }
+    mv "$W/$suite.tar" "$tar"
+  ) 9>"$CI_CACHE/python-$suite.lock" >&2 || die "mmdebstrap cannot make a root of $suite"
+  echo "$tar"
+}
+
+# inside ROOT COMMAND: in mount and process namespaces of its own, which end with the command.
+inside() {
+  local root="$1"
+  shift
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" \
+    sh -c 'mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"' "$root" "$@"
+}
+
 # docker_engine [ISOLATED]: one of this run's own, from Debian's package; `docker` talks to it. It has no network of its
 # own: containers have a loopback each, and the build the host's. ISOLATED: the engine lives in a network namespace
 # apart, where it may have bridges and published ports as on any machine, and nothing leads out; `apart` runs there.
@@ -152,7 +181,7 @@ docker_end() {
 # docker_image [CONTEXT]: builds IMAGE, from the stand-in of the official base.
 docker_image() {
   local version
-  version="$(sed -n 's/^version = "\(.*\)"/\1/p' "$ROOT/pyproject.toml")"
+  version="$("$ROOT/scripts/release.py" version)"
   docker import -c 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' -c 'CMD ["python3"]' \
     "$(base_image)" "$BASE_IMAGE" >/dev/null
   docker build --network host --build-arg "BUILD_PACKAGES=$BUILD_PACKAGES" --build-arg "VERSION=$version" --build-arg "REVISION=$(revision)" -t "$IMAGE" \

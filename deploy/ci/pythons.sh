@@ -4,35 +4,6 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 SUITES=(bookworm trixie)
 
-# debian_root SUITE -> tar.
-debian_root() {
-  local suite="$1" tar
-  tar="$CI_CACHE/python-$suite-$(date +%G-%V).tar"
-  need mmdebstrap mmdebstrap >&2
-  (
-    flock 9
-    [ ! -e "$tar" ] || exit 0
-    rm -f "$CI_CACHE/python-$suite"-*.tar
-    # The machine's CA bundle goes in, for the same reason as in base_image.
-    mmdebstrap --quiet --variant=minbase --mode=root --include=python3,python3-venv,ca-certificates \
-      --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-      --dpkgopt='path-exclude=/usr/share/locale/*' \
-      --customize-hook='cp -L /etc/ssl/certs/ca-certificates.crt "$1"/etc/ssl/certs/ca-certificates.crt' \
-      "$suite" "$W/$suite.tar" "$(debian_mirror)" >"$W/mmdebstrap.log" 2>&1 || { tail "$W/mmdebstrap.log"; exit 1; }
-    mv "$W/$suite.tar" "$tar"
-  ) 9>"$CI_CACHE/python-$suite.lock" >&2 || die "mmdebstrap cannot make a root of $suite"
-  echo "$tar"
-}
-
-# inside ROOT COMMAND: in mount and process namespaces of its own, which end with the command.
-inside() {
-  local root="$1"
-  shift
-  # shellcheck disable=SC2016 # expanded by the inner shell
-  unshare --mount --pid --fork --kill-child --mount-proc="$root/proc" \
-    sh -c 'mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"' "$root" "$@"
-}
-
 tested() {
   local suite="$1" root="$W/$1" tar version
   tar="$(debian_root "$suite")"

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 import click
 
-from proxy import __version__
-
 _BEGINS_LIKE_A_REQUEST = re.compile(r"^([.'])", re.MULTILINE)
 
 
@@ -15,7 +13,7 @@ def manual(cli: click.Group, program: str) -> str:
     context = click.Context(cli, info_name=program)
     short = (cli.help or "").rstrip(".")
     lines = [
-        f'.TH {program.upper()} 1 "" "{program} {__version__}" "User Commands"',
+        f'.TH {program.upper()} 1 "" "{program}" "User Commands"',
         ".SH NAME",
         f"{_text(program)} \\- {_text(short[0].lower() + short[1:])}",
         ".SH SYNOPSIS",

@@ -1,7 +1,6 @@
 """The Compose files as they lie there. What an engine makes of them: deploy/ci/compose.sh."""
 
 import shutil
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import yaml
 
 from proxy.config.load import load
 from proxy.config.model import Config
+from scripts.release import versions
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "deploy" / "compose"
@@ -56,7 +56,7 @@ def test_what_is_published_is_what_the_proxy_listens_at(file: str, tmp_path: Pat
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_container_of_ours_is_hardened_and_of_this_version(file: str) -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version, _ = versions((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))[0]
     ours = [s for s in services(file).values() if s["image"].startswith("camunda-auth-proxy:")]
     assert ours
     for service in ours:

@@ -2,7 +2,6 @@
 
 import copy
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import yaml
 
 from proxy.config.document.schema import schema
+from scripts.release import versions
 from tests.deploy.pods import (
     LABEL,
     SECRETS,
@@ -204,7 +204,7 @@ def test_the_charts_schema_knows_what_the_proxy_knows() -> None:
 
 
 def test_versions_are_the_projects() -> None:
-    version: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version, _ = versions((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))[0]
     chart, example = (read(HELM / name / "Chart.yaml")[0] for name in (SIDECAR, "example"))
     (image,) = read(KUBERNETES / "component" / "kustomization.yaml")[0]["images"]
     tag = read(HELM / SIDECAR / "values.yaml")[0]["image"]["tag"]

@@ -28,7 +28,8 @@ def test_the_workflow_runs_every_stage() -> None:
 def test_a_workflow_takes_actions_by_commit_alone_and_may_only_read(name: str) -> None:
     uses = re.findall(r"uses: (.*)", WORKFLOWS[name])
     assert uses
-    assert all(re.fullmatch(r"[\w-]+(/[\w-]+)+@[0-9a-f]{40} # v[\d.]+", action) for action in uses)
+    others = [action for action in uses if action != "$/.github/workflows/ci.yml"]
+    assert all(re.fullmatch(r"[\w-]+(/[\w-]+)+@[0-9a-f]{40} # v[\d.]+", action) for action in others)
     assert yaml.safe_load(WORKFLOWS[name])["permissions"] == {"contents": "read"}
 
 
