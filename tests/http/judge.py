@@ -54,6 +54,7 @@ class Seen:
         authority: the upstream's.
         injected: values of Authorization that the proxy may stamp; empty: it stamps none.
         complaints: of the runner itself: the plain request after it.
+        own_rules: whether our own rules count too: a Via at the origin, and no trailers there.
     """
 
     sent: bytes
@@ -65,6 +66,7 @@ class Seen:
     authority: bytes
     injected: tuple[bytes, ...]
     complaints: list[str] = field(default_factory=list)
+    own_rules: bool = True
 
     @property
     def own(self) -> list[Request]:
@@ -121,11 +123,12 @@ def _well_sent(request: Request, seen: Seen) -> Iterator[str]:
         yield f"Authorization at the origin: {request.all(b'authorization')}"
     if request.all(b"host") != [seen.authority]:
         yield f"Host at the origin: {request.all(b'host')}"
-    if not request.all(b"via"):  # RFC 9110 section 7.6.3: a proxy MUST send it
+    if seen.own_rules and not request.all(b"via"):  # RFC 9110 section 7.6.3: a proxy MUST send it
         yield "no Via at the origin"
-    if names := [name for name in _HOP_BY_HOP if request.all(name)]:
+    names = [name for name in _HOP_BY_HOP if request.all(name) and (seen.own_rules or name != b"trailer")]
+    if names:
         yield f"connection-specific fields at the origin: {names}"
-    if request.trailers:
+    if seen.own_rules and request.trailers:
         yield f"trailers at the origin: {request.trailers}"
 
 
