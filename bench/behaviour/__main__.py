@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from bench.behaviour.http_rows import http_verdicts
 from bench.behaviour.machine import described
 from bench.behaviour.page_rows import page_verdicts
-from bench.behaviour.peers import OURS, PEERS, Peer
+from bench.behaviour.peers import OURS, PEERS, DidNotStart, Peer
 from bench.behaviour.refusal_rows import refusal_verdicts
 from bench.behaviour.table import failures, markdown
 from bench.behaviour.token_rows import token_verdicts
@@ -35,6 +36,9 @@ JUDGES: Final[dict[str, Judge]] = {
     "refusals": lambda peer, folder, pki, only: refusal_verdicts(peer, folder, pki[0], only),
     "tokens": lambda peer, folder, pki, only: token_verdicts(peer, folder, pki[0], only),
 }
+
+_WAITING: Final = {"refusals", "tokens"}
+"""These wait most of the time: all peers at once."""
 
 
 def main() -> int:
@@ -65,16 +69,41 @@ async def _judged(peers: Sequence[Peer], rows: Sequence[str], only: Sequence[str
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="behaviour-") as folder:
         pki = certificate(Path(folder) / "pki", "127.0.0.1")
+
+        async def one(name: str, peer: Peer) -> list[Verdict]:
+            begun = time.perf_counter()
+            found = await _verdicts(JUDGES[name], peer, Path(folder) / peer.name, pki, only)
+            passed = sum(each.result is Result.PASSED for each in found)
+            tried = sum(each.result is not Result.CANNOT for each in found)
+            said = f"{passed} of {tried} passed, {len(found) - tried} cannot be tried"
+            print(f"{name}, {peer.title}: {said} ({time.perf_counter() - begun:.0f} s)", flush=True)
+            return found
+
         for name in rows:
-            for peer in peers:
-                begun = time.perf_counter()
-                found = await JUDGES[name](peer, Path(folder) / peer.name, pki, only)
-                verdicts += found
-                passed = sum(each.result is Result.PASSED for each in found)
-                tried = sum(each.result is not Result.CANNOT for each in found)
-                said = f"{passed} of {tried} passed, {len(found) - tried} cannot be tried"
-                print(f"{name}, {peer.title}: {said} ({time.perf_counter() - begun:.0f} s)", flush=True)
+            if name in _WAITING:
+                verdicts += chain.from_iterable(await asyncio.gather(*(one(name, peer) for peer in peers)))
+            else:
+                for peer in peers:
+                    verdicts += await one(name, peer)
     return verdicts
+
+
+async def _verdicts(judge: Judge, peer: Peer, folder: Path, pki: Pki, only: Sequence[str]) -> list[Verdict]:
+    """Try again where the peer did not start, as a port may have been taken meanwhile: that is no verdict.
+
+    Raises:
+        DidNotStart: or a group that holds it: it did not start the second time either.
+    """
+    try:
+        return await judge(peer, folder, pki, only)
+    except DidNotStart as error:
+        why: BaseException = error
+    except BaseExceptionGroup as group:
+        if group.subgroup(DidNotStart) is None:
+            raise
+        why = group
+    print(f"{peer.title} did not start, and is tried again: {why}", file=sys.stderr, flush=True)
+    return await judge(peer, folder / "again", pki, only)
 
 
 def _options() -> argparse.Namespace:

@@ -23,7 +23,7 @@ http {{
     access_log off; client_max_body_size 0; server_names_hash_bucket_size 128;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    proxy_http_version 1.1; proxy_request_buffering off;
+    proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off;
     proxy_ssl_trusted_certificate {certificate}; proxy_ssl_verify on; proxy_ssl_name 127.0.0.1;
 {servers}
 }}
@@ -74,6 +74,7 @@ def haproxy(lanes: Sequence[Lane], certificate: Path) -> str:
             f"  default_backend b{lane.listen}",
             f"backend b{lane.listen}",
             f"  timeout server {patience}",
+            "  http-reuse always",
             f"  http-request set-header Host {lane.authority}",
         ]
         if not lane.bare:
@@ -127,6 +128,11 @@ def _listener(lane: Lane) -> Json:
         "stat_prefix": "lane",
         "stream_idle_timeout": patience,
         "strip_any_host_port": True,
+        "http_protocol_options": {
+            "accept_http_10": True,
+            "default_host_for_http_10": HOSTS[0],
+            "allow_custom_methods": True,
+        },
         "route_config": {
             "virtual_hosts": [
                 {"name": "ours", "domains": list(HOSTS), "routes": [matched]},

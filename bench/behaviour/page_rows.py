@@ -15,9 +15,9 @@ from typing import Final
 
 from bench.behaviour.camunda import answer
 from bench.behaviour.lanes import HOSTS, Lane
-from bench.behaviour.peers import DidNotStart, Peer, started
+from bench.behaviour.peers import Peer, started
+from bench.behaviour.ports import free_ports
 from bench.behaviour.verdict import Result, Verdict, judged
-from bench.field import free_ports
 from tests.http.cases import DATA
 from tests.http.strict import Malformed, Request, read_answer
 from tests.http.world import Peer as OriginPeer
@@ -86,10 +86,7 @@ async def page_verdicts(
         here = await stack.enter_async_context(site())
         (port,) = free_ports(1)
         lane = Lane(port, here.port)
-        try:
-            await stack.enter_async_context(started(peer, [lane], folder / "pages", certificate))
-        except DidNotStart as error:
-            return [judged(each.group, each.name, peer.name, [f"did not start: {error}"]) for each in attacks]
+        await stack.enter_async_context(started(peer, [lane], folder / "pages", certificate))
         here.begin(_respond)
         room = asyncio.Semaphore(_AT_ONCE)
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from bench.behaviour.lanes import Lane
-from bench.behaviour.peers import DidNotStart, Peer, started
+from bench.behaviour.peers import Peer, started
+from bench.behaviour.ports import free_ports
 from bench.behaviour.verdict import Result, Verdict, judged
-from bench.field import free_ports
 from tests.http.strict import Malformed, read_answer
 
 UPLOADS: Final = "uploads"
 TRIES: Final = 8
 """Uploads in each row: what is lost to a race is not lost each time."""
 _LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge"
-_PATIENCE: Final = 15.0
+_PATIENCE: Final = 8.0
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ async def upload_verdicts(
             stack.callback(origin.release)
             stack.callback(server.close)
             lanes.append(Lane(port, server.sockets[0].getsockname()[1], tls=row.tls))
-        try:
-            await stack.enter_async_context(started(peer, lanes, folder / "uploads", certificate[0]))
-        except DidNotStart as error:
-            return [judged(UPLOADS, str(row), peer.name, [f"did not start: {error}"]) for row in rows]
-        return [
-            judged(UPLOADS, str(row), peer.name, await _complaints(row, lane.listen))
-            for row, lane in zip(rows, lanes, strict=True)
-        ]
+        await stack.enter_async_context(started(peer, lanes, folder / "uploads", certificate[0]))
+        room = asyncio.Semaphore(3)
+
+        async def one(row: Row, lane: Lane) -> Verdict:
+            async with room:
+                return judged(UPLOADS, str(row), peer.name, await _complaints(row, lane.listen))
+
+        return await asyncio.gather(*(one(*pair) for pair in zip(rows, lanes, strict=True)))
 
 
 class Origin:
