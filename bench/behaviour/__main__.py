@@ -38,7 +38,7 @@ JUDGES: Final[dict[str, Judge]] = {
 }
 
 _WAITING: Final = {"refusals", "tokens"}
-"""These wait most of the time: all peers at once."""
+"""These wait most of the time: all peers at once, beside the others."""
 
 
 def main() -> int:
@@ -79,12 +79,18 @@ async def _judged(peers: Sequence[Peer], rows: Sequence[str], only: Sequence[str
             print(f"{name}, {peer.title}: {said} ({time.perf_counter() - begun:.0f} s)", flush=True)
             return found
 
-        for name in rows:
-            if name in _WAITING:
-                verdicts += chain.from_iterable(await asyncio.gather(*(one(name, peer) for peer in peers)))
-            else:
-                for peer in peers:
-                    verdicts += await one(name, peer)
+        async def working() -> None:
+            for name in rows:
+                for peer in peers if name not in _WAITING else ():
+                    verdicts.extend(await one(name, peer))
+
+        async def waiting() -> None:
+            for name in rows:
+                if name in _WAITING:
+                    found = await asyncio.gather(*(one(name, peer) for peer in peers))
+                    verdicts.extend(chain.from_iterable(found))
+
+        await asyncio.gather(working(), waiting())
     return verdicts
 
 

@@ -17,7 +17,7 @@ from bench.behaviour.verdict import Result, Verdict, judged
 from tests.http.strict import Malformed, read_answer
 
 UPLOADS: Final = "uploads"
-TRIES: Final = 8
+TRIES: Final = 5
 """Uploads in each row: what is lost to a race is not lost each time."""
 _LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge"
 _PATIENCE: Final = 8.0

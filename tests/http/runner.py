@@ -225,7 +225,7 @@ async def observe(pair: Pair, section: str, case: Case, way: Way) -> Seen:
             await caller.pause(piece)
     if case.get("half_close") and not caller.transport.is_closing():
         caller.transport.write_eof()
-    await caller.silence(SILENCE)
+    await caller.silence(2 * SILENCE if hasty(case) else SILENCE)  # a time-out may be late on a busy machine
     while pair.site.playing and caller.end is None:
         await caller.silence(SILENCE)
     heard, end = caller.heard, caller.end  # before we end it ourselves
