@@ -42,6 +42,7 @@ class Peer:
         needs: a program or file without which it is left out.
         fetches: whether it gets tokens from a token endpoint itself.
         speaks: `http`: any HTTP client can use it; `mcp`: only one MCP client, on stdin and stdout.
+        margin: seconds before a token's end at which it uses the token no more; rows get longer-lived tokens.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Peer:
     needs: str
     fetches: bool = True
     speaks: Literal["http", "mcp"] = "http"
+    margin: int = 0
 
     @property
     def available(self) -> bool:
@@ -108,7 +110,7 @@ PEERS: Final = {
         Peer("haproxy", "HAProxy", _haproxy, "haproxy", fetches=False),
         Peer("envoy", "Envoy, credential injector", _envoy, envoy_program()),
         Peer("go", "Go, x/oauth2", _go, str(GO_PROXY)),
-        Peer("mcp-remote", "mcp-remote", _mcp_remote, str(MCP_REMOTE), speaks="mcp"),
+        Peer("mcp-remote", "mcp-remote", _mcp_remote, str(MCP_REMOTE), speaks="mcp", margin=60),
         Peer(OURS, "ours", _ours, sys.executable),
     )
 }

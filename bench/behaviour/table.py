@@ -150,11 +150,11 @@ def _failures_of_ours(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _cannot(verdicts: Sequence[Verdict], names: Sequence[str]) -> Iterator[str]:
-    titles = {group.name: group.title for group in GROUPS}
     for name in names:
         whys: dict[str, list[str]] = {}
-        for each in verdicts:
-            if each.peer == name and each.result is Result.CANNOT:
-                whys.setdefault(each.why, []).append(titles[each.group])
-        for why, groups in whys.items():
-            yield f"- {PEERS[name].title}: {why} ({'; '.join(dict.fromkeys(groups))})."
+        for group in GROUPS:
+            for each in verdicts:
+                if _is(each, group.name, name, Result.CANNOT):
+                    whys.setdefault(each.why, []).append(group.title)
+        for why, titles in whys.items():
+            yield f"- {PEERS[name].title}: {why} ({'; '.join(dict.fromkeys(titles))})."

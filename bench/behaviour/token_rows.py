@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -216,7 +216,7 @@ async def all_rows(
     async def one(number: int, name: str) -> Verdict:
         tokens, scenario = rows[name]
         place = folder / f"{group}-{number}"
-        async with _ROOM, world(peer, _fresh(tokens), place, certificate) as here:
+        async with _ROOM, world(peer, _fresh(tokens, peer), place, certificate) as here:
             complaints = await scenario(here)
         return judged(group, name, peer.name, complaints)
 
@@ -225,5 +225,7 @@ async def all_rows(
     return [task.result() for task in running]
 
 
-def _fresh(tokens: Tokens) -> Tokens:
-    return Tokens(tokens.life, tokens.told, tokens.wrong, tokens.slow, tokens.repeats)
+def _fresh(tokens: Tokens, peer: Peer) -> Tokens:
+    """A copy for one row; a token that lives for _LIFE lives longer for a peer that gives it up earlier."""
+    more = peer.margin if tokens.told == _LIFE else 0
+    return replace(tokens, life=tokens.life + more, told=tokens.told + more, asked=[], ends={}, unusable={})
