@@ -8,7 +8,7 @@ from typing import Final
 from bench.behaviour.calls import HttpCaller
 from bench.behaviour.camunda import Tokens, answer
 from bench.behaviour.peers import Peer
-from bench.behaviour.token_rows import Scenario, World, all_rows
+from bench.behaviour.token_rows import BEGUN, Scenario, World, all_rows
 from bench.behaviour.verdict import Result, Verdict
 
 REFUSALS: Final = "refusals"
@@ -22,7 +22,7 @@ _BODY: Final = b"0123456789" * 100
 
 async def _begun(here: World) -> None:
     """A first good answer, and a little time: a token must not be replaced within a second of its fetch."""
-    await here.until_good(15.0)
+    await here.until_good(BEGUN)
     await asyncio.sleep(2.0)
 
 
@@ -73,7 +73,7 @@ async def again_and_again(here: World) -> list[str]:
 
 async def ends_early(here: World) -> list[str]:
     """Tokens end after 4 s, and are said to live for an hour."""
-    if not await here.until_good(15.0):
+    if not await here.until_good(BEGUN):
         return ["no request was answered well"]
     here.answers.clear()
     await here.keep_asking(14.0)
