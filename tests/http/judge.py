@@ -54,6 +54,8 @@ class Seen:
         authority: the upstream's.
         injected: values of Authorization that the proxy may stamp; empty: it stamps none.
         complaints: of the runner itself: the plain request after it.
+        own_rules: whether our own rules count too: no trailers and no Connection at the origin, a Via there,
+            and that a connection which may be used again is used again. Else the RFCs' alone count.
     """
 
     sent: bytes
@@ -65,6 +67,7 @@ class Seen:
     authority: bytes
     injected: tuple[bytes, ...]
     complaints: list[str] = field(default_factory=list)
+    own_rules: bool = True
 
     @property
     def own(self) -> list[Request]:
@@ -121,12 +124,21 @@ def _well_sent(request: Request, seen: Seen) -> Iterator[str]:
         yield f"Authorization at the origin: {request.all(b'authorization')}"
     if request.all(b"host") != [seen.authority]:
         yield f"Host at the origin: {request.all(b'host')}"
-    if not request.all(b"via"):  # RFC 9110 section 7.6.3: a proxy MUST send it
+    if seen.own_rules and not request.all(b"via"):  # RFC 9110 section 7.6.3: a proxy MUST send it
         yield "no Via at the origin"
-    if names := [name for name in _HOP_BY_HOP if request.all(name)]:
+    names = [name for name in _HOP_BY_HOP if request.all(name)]
+    if not seen.own_rules:
+        names = [name for name in names if name != b"trailer" and not _ours_to_send(name, request)]
+    if names:
         yield f"connection-specific fields at the origin: {names}"
-    if request.trailers:
+    if seen.own_rules and request.trailers:
         yield f"trailers at the origin: {request.trailers}"
+
+
+def _ours_to_send(name: bytes, request: Request) -> bool:
+    """Whether it is a Connection that the proxy itself may send."""
+    values = {value.lower() for value in request.all(name)}
+    return name == b"connection" and values <= {b"close", b"keep-alive"}
 
 
 # -- requests and policy --
@@ -384,7 +396,7 @@ def _reuse(case: Case, seen: Seen) -> Iterator[str]:
         return
     connection = seen.connections[numbers[-1]]
     later = connection.requests[-1].target != b"/r"
-    if later != case["upstream_reuse"]:
+    if later != case["upstream_reuse"] and (seen.own_rules or later):
         yield f"another request on the origin connection: {later}"
     if not case["upstream_reuse"] and connection.ended is None:
         yield "the origin connection was not closed"

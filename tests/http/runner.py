@@ -197,6 +197,18 @@ def configuration(
 
 async def _try(pair: Pair, section: str, case: Case, way: Way) -> str:
     """Run a case; complaints about it, for people."""
+    seen = await observe(pair, section, case, way)
+    found = verdict(section, case, seen)
+    return "; ".join(found) + "\n" + seen.told() if found else ""
+
+
+def verdict(section: str, case: Case, seen: Seen) -> list[str]:
+    """Complaints about what was seen of a case."""
+    return (judge_response if section == "responses" else judge_request)(case, seen)
+
+
+async def observe(pair: Pair, section: str, case: Case, way: Way) -> Seen:
+    """Run a case, and a plain request after it; all that was seen."""
     respond, early = script(case, way) if section == "responses" else (echo, lambda _: False)
     pair.site.begin(respond, early)
     complaints: list[str] = []
@@ -213,21 +225,20 @@ async def _try(pair: Pair, section: str, case: Case, way: Way) -> str:
             await caller.pause(piece)
     if case.get("half_close") and not caller.transport.is_closing():
         caller.transport.write_eof()
-    await caller.silence(SILENCE)
+    await caller.silence(2 * SILENCE if hasty(case) else SILENCE)  # a time-out may be late on a busy machine
     while pair.site.playing and caller.end is None:
         await caller.silence(SILENCE)
     heard, end = caller.heard, caller.end  # before we end it ourselves
     if not caller.transport.is_closing():  # asyncio fails to abort what was closed and has drained since
         caller.transport.abort()
     complaints.append(await ask(pair.address, "/after", pair.trust) or "")
-    if refuses(case):
+    if refuses(case) and pair.tokens is not None:
         complaints.append(await _bounded(pair))
     unused = section == "responses" and case.get("upstream_reuse") is False
     await pair.site.until(lambda: _settled(pair.site, unused=unused))
     seen = _seen(pair, joined(sending), heard, end, before=way == "behind")
     seen.complaints = [complaint for complaint in complaints if complaint]
-    found = (judge_response if section == "responses" else judge_request)(case, seen)
-    return "; ".join(found) + "\n" + seen.told() if found else ""
+    return seen
 
 
 def _paced(sending: Sequence[Part], way: Way) -> Iterator[Part]:
