@@ -71,7 +71,7 @@ class Upstream:
             share=Share(cast(Any, loop)),
             memory=Memory(),
             tally=Tally(),
-            release=lambda _: self._keep(),
+            release=lambda _connection, _now: self._keep(),
             lost=lambda _: None,
             peer=UPSTREAM,
         )

@@ -165,7 +165,7 @@ class CallerConnection(LimitedCaller):
                 if last and self._may_be_sending(call):
                     await self._linger()
                 self.call = None
-                self._since = self._now()
+                self._since = call.ended or self._now()
                 if self._charged:
                     self._charge(0)
                 if last:
