@@ -70,9 +70,9 @@ class Line:
         self.value = value
 
 
-names: Memo[bytes, Name] = Memo(entries=4096, longest=64)
-statuses: Memo[bytes, int] = Memo(entries=256, longest=128)
-field_lines: Memo[bytes, Line] = Memo(entries=1024, longest=128, twice=True)
+names: Final[Memo[bytes, Name]] = Memo(entries=4096, longest=64)
+statuses: Final[Memo[bytes, int]] = Memo(entries=256, longest=128)
+field_lines: Final[Memo[bytes, Line]] = Memo(entries=1024, longest=128, twice=True)
 
 
 class AnswerEnd(NamedTuple):
@@ -156,7 +156,7 @@ class AnswerFields:
         """Add a field as the parser gives it."""
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        known = names.get(name) or _judge(name)
+        known = names.known.get(name) or _judge(name)
         if known.notable:
             self.note(known.notable, value)
             return
@@ -223,7 +223,7 @@ class UsualHead(NamedTuple):
     end: AnswerEnd
 
 
-heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024, twice=True)
+heads: Final[Memo[bytes, UsualHead]] = Memo(entries=256, longest=1024, twice=True)
 
 
 def usual_head(data: bytes) -> UsualHead | None:
@@ -235,16 +235,16 @@ def usual_head(data: bytes) -> UsualHead | None:
     Returns:
         None if it is something else, or cannot be trusted.
     """
-    return heads.get(data) or _read(data)
+    return heads.known.get(data) or _read(data)
 
 
 def _read(data: bytes) -> UsualHead | None:
     first, *lines = data.split(b"\r\n")
-    status = statuses.get(first) or _status(first)
+    status = statuses.known.get(first) or _status(first)
     fields = AnswerFields()
     plain, notable = fields.plain, fields.notable
     for line in lines:
-        field = field_lines.get(line) or _field(line)
+        field = field_lines.known.get(line) or _field(line)
         if field is None:
             return None
         name = field.name
@@ -278,7 +278,7 @@ def _field(line: bytes) -> Line | None:
     value = _VALUE.fullmatch(rest)
     if not colon or value is None:
         return None
-    known = names.get(name)
+    known = names.known.get(name)
     if known is None:
         if _NAME.fullmatch(name) is None:
             return None

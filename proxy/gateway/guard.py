@@ -86,7 +86,7 @@ class Guard:
         Raises:
             RequestRefused: `bad_request`, `wrong_host`, `not_allowed`, `cross_site` or `unsupported`.
         """
-        known = self.seen.get(head.host)
+        known = self.seen.known.get(head.host)
         if known is None:
             # HTTP/1.0 needs no Host (RFC 9112 section 3.2). Health checks send none, browsers always do.
             known = not (head.host or head.minor) or self._answers_to(head.host)

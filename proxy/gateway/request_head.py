@@ -42,7 +42,7 @@ _FRAMING_LOOKALIKES: Final = frozenset((b"content_length", b"transfer_encoding")
 _LOOKALIKES: Final = frozenset(name.replace(b"-", b"_") for name in _NOTABLE if b"-" in name)
 
 # By spelling: b"" for a field that is forwarded unread, else its name in lower case.
-names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
+names: Final[Memo[bytes, bytes]] = Memo(entries=4096, longest=64)
 
 
 def notable(name: bytes) -> bytes:
@@ -148,7 +148,7 @@ def parse_head(data: bytes) -> RequestHead:
     for name, value in _FIELD.findall(block):
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        lower = names.get(name)
+        lower = names.known.get(name)
         if lower is None:
             lower = notable(name)
         if lower:
@@ -172,7 +172,7 @@ def read_head(data: bytes) -> RequestHead:
     A head with a secret of the caller is not cached, because the process would hold it long after the
     request.
     """
-    head = heads.get(data)
+    head = heads.known.get(data)
     if head is None:
         head = parse_head(data)
         if not any(name in _SECRET for name, _ in head.notable):
