@@ -141,7 +141,7 @@ class AnswerFields:
         ready: memo: the head last built from them for a caller, and with what; answers may share them.
     """
 
-    __slots__ = ("cookies", "idle_life", "notable", "options", "plain", "ready", "undated")
+    __slots__ = ("_noted", "cookies", "idle_life", "notable", "options", "plain", "ready", "undated")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
@@ -151,6 +151,7 @@ class AnswerFields:
         self.idle_life: int | None = None
         self.undated = True
         self.ready: tuple[bytes, object] = (b"", None)
+        self._noted: list[Field] | None = None  # memo of `noted`
 
     def add(self, name: bytes, value: bytes) -> None:
         """Add a field as the parser gives it."""
@@ -180,15 +181,18 @@ class AnswerFields:
 
     def noted(self) -> list[Field]:
         """Return the fields by which to judge an answer under a session, names in lower case."""
-        named = [line.split(b": ", 1) for line in self.plain]
-        told = [(name.lower(), value[:-2]) for name, value in named if name.lower() in _TELLING]
-        return self.notable + told
+        if self._noted is None:
+            named = [line.split(b": ", 1) for line in self.plain]
+            told = [(name.lower(), value[:-2]) for name, value in named if name.lower() in _TELLING]
+            self._noted = self.notable + told
+        return self._noted
 
     def clear(self) -> None:
         """Forget the fields of an interim answer."""
         self.plain, self.notable, self.options = [], [], ()
         self.cookies, self.idle_life = False, None
         self.undated = True
+        self._noted = None
 
 
 def idle_life(keep_alive: bytes) -> int | None:

@@ -178,7 +178,7 @@ class Forwarder:
                     credential = None  # the server may not know the tenant's identity provider
             relay.may_hold = credential is not None and self._address.injects and not call.repaired
             relay.session = credential if credential is not None and credential.session else None
-            if relay.session is not None and signs_in(head.target):
+            if relay.session is not None and _signs_in(head):
                 self._pool.release(connection, now)
                 raise RequestRefused("not_allowed", self._no_sign_in)
             stamp = credential.lines if credential is not None else b""
@@ -303,3 +303,10 @@ class Forwarder:
     def received(self, size: int) -> None:
         """Count bytes of callers."""
         self.tally.received += size
+
+
+def _signs_in(head: RequestHead) -> bool:
+    door = head.door
+    if door is None:
+        head.door = door = signs_in(head.target)
+    return door
