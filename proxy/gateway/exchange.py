@@ -81,9 +81,9 @@ class Exchange(UpstreamTransport):
         """Send a request; its answer goes to the relay. `now` is in seconds on the Clock.
 
         Returns:
-            Done when the answer is complete, or its head is a refusal that the relay holds; the result is when
-            that was read, in seconds on the Clock. Fails with an UpstreamError, or with the RequestRefused of
-            a body that turned out to be invalid.
+            Done when the answer is complete, or its head is a refusal that the relay holds; the result is
+            when that was read, in seconds on the Clock. Fails with an UpstreamError, or with the
+            RequestRefused of a body that turned out to be invalid.
 
         Raises:
             RequestRefused: as above, found before anything was sent.

@@ -78,6 +78,7 @@ class RequestHead:
         has_body: whether bytes of a body follow; with a Content-Length of 0 none do.
         special: whether the target may be one that is not forwarded like all others: of MCP, of an OAuth
             discovery, or outside a physical tenant. Looked up once for all requests that share the head.
+        passed: memo: the Guard that has let it pass last; None: none has.
         door: memo: whether its target signs in or out (`paths.signs_in`); None: this was not asked yet.
         ready: memo for requests that share it: the outgoing head last built from it, the HeadRewriter that
             built it, and whether for a session.
@@ -96,6 +97,7 @@ class RequestHead:
     keep_alive: bool
     has_body: bool = field(init=False)
     special: bool = field(init=False)
+    passed: object | None = field(default=None, init=False, repr=False, compare=False)
     door: bool | None = field(default=None, init=False, repr=False, compare=False)
     ready: tuple[bytes, object, bool] = field(
         default=(b"", None, False), init=False, repr=False, compare=False
