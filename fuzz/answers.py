@@ -16,6 +16,7 @@ from proxy.gateway.call import Call
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.fields import HeadRewriter
 from proxy.gateway.limit import Memory
+from proxy.gateway.memo import Memo
 from proxy.gateway.refusal import Asked, Verdict, judge
 from proxy.gateway.relay import Relay
 from proxy.gateway.request_head import RequestHead, parse_head
@@ -71,7 +72,7 @@ class Upstream:
             share=Share(cast(Any, loop)),
             memory=Memory(),
             tally=Tally(),
-            release=lambda _: self._keep(),
+            release=lambda _connection, _now: self._keep(),
             lost=lambda _: None,
             peer=UPSTREAM,
         )
@@ -154,7 +155,7 @@ def _request(method: bytes) -> RequestHead:
 def forget() -> None:
     """Begin with empty caches."""
     for cache in (answer_head.heads, answer_head.field_lines, answer_head.statuses, answer_head.names):
-        cast(dict[bytes, object], cache).clear()
+        cast(Memo[bytes, object], cache).known.clear()
 
 
 def answers(octets: bytes) -> None:

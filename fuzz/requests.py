@@ -60,8 +60,8 @@ class Reading:
 
 def forget() -> None:
     """Begin with empty caches."""
-    for cache in (request_head.heads, request_head.names):
-        cache.clear()
+    request_head.heads.known.clear()
+    request_head.names.known.clear()
 
 
 def read(*octets: bytes) -> Reading:

@@ -32,13 +32,17 @@ def run_command(config: Path | None, env_file: Path | None) -> int:
 
     SIGTERM or Ctrl-C stops it gracefully, a second one at once. SIGHUP makes it read the configuration again.
     """
-    from proxy.commands.serve import serve
+    from proxy.commands.reading import begin_reading, dump_no_core
+
+    dump_no_core()
+    first = begin_reading(lambda: load(config, env_file))
+    from proxy.commands.serve import serve  # takes half a second, in which the child reads
 
     begun = False
 
     def read() -> "Config":
         nonlocal begun
-        loaded = load(config, env_file)
+        loaded = load(config, env_file) if begun else first()
         begun = True
         return loaded
 

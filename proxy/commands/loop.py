@@ -5,7 +5,6 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
 Result = TypeVar("Result")
@@ -18,6 +17,8 @@ except ImportError:  # Windows
 
 def loop_name() -> str:
     """Return the name of the loop, for people."""
+    from importlib.metadata import version  # with all that it imports it takes 1 MiB
+
     return f"uvloop {version('uvloop')}" if uvloop is not None else "asyncio"
 
 

@@ -39,20 +39,10 @@ def serve(read: "Callable[[], Config]") -> int:
         ConfigError: the configuration cannot be used.
         StartError: a port is taken, or a file cannot be used.
     """
-    _dump_no_core()
     config = read()
     redact = log.Redactor()
     log.set_up(config.log.level, config.log.format, redact)
     return run_loop(_serve(config, read, redact))
-
-
-def _dump_no_core() -> None:
-    """Disable core dumps, because one would hold every token and secret. Debuggers can still attach."""
-    if sys.platform != "win32":
-        import resource
-
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 async def _serve(config: "Config", read: "Callable[[], Config]", redact: log.Redactor) -> int:

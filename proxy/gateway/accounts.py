@@ -52,7 +52,7 @@ class Accounts:
         """Count a request that has ended, and report it."""
         relay = call.relay
         status = call.status or (relay.status if relay is not None and relay.begun else CALLER_GONE)
-        seconds = self._now() - call.started
+        seconds = (call.ended or self._now()) - call.started
         tally = self._tally
         method = _METHODS.get(call.head.method, OTHER)
         kind = (method, status // 100)

@@ -70,9 +70,9 @@ class Line:
         self.value = value
 
 
-names: Memo[bytes, Name] = Memo(entries=4096, longest=64)
-statuses: Memo[bytes, int] = Memo(entries=256, longest=128)
-field_lines: Memo[bytes, Line] = Memo(entries=1024, longest=128, twice=True)
+names: Final[Memo[bytes, Name]] = Memo(entries=4096, longest=64)
+statuses: Final[Memo[bytes, int]] = Memo(entries=256, longest=128)
+field_lines: Final[Memo[bytes, Line]] = Memo(entries=1024, longest=128, twice=True)
 
 
 class AnswerEnd(NamedTuple):
@@ -141,7 +141,7 @@ class AnswerFields:
         ready: memo: the head last built from them for a caller, and with what; answers may share them.
     """
 
-    __slots__ = ("cookies", "idle_life", "notable", "options", "plain", "ready", "undated")
+    __slots__ = ("_noted", "cookies", "idle_life", "notable", "options", "plain", "ready", "undated")
 
     def __init__(self) -> None:
         self.plain: list[bytes] = []
@@ -151,12 +151,13 @@ class AnswerFields:
         self.idle_life: int | None = None
         self.undated = True
         self.ready: tuple[bytes, object] = (b"", None)
+        self._noted: list[Field] | None = None  # memo of `noted`
 
     def add(self, name: bytes, value: bytes) -> None:
         """Add a field as the parser gives it."""
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        known = names.get(name) or _judge(name)
+        known = names.known.get(name) or _judge(name)
         if known.notable:
             self.note(known.notable, value)
             return
@@ -180,15 +181,18 @@ class AnswerFields:
 
     def noted(self) -> list[Field]:
         """Return the fields by which to judge an answer under a session, names in lower case."""
-        named = [line.split(b": ", 1) for line in self.plain]
-        told = [(name.lower(), value[:-2]) for name, value in named if name.lower() in _TELLING]
-        return self.notable + told
+        if self._noted is None:
+            named = [line.split(b": ", 1) for line in self.plain]
+            told = [(name.lower(), value[:-2]) for name, value in named if name.lower() in _TELLING]
+            self._noted = self.notable + told
+        return self._noted
 
     def clear(self) -> None:
         """Forget the fields of an interim answer."""
         self.plain, self.notable, self.options = [], [], ()
         self.cookies, self.idle_life = False, None
         self.undated = True
+        self._noted = None
 
 
 def idle_life(keep_alive: bytes) -> int | None:
@@ -223,7 +227,7 @@ class UsualHead(NamedTuple):
     end: AnswerEnd
 
 
-heads: Memo[bytes, UsualHead] = Memo(entries=256, longest=1024, twice=True)
+heads: Final[Memo[bytes, UsualHead]] = Memo(entries=256, longest=1024, twice=True)
 
 
 def usual_head(data: bytes) -> UsualHead | None:
@@ -235,16 +239,16 @@ def usual_head(data: bytes) -> UsualHead | None:
     Returns:
         None if it is something else, or cannot be trusted.
     """
-    return heads.get(data) or _read(data)
+    return heads.known.get(data) or _read(data)
 
 
 def _read(data: bytes) -> UsualHead | None:
     first, *lines = data.split(b"\r\n")
-    status = statuses.get(first) or _status(first)
+    status = statuses.known.get(first) or _status(first)
     fields = AnswerFields()
     plain, notable = fields.plain, fields.notable
     for line in lines:
-        field = field_lines.get(line) or _field(line)
+        field = field_lines.known.get(line) or _field(line)
         if field is None:
             return None
         name = field.name
@@ -278,7 +282,7 @@ def _field(line: bytes) -> Line | None:
     value = _VALUE.fullmatch(rest)
     if not colon or value is None:
         return None
-    known = names.get(name)
+    known = names.known.get(name)
     if known is None:
         if _NAME.fullmatch(name) is None:
             return None

@@ -54,6 +54,7 @@ class Call(Request):
         upload: its body; None: it has none.
         caller: the connection that it was received on.
         started: seconds on the Clock.
+        ended: seconds on the Clock at which the upstream's answer was complete; 0: it was not.
         cors: CORS header lines for the answer, ready to send; empty: none.
         relay: forwards the upstream's answer; None: no upstream was asked.
         connection: the upstream connection, while the answer is under way.
@@ -70,6 +71,7 @@ class Call(Request):
 
     relay: Relay | None = None
     connection: Exchange | None = None
+    ended = 0.0
     status = 0
     problem: str | None = None
     request_id = ""

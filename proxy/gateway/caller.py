@@ -40,7 +40,7 @@ class CallerConnection(LimitedCaller):
     """One caller's connection.
 
     Args:
-        begin: makes aiohttp call `serve` in a task of its own.
+        begin: makes aiohttp run `serve` in a task of its own.
         unix: whether the connection is one of a Unix socket.
 
     Attributes:
@@ -60,15 +60,14 @@ class CallerConnection(LimitedCaller):
         self,
         port: Port,
         loop: asyncio.AbstractEventLoop,
-        inner: Inner,
-        begin: "Callable[[CallerConnection], None]",
+        begin: "Callable[[CallerConnection], Inner]",
         *,
         unix: bool,
     ) -> None:
         super().__init__(port, unix=unix)
         self._loop = loop
-        self._inner = inner
         self._begin = begin
+        self._inner: Inner | None = None
         self._awaited: asyncio.Future[None] | None = None  # `serve` waits for a call, or for the end
         self._fault: RequestRefused | None = None  # why the next bytes are not a request
         self._dropped = False  # bytes were dropped since it was set to False
@@ -85,7 +84,7 @@ class CallerConnection(LimitedCaller):
         elif port.limit.memory.scarce:
             self._little = True
             read_little(self.transport, self, little=True)
-        self._begin(self)
+        self._inner = self._begin(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._port.connections.discard(self)
@@ -97,7 +96,9 @@ class CallerConnection(LimitedCaller):
             self._uploading.fail(_cut_short())
         if self.call is not None and self.call.upload is not None:
             self.call.upload.discard()
-        self._inner.connection_lost(error)
+        inner, self._inner = self._inner, None  # it refers to this connection
+        if inner is not None:
+            inner.connection_lost(error)
 
     def eof_received(self) -> bool:
         """A caller that exits sends the same FIN as one that only stops sending: it is taken as gone.
@@ -151,7 +152,10 @@ class CallerConnection(LimitedCaller):
     # -- call after call --
 
     async def serve(self) -> None:
-        """Answer call after call, until the connection must end. Raises only when it is cancelled."""
+        """Answer call after call, until the connection must end; then close it.
+
+        Raises only when it is cancelled, because the caller has gone.
+        """
         try:
             while (call := await self._next()) is not None:
                 await self._port.service.forward(call)
@@ -161,18 +165,19 @@ class CallerConnection(LimitedCaller):
                 if last and self._may_be_sending(call):
                     await self._linger()
                 self.call = None
-                self._since = self._now()
+                self._since = call.ended or self._now()
                 if self._charged:
                     self._charge(0)
                 if last:
-                    return
-            if self._fault is not None:
+                    break
+            if call is None and self._fault is not None:
                 self._answer_fault(self._fault)
                 await self._linger()
         except Exception:
-            # Nothing may reach aiohttp's own error page: after a head it would be taken for the body.
+            # It would end the task without an answer, and asyncio would log it when the task is collected.
             log.exception("a fault in the proxy, not in a request")
             self.reset()
+        self.transport.close()
 
     async def _next(self) -> Call | None:
         """Wait for the next call. None: there will be none. Then `_fault` may say why."""

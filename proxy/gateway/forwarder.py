@@ -178,14 +178,14 @@ class Forwarder:
                     credential = None  # the server may not know the tenant's identity provider
             relay.may_hold = credential is not None and self._address.injects and not call.repaired
             relay.session = credential if credential is not None and credential.session else None
-            if relay.session is not None and signs_in(head.target):
-                self._pool.release(connection)
+            if relay.session is not None and _signs_in(head):
+                self._pool.release(connection, now)
                 raise RequestRefused("not_allowed", self._no_sign_in)
             stamp = credential.lines if credential is not None else b""
             data = self._address.request_head(head, stamp, session=bare or relay.session is not None)
             call.connection = connection
             try:
-                await connection.send_request(data, relay, call.upload, head.method == b"HEAD", now)
+                ended = await connection.send_request(data, relay, call.upload, head.method == b"HEAD", now)
                 if relay.held:
                     if await self._replaced(call, relay, credential):
                         connection.cancel(relay)
@@ -194,13 +194,14 @@ class Forwarder:
                     if mcp and relay.verdict is Verdict.REFUSED:
                         self._repair.learn(call, relay, credential)
                         raise CredentialRefused(_NO_HELP if call.repaired else _NO_NEW_ONE)
-                    await connection.go_on(relay)
+                    ended = await connection.go_on(relay)
             except ConnectionLost as lost:
                 if lost_once or not lost.stale or not self._may_resend(call):
                     raise
                 lost_once = True
                 continue
             call.connection = None
+            call.ended = ended
             call.status = relay.status
             self._repair.learn(call, relay, credential)
             return
@@ -269,7 +270,7 @@ class Forwarder:
             credential = self._keeper.current
             if credential is not None or self._is_open(call.head):
                 return connection, credential
-            self._pool.release(connection)
+            self._pool.release(connection, self._now())
 
     def _is_open(self, head: RequestHead) -> bool:
         path = head.target.split(b"?", 1)[0]
@@ -302,3 +303,10 @@ class Forwarder:
     def received(self, size: int) -> None:
         """Count bytes of callers."""
         self.tally.received += size
+
+
+def _signs_in(head: RequestHead) -> bool:
+    door = head.door
+    if door is None:
+        head.door = door = signs_in(head.target)
+    return door

@@ -86,7 +86,9 @@ class Guard:
         Raises:
             RequestRefused: `bad_request`, `wrong_host`, `not_allowed`, `cross_site` or `unsupported`.
         """
-        known = self.seen.get(head.host)
+        if head.passed is self:  # neither of them ever changes
+            return
+        known = self.seen.known.get(head.host)
         if known is None:
             # HTTP/1.0 needs no Host (RFC 9112 section 3.2). Health checks send none, browsers always do.
             known = not (head.host or head.minor) or self._answers_to(head.host)
@@ -99,6 +101,7 @@ class Guard:
             _check_method(head)
             if self.browsers:
                 self._check_page(head)
+        head.passed = self
 
     def _answers_to(self, host: bytes) -> bool:
         match = _HOST.fullmatch(host)

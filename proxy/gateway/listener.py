@@ -1,4 +1,4 @@
-"""The local port: aiohttp's server, which gets one request per connection.
+"""The local port: aiohttp's server, which has a task for each connection.
 
 aiohttp accepts connections. It owns the task in which `CallerConnection.serve` answers call after call, and
 cancels that task when the caller goes. None of the caller's bytes reach its parser, so there is nothing that
@@ -8,15 +8,12 @@ it could read differently from us, and nothing that it could echo or log.
 import asyncio
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Final
-
-from aiohttp.abc import AbstractStreamWriter
+from typing import Any, Final
 
 # Not from `aiohttp.web`: it imports routes, files, WebSockets and argparse, 1.4 MiB that we do not need.
-from aiohttp.web_request import BaseRequest
-from aiohttp.web_response import StreamResponse
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_server import Server
 
 from proxy.clock import Clock, Timer
@@ -31,26 +28,7 @@ from proxy.net import ContextMaker
 CHECK_INTERVAL: Final = 5.0
 """Seconds between two checks of all connections for time-outs."""
 
-_ONE_REQUEST: Final = b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"
-"""The request that aiohttp's parser is fed for each connection: no body, and the cheapest one to parse."""
-
-
-class _Ended(StreamResponse):
-    """Tells aiohttp that everything was written and that the connection must end."""
-
-    async def prepare(self, _request: BaseRequest) -> AbstractStreamWriter | None:
-        return None
-
-    async def write_eof(self, _data: bytes = b"") -> None:
-        return None
-
-    @property
-    def prepared(self) -> bool:
-        return True
-
-    @property
-    def keep_alive(self) -> bool:
-        return False
+_NONE: Final[Any] = None  # aiohttp gets no request, so it needs no handler and no log
 
 
 class _Face(asyncio.Transport):
@@ -58,20 +36,31 @@ class _Face(asyncio.Transport):
 
     It shows no socket, because aiohttp would set options that the connection has already, which costs as much
     as a quarter of a forwarded request.
-
-    Attributes:
-        caller: the connection.
     """
 
     def __init__(self, caller: CallerConnection) -> None:
         super().__init__()
-        self.caller = caller
+        self._caller = caller
 
     def close(self) -> None:
-        self.caller.transport.close()
+        self._caller.transport.close()
 
     def is_closing(self) -> bool:
-        return self.caller.transport.is_closing()
+        return self._caller.transport.is_closing()
+
+
+class _Handler(RequestHandler):
+    """aiohttp's part of a connection: it owns the task of the connection."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop, caller: CallerConnection) -> None:
+        super().__init__(server, loop=loop, access_log=_NONE, keepalive_timeout=0)  # our own time-outs hold
+        self._caller = caller
+
+    def start(self) -> Coroutine[Any, Any, None]:
+        """Return what the task runs. aiohttp's own method would parse requests, and make a task for each."""
+        return self._caller.serve()
 
 
 class Listener:
@@ -107,8 +96,7 @@ class Listener:
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._check_timer: Timer | None = None
-        # No keep-alive time-out of aiohttp's: to it, one request lasts as long as the connection.
-        self._aiohttp = Server(self._handle, handler_cancellation=True, access_log=None, keepalive_timeout=0)
+        self._aiohttp = Server(_NONE, handler_cancellation=True)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept callers on bound sockets. From now on the event loop owns the sockets."""
@@ -133,18 +121,13 @@ class Listener:
         return self._connection(unix)
 
     def _connection(self, unix: bool) -> CallerConnection:
-        inner = self._aiohttp()
+        return CallerConnection(self, self._loop, self._begin, unix=unix)
 
-        def begin(caller: CallerConnection) -> None:
-            inner.connection_made(_Face(caller))
-            inner.data_received(_ONE_REQUEST)
-
-        return CallerConnection(self, self._loop, inner, begin, unix=unix)
-
-    async def _handle(self, request: BaseRequest) -> StreamResponse:
-        if isinstance(request.transport, _Face):
-            await request.transport.caller.serve()
-        return _Ended()
+    def _begin(self, caller: CallerConnection) -> RequestHandler:
+        """Make the task of a connection, which has just been made."""
+        handler = _Handler(self._aiohttp, self._loop, caller)
+        handler.connection_made(_Face(caller))
+        return handler
 
     def _check_connections(self) -> None:
         # Set before anything can fail, because without it no time-out would be noticed again.

@@ -7,22 +7,24 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Memo(dict[Key, Value], Generic[Key, Value]):
-    """A dict with a limit. When it is full, it forgets everything.
-
-    Read it with `get`, which is as fast as a dict's; write it with `put`.
+class Memo(Generic[Key, Value]):
+    """Values by key, with a limit. When it is full, it forgets everything.
 
     Args:
         entries: most entries.
         longest: bytes of the longest key that is stored.
         twice: store only what is put a second time, so that keys that never repeat (they hold a request id)
             push nothing out.
+
+    Attributes:
+        known: what is stored. Read it with `known.get`; write it with `put`.
     """
 
-    __slots__ = ("_entries", "_once", "longest")
+    # It is no subclass of dict: compiled code would look `get` up by its name, at each call.
+    __slots__ = ("_entries", "_once", "known", "longest")
 
     def __init__(self, entries: int, longest: int, *, twice: bool = False) -> None:
-        super().__init__()
+        self.known: dict[Key, Value] = {}
         self._entries = entries
         self._once: set[int] | None = set() if twice else None  # hashes of what was put once
         self.longest = longest
@@ -33,9 +35,9 @@ class Memo(dict[Key, Value], Generic[Key, Value]):
             return
         if self._once is not None and self._is_new(self._once, hash(key)):
             return
-        if len(self) >= self._entries:
-            self.clear()
-        self[key] = value
+        if len(self.known) >= self._entries:
+            self.known.clear()
+        self.known[key] = value
 
     def _is_new(self, once: set[int], mark: int) -> bool:
         if mark in once:

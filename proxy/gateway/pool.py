@@ -126,9 +126,12 @@ class Pool:
                 handed.expire()
                 self._forget_closing()
 
-    def release(self, connection: Exchange) -> None:
-        """Take a connection back. Unless it is old, the request that has waited longest gets it."""
-        now = self._now()
+    def release(self, connection: Exchange, now: float) -> None:
+        """Take a connection back. Unless it is old, the request that has waited longest gets it.
+
+        Args:
+            now: seconds on the Clock.
+        """
         if now >= connection.retire_at or connection.used >= MAX_REQUESTS or not connection.idle_life:
             connection.expire()
             self._forget_closing()
@@ -213,7 +216,7 @@ class Pool:
         except asyncio.CancelledError:
             if place.done():  # it was given to us, so give it to the next one
                 handed = place.result()
-                self._give(None) if handed is None else self.release(handed)
+                self._give(None) if handed is None else self.release(handed, self._now())
             raise
         finally:
             if not place.done():

@@ -56,6 +56,10 @@ class Source(Protocol):
     def resume_reading(self) -> None: ...
 
 
+def _cookies_of(session: Credential) -> bytes:
+    return b"; ".join(value for name, value in session.fields if name.lower() == b"cookie")
+
+
 _PASSES: Final = Verdict.PASSES  # looked up once, because attribute access on an Enum is slow
 _IN_CHUNKS: Final = AnswerEnd("chunked", None)
 
@@ -169,7 +173,7 @@ class Relay:
 
     def _judge_session(self, session: Credential, status: int, fields: AnswerFields, end: AnswerEnd) -> None:
         head = self._head
-        cookies = b"; ".join(value for name, value in session.fields if name.lower() == b"cookie")
+        cookies = _cookies_of(session) if status == 403 else b""  # no other status is judged by them
         path = head.target.split(b"?", 1)[0]
         self._asked = asked = Asked(head.method, path, self._rewriter.authority, cookies)
         self._noted = noted = fields.noted()

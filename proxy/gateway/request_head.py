@@ -42,7 +42,7 @@ _FRAMING_LOOKALIKES: Final = frozenset((b"content_length", b"transfer_encoding")
 _LOOKALIKES: Final = frozenset(name.replace(b"-", b"_") for name in _NOTABLE if b"-" in name)
 
 # By spelling: b"" for a field that is forwarded unread, else its name in lower case.
-names: Memo[bytes, bytes] = Memo(entries=4096, longest=64)
+names: Final[Memo[bytes, bytes]] = Memo(entries=4096, longest=64)
 
 
 def notable(name: bytes) -> bytes:
@@ -78,6 +78,8 @@ class RequestHead:
         has_body: whether bytes of a body follow; with a Content-Length of 0 none do.
         special: whether the target may be one that is not forwarded like all others: of MCP, of an OAuth
             discovery, or outside a physical tenant. Looked up once for all requests that share the head.
+        passed: memo: the Guard that has let it pass last; None: none has.
+        door: memo: whether its target signs in or out (`paths.signs_in`); None: this was not asked yet.
         ready: memo for requests that share it: the outgoing head last built from it, the HeadRewriter that
             built it, and whether for a session.
     """
@@ -95,6 +97,8 @@ class RequestHead:
     keep_alive: bool
     has_body: bool = field(init=False)
     special: bool = field(init=False)
+    passed: object | None = field(default=None, init=False, repr=False, compare=False)
+    door: bool | None = field(default=None, init=False, repr=False, compare=False)
     ready: tuple[bytes, object, bool] = field(
         default=(b"", None, False), init=False, repr=False, compare=False
     )
@@ -148,7 +152,7 @@ def parse_head(data: bytes) -> RequestHead:
     for name, value in _FIELD.findall(block):
         if value and value[-1] <= 32:
             value = value.rstrip(b" \t")
-        lower = names.get(name)
+        lower = names.known.get(name)
         if lower is None:
             lower = notable(name)
         if lower:
@@ -172,7 +176,7 @@ def read_head(data: bytes) -> RequestHead:
     A head with a secret of the caller is not cached, because the process would hold it long after the
     request.
     """
-    head = heads.get(data)
+    head = heads.known.get(data)
     if head is None:
         head = parse_head(data)
         if not any(name in _SECRET for name, _ in head.notable):

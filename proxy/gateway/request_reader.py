@@ -225,7 +225,7 @@ class RequestReader:
             RequestRefused: the bytes so far can never become a valid head.
         """
         buffer = self._buffer
-        if len(buffer) <= heads.longest and (known := heads.get(buffer)) is not None:
+        if len(buffer) <= heads.longest and (known := heads.known.get(buffer)) is not None:
             self._buffer = b""
             return self._begin(known)
         if buffer[:1] in b"\r\n" and not self._scanned:

@@ -28,8 +28,8 @@ class Home(Protocol):
     memory: Memory
     peer: Peer
 
-    def release(self, connection: Any) -> None:
-        """Take back a connection that can be used again."""
+    def release(self, connection: Any, now: float) -> None:
+        """Take back a connection that can be used again; `now` is in seconds on the Clock."""
         ...
 
     def lost(self, connection: Any) -> None:

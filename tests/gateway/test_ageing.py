@@ -70,7 +70,7 @@ async def test_connections_made_at_once_do_not_end_at_once() -> None:
         assert all(later - earlier < MAX_AGE * 0.05 for earlier, later in pairwise(ends))
         assert len(set(ends)) == 20
         for each in connections:
-            rig.pool.release(each)
+            rig.pool.release(each, rig.clock.now())
 
 
 async def test_whoever_waits_for_a_place_gets_it_when_an_old_connection_ends() -> None:

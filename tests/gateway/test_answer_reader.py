@@ -64,6 +64,20 @@ ANSWERS: dict[str, tuple[bytes, list[str | bytes], str]] = {
     "more than counted": (OK + b"Content-Length: 2\r\n\r\nhello", ["200 length", b"he"], "closed"),
     "less than counted": (OK + b"Content-Length: 9\r\n\r\nhello", ["200 length", b"hello"], "open"),
     "chunks": (CHUNKED + b"2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n", ["200 chunked", b"hello", "end"], "kept"),
+    "whole chunks": (CHUNKED + b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", ["200 chunked", b"hello", "end"], "kept"),
+    "no chunks": (CHUNKED + b"0\r\n\r\n", ["200 chunked", "end"], "kept"),
+    "leading zeros": (CHUNKED + b"1\r\nx\r\n002\r\nyz\r\n0\r\n\r\n", ["200 chunked", b"xyz", "end"], "kept"),
+    "more than chunks": (CHUNKED + b"1\r\nx\r\n0\r\n\r\nHTTP", ["200 chunked", b"x", "end"], "closed"),
+    "another end of a chunk": (
+        CHUNKED + b"1\r\nxZZ0\r\n\r\n",
+        ["200 chunked", b"x"],
+        "its answer is not valid HTTP/1.1.",
+    ),
+    "no end of a chunk": (
+        CHUNKED + b"1\r\nx\r\n2\r\nyzz\r\n0\r\n\r\n",
+        ["200 chunked", b"xyz"],
+        "its answer is not valid HTTP/1.1.",
+    ),
     "trailers": (CHUNKED + b"1\r\nx\r\n0\r\nX: y\r\n\r\n", ["200 chunked", b"x", "end"], "kept"),
     "half a chunk": (CHUNKED + b"9\r\nhello", ["200 chunked", b"hello"], "open"),
     "no chunk": (
@@ -98,6 +112,15 @@ def test_an_answer_is_read_the_same_however_it_comes(name: str) -> None:
     octets, told, how = ANSWERS[name]
     for step in (len(octets), 1, 2, 7, len(octets) // 2 or 1):
         assert read(octets, step) == (told, how), step
+
+
+def test_bytes_after_the_last_chunk_end_the_connection() -> None:
+    reader, told = AnswerReader(), Told()
+    reader.expect(told, told, to_head=False)
+    reader.feed(CHUNKED + b"1\r\nx\r\n0\r\n\r\n")
+    assert (reader.complete, reader.keep) == (True, True)
+    reader.feed(b"HTTP")
+    assert (reader.complete, reader.keep) == (True, False)
 
 
 def answers(*pieces: tuple[bytes, bool]) -> list[list[str | bytes]]:

@@ -87,7 +87,7 @@ def test_so_many_host_names_are_remembered_and_no_more() -> None:
     guard = Guard(browsers=False)
     for number in range(1000):
         assert refusal(asked(host=b"a%d" % number), guard) is None
-    assert 0 < len(guard.seen) <= 256
+    assert 0 < len(guard.seen.known) <= 256
 
 
 PAGES = {
@@ -312,3 +312,14 @@ def test_where_no_browser_can_be_every_name_and_every_page_passes() -> None:
     assert refusal(asked(host=b"a b"), guard) == ("bad_request", None)
     assert refusal(asked((b"sec-fetch-site", b"cross-site"), method=b"OPTIONS"), guard) is None
     assert refusal(asked(method=b"TRACE"), guard) == ("not_allowed", 405)
+
+
+def test_a_request_that_one_port_lets_pass_is_checked_by_the_others() -> None:
+    head = asked(host=b"intranet")
+    own = Guard(frozenset(("intranet",)))
+    assert [refusal(head, guard) for guard in (own, own, Guard(), own)] == [
+        None,
+        None,
+        ("wrong_host", None),
+        None,
+    ]

@@ -126,12 +126,12 @@ async def test_a_connection_that_is_given_back_is_nobody_elses_but_who_waits_lon
         connection = await rig.pool.acquire()
         waiting = tasks.create_task(rig.pool.acquire())
         await rig.until(lambda: rig.pool.counts()["waiting"] == 1)
-        rig.pool.release(connection)
+        rig.pool.release(connection, rig.clock.now())
         assert rig.pool.take(rig.clock.now()) is None
         assert await waiting is connection
-        rig.pool.release(connection)
+        rig.pool.release(connection, rig.clock.now())
         assert rig.pool.take(rig.clock.now()) is connection
-        rig.pool.release(connection)
+        rig.pool.release(connection, rig.clock.now())
 
 
 async def test_the_oldest_idle_connection_of_all_pools_gives_its_place_to_a_new_one() -> None:
@@ -199,7 +199,7 @@ async def test_a_place_given_to_who_has_just_gone_is_given_to_the_next() -> None
         connection = await rig.pool.acquire()
         gone, stays = (rig.group.create_task(rig.pool.acquire()) for _ in range(2))
         await rig.until(lambda: rig.pool.counts()["waiting"] == 2)
-        rig.pool.release(connection)
+        rig.pool.release(connection, rig.clock.now())
         gone.cancel()
         await rig.until(stays.done)
         assert stays.result() is connection
