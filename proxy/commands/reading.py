@@ -39,7 +39,12 @@ def begin_reading(read: "Callable[[], Config]") -> "Callable[[], Config]":
     if sys.platform != "linux" or threading.active_count() > 1:
         return read
     receiver, sender = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # the limit of processes is reached
+        os.close(receiver)
+        os.close(sender)
+        return read
     if not child:
         _be_the_child(read, sender)
     os.close(sender)
@@ -47,7 +52,10 @@ def begin_reading(read: "Callable[[], Config]") -> "Callable[[], Config]":
     def result() -> "Config":
         with os.fdopen(receiver, "rb") as pipe:
             told = pipe.read()
-        _, status = os.waitpid(child, 0)
+        try:
+            _, status = os.waitpid(child, 0)
+        except ChildProcessError:  # SIGCHLD is ignored, as the starting process left it
+            status = 0 if told else 1
         if status:
             return read()
         found: Config | ConfigError = pickle.loads(told)  # noqa: S301 -- of our own child

@@ -120,3 +120,25 @@ assert begin_reading(read)() == "read here"
 """
     )
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+        "os.setuid(65533); resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))",
+    ],
+)
+def test_it_is_read_where_no_child_can_be_waited_for_or_made(limit: str) -> None:
+    if "setuid" in limit and os.getuid() != 0:
+        pytest.skip("root may always make a process, so this needs to be root and then another user")
+    done = script(
+        f"""
+import os, resource, signal
+from proxy.commands.reading import begin_reading
+
+{limit}
+assert begin_reading(lambda: "read")() == "read"
+"""
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
