@@ -44,6 +44,7 @@ def settings_of(config: User, secret_of: Callable[[SecretRef, str], Secret]) -> 
         resource=config.resource,
         parameters=tuple(config.parameters.items()),
         timeout=config.timeout,
+        options=config.options,
     )
 
 
@@ -61,7 +62,7 @@ def store_of(config: User, settings: "UserSettings") -> "LoginStore":
         raise StartError(
             f"credentials.{config.name}: the package {error.name} is missing: pip install {error.name}"
         ) from None
-    return LoginStore(config.storage_dir, settings.key, config.name, config.storage)
+    return LoginStore(config.storage_dir, settings.key, config.name, config.storage, command=settings.command)
 
 
 def source_of(config: User, settings: "UserSettings", outbound: Outbound, clock: Clock) -> "UserSource":

@@ -140,7 +140,8 @@ def running_table(proxy: "Proxy") -> str:
         lines += command_lines(words, "try   ")
     lines.append(f"page  {_page(proxy)}")
     if not all(served.keeper.snapshot().usable for served in proxy.served):
-        lines.append(f"why   camunda-auth-proxy doctor{_same_configuration(proxy)}")
+        options = "" if proxy.config is None else proxy.config.options
+        lines.append(f"why   camunda-auth-proxy doctor{options}")
     return "\n".join(lines)
 
 
@@ -204,15 +205,6 @@ def _example(proxy: "Proxy") -> list[str]:
     if content:
         words += ["-H 'Content-Type: application/json'", f"-d '{content}'"]
     return [*words, f"{'http://localhost' if socket else url}{path}"]
-
-
-def _same_configuration(proxy: "Proxy") -> str:
-    """Return the options with which another command reads the same configuration."""
-    config = proxy.config
-    if config is None or not config.source.startswith("--env-file "):
-        named = config is not None and "named by --config" in config.origin
-        return f" --config {quote(config.source)}" if config is not None and named else ""
-    return f" --env-file {quote(config.source.removeprefix('--env-file '))}"
 
 
 def _page(proxy: "Proxy") -> str:

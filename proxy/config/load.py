@@ -5,12 +5,13 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from proxy.config.camunda.variables import describe_a_configuration, from_variables
 from proxy.config.choice import CONFIG, PREFIX, Choice
 from proxy.config.document.addresses import listen_host
 from proxy.config.document.mistakes import understand
-from proxy.config.model import Config
+from proxy.config.model import Config, User
 from proxy.config.private import private_variables
 from proxy.config.resolve.context import SECRET_FILES, ListenHost
 from proxy.config.resolve.upstreams import resolve
@@ -112,13 +113,18 @@ def _load(config: Path | None, choice: Choice, directory: Path) -> Config:
     )
     if found := findings.problems or choice.unused():
         raise ConfigError(*found)
-    return replace(
+    found_config = replace(
         result,
         origin=choice.origin,
         notices=(*result.notices, *choice.late_notices(OURS)),
         private_variables=private_variables(choice.environ, written),
         written=frozenset(key_paths(written.tree)),
     )
+    credentials = {
+        name: replace(each, options=found_config.options) if isinstance(each, User) else each
+        for name, each in found_config.credentials.items()
+    }
+    return replace(found_config, credentials=MappingProxyType(credentials))
 
 
 def _written(config: Path | None, choice: Choice, directory: Path) -> tuple[Written, dict[KeyPath, Problem]]:

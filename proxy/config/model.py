@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from proxy.net import HttpProxy, authority, bracketed, is_loopback
@@ -296,6 +297,7 @@ class User:
         storage_dir: absolute; the folder of stored logins.
         wait: seconds a request waits if there is no usable token yet.
         timeout: seconds for one request to an endpoint.
+        options: see `Config.options`; part of the command that the person is told to run.
     """
 
     name: str
@@ -318,6 +320,7 @@ class User:
     http_proxy: HttpProxy | None
     timeout: float
     wait: float
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,3 +535,10 @@ class Config:
     audit: Audit | None = None
     store: Store | None = None
     written: frozenset[tuple[str, ...]] = field(default=frozenset(), repr=False, compare=False)
+
+    @property
+    def options(self) -> str:
+        """The options with which another command reads the same configuration, after a space; empty: none."""
+        if self.source.startswith("--env-file "):
+            return f" --env-file {quote(self.source.removeprefix('--env-file '))}"
+        return f" --config {quote(self.source)}" if "named by --config" in self.origin else ""

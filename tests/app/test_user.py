@@ -19,6 +19,12 @@ from tests.refreshing import RefreshProvider, refresh_provider
 COMMAND = "camunda-auth-proxy login identity"
 
 
+def command_of(it: House) -> str:
+    """What the person has to run, with the options that name the proxy's configuration."""
+    assert it.proxy.config is not None
+    return f"{COMMAND} --config {it.proxy.config.source}"
+
+
 class Person:
     """The person at another terminal."""
 
@@ -71,8 +77,8 @@ async def refused(it: House) -> dict[str, object]:
     body: dict[str, object] = json.loads(answer.body)
     assert body["type"] == "urn:camunda-auth-proxy:login_needed"
     assert body["help"] == "docs/troubleshooting.md#login_needed"
-    assert body["hint"] == COMMAND
-    assert COMMAND in str(body["detail"])
+    assert body["hint"] == command_of(it)
+    assert command_of(it) in str(body["detail"])
     return body
 
 
@@ -172,11 +178,11 @@ async def test_a_login_that_ended_is_told_everywhere_and_its_token_is_used_until
         why = "the login of credentials.identity has ended: "
         status = json.loads((await it.look("/status.json")).body)
         assert why in status["credentials"][0]["reason"]
-        assert status["credentials"][0]["command"] == COMMAND
+        assert status["credentials"][0]["command"] == command_of(it)
         assert status["credentials"][0]["last_outcome"] == "login_needed"
         assert why in json.loads((await it.look("/health/ready")).body)["upstreams"]["zeebe"]["reason"]
         assert why in caplog.text
-        assert COMMAND in caplog.text
+        assert command_of(it) in caplog.text
         assert COMMAND in running_table(it.proxy).replace("\n       ", " ")
         assert await it.metric("credential_fetches_total", credential="identity", outcome="login_needed") >= 1
         assert "canary" not in caplog.text + json.dumps(status)

@@ -105,6 +105,7 @@ class LoginStore:
         key: see `UserSettings.key`.
         storage: where a new login is stored.
         keyring: the person's; None: the system's, imported when it is first used.
+        command: what the person runs to log in; empty: without options.
     """
 
     def __init__(
@@ -115,7 +116,10 @@ class LoginStore:
         storage: LoginStorage,
         keyring: Keyring | None = None,
         wall: Callable[[], float] = wall_time,
+        *,
+        command: str = "",
     ) -> None:
+        self._command = command or f"{COMMAND} {name}"
         self.name = name
         self.wall = wall
         self.path = folder / f"{key}.json"
@@ -140,7 +144,7 @@ class LoginStore:
             raise self._unusable(f"{self.path} cannot be read ({reason(error)})") from None
         login = _parsed(data)
         if login is None:
-            again = f"log in again: {COMMAND} {self.name}"
+            again = f"log in again: {self._command}"
             raise self._unusable(f"{self.path} is damaged or of another version; {again}")
         return login
 
@@ -189,7 +193,7 @@ class LoginStore:
             token = await self._disk(self._token_in_file)
         if not token:
             where = "the keyring" if login.kept_in == "keyring" else self._token_path
-            raise self._unusable(f"its refresh token is not in {where}; log in again: {COMMAND} {self.name}")
+            raise self._unusable(f"its refresh token is not in {where}; log in again: {self._command}")
         return token
 
     async def write(self, login: StoredLogin, refresh_token: str | None = None) -> StoredLogin:

@@ -30,6 +30,7 @@ class UserSettings:
         scope, audience, resource: None: not sent.
         parameters: further ones to send; those that the proxy sends itself win.
         timeout: seconds for one request.
+        options: with which another command reads the same configuration, after a space; empty: none.
     """
 
     name: str
@@ -46,11 +47,12 @@ class UserSettings:
     resource: str | None = None
     parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout: float = 45.0
+    options: str = ""
 
     @property
     def command(self) -> str:
         """What the person runs to log in."""
-        return f"{COMMAND} {self.name}"
+        return f"{COMMAND} {self.name}{self.options}"
 
     @property
     def key(self) -> str:
