@@ -135,11 +135,14 @@ def _via(url: str, proxy: "HttpProxy | None") -> str:
 
 def running_table(proxy: "Proxy") -> str:
     """Return what `run` prints once on a terminal: a block per upstream, an example, and the page's URL."""
+    standings = [served.keeper.snapshot() for served in proxy.served]
     lines = [blocks(_block(proxy, served) for served in proxy.served), ""]
+    # A block breaks its lines, so the command cannot be copied from there.
+    lines += [f"login {command}" for command in sorted({each.command for each in standings if each.command})]
     if words := _example(proxy):
         lines += command_lines(words, "try   ")
     lines.append(f"page  {_page(proxy)}")
-    if not all(served.keeper.snapshot().usable for served in proxy.served):
+    if not all(each.usable for each in standings):
         options = "" if proxy.config is None else proxy.config.options
         lines.append(f"why   camunda-auth-proxy doctor{options}")
     return "\n".join(lines)
