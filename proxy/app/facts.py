@@ -71,7 +71,7 @@ def account(credential: CredentialConfig) -> str:
         case OAuth2():
             return f"as client {credential.client_id or 'named by its assertion'}"
         case User():
-            return f"as {who(credential) or 'the person who has logged in'}"
+            return f"as {who(credential) or 'the person who logs in'}"
         case Session() | Basic():
             return f"as user {credential.username}"
         case Bearer():

@@ -184,7 +184,7 @@ def _whom(credential: "CredentialConfig", target: str) -> str:
         case User():
             from proxy.app.user import who as name_of
 
-            who = name_of(credential) or "the person who has logged in"
+            who = name_of(credential) or "the person who logs in"
         case Session() | Basic():
             who = f"user {credential.username}"
         case Bearer():

@@ -227,7 +227,7 @@ async def test_an_end_that_each_refresh_puts_off_is_not_warned_of(tmp_path: Path
 async def test_the_terminal_and_the_page_say_who_is_logged_in(tmp_path: Path) -> None:
     async with desk(tmp_path) as (it, person):
         assert who(person.config) == ""
-        assert "the person who has logged in: credential identity (user)" in running_table(it.proxy)
+        assert "the person who logs in: credential identity (user)" in running_table(it.proxy)
         await person.log_in()
         assert who(person.config) == "jane"
         assert "jane: credential identity (user)" in running_table(it.proxy)
