@@ -69,10 +69,11 @@ async def test_with_tokens_of_five_seconds_at_500_requests_a_second_none_waits_o
                         caller(port, begin + number / RATE, begin + SECONDS, statuses),
                         name=f"caller {number}",
                     )
+            took = SystemClock().now() - begin  # on a busy machine the callers need longer
             assert statuses.keys() == {200}, statuses
             assert statuses[200] >= RATE * SECONDS * 0.999
             assert camunda.api("zeebe").refusals.total() == 0
             assert camunda.api("zeebe").statuses.keys() == {200}
             assert await sidecar.metric("credential_wait_seconds_count") == waited
-            assert len(camunda.keycloak.requests) / SECONDS <= 0.3 or SECONDS < 60
+            assert len(camunda.keycloak.requests) / took <= 0.3 or SECONDS < 60
             assert not camunda.complaints
