@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { Provider, errors } from 'oidc-provider'
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js'
 
 const [port, tlsPort, folder] = process.argv.slice(2)
 const issuer = `http://127.0.0.1:${port}`
@@ -62,6 +63,7 @@ const shown = (ctx) => ctx.socket.authorized ? new X509Certificate(ctx.socket.ge
 
 function provider() {
   const made = new Provider(issuer, {
+    adapter,
     clients: clients(),
     jwks: { keys: [key] },
     clientAuthMethods: ['none', 'client_secret_post', 'client_secret_basic', 'private_key_jwt', 'tls_client_auth'],
@@ -101,6 +103,7 @@ function provider() {
   return made.callback()
 }
 
+const adapter = createMemoryAdapter() // one for all providers, so that no login ends when the operator changes something
 let key = signingKey()
 let current = provider()
 
