@@ -2,7 +2,8 @@
 // by its clients `device` and `person`.
 // FOLDER is what keys.sh makes; server.crt is for the second port, signing.crt the certificate of its clients
 // `signed` and `tls`. Tokens are JWTs, ES256, for Camunda's audiences. What an operator does is under /operator,
-// which is open: `PUT clients/ID` with the new secret as the body, `POST keys`. Each makes the provider anew.
+// which is open: `PUT clients/ID` with the new secret as the body, `POST keys` for a new key that signs for the client
+// `short-lived`. Each makes the provider anew.
 import { generateKeyPairSync, randomUUID, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
@@ -65,7 +66,7 @@ function provider() {
   const made = new Provider(issuer, {
     adapter,
     clients: clients(),
-    jwks: { keys: [key] },
+    jwks: { keys: [key, rotated] },
     clientAuthMethods: ['none', 'client_secret_post', 'client_secret_basic', 'private_key_jwt', 'tls_client_auth'],
     rotateRefreshToken: true,
     issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -92,7 +93,7 @@ function provider() {
             audience: 'zeebe-api',
             accessTokenFormat: 'jwt',
             accessTokenTTL: lives[client.clientId] ?? 300,
-            jwt: { sign: { alg: 'ES256' } },
+            jwt: { sign: { alg: 'ES256', kid: client.clientId === 'short-lived' ? rotated.kid : key.kid } },
           }
         },
       },
@@ -104,7 +105,8 @@ function provider() {
 }
 
 const adapter = createMemoryAdapter() // one for all providers, so that no login ends when the operator changes something
-let key = signingKey()
+const key = signingKey()
+let rotated = signingKey() // signs for `short-lived` alone, so that other tests keep their tokens
 let current = provider()
 
 async function body(request) {
@@ -117,7 +119,7 @@ async function answer(request, response) {
   const [, operator, what, id] = request.url.split('/')
   if (operator !== 'operator') return current(request, response)
   if (what === 'clients') secrets[id] = await body(request)
-  else key = signingKey()
+  else rotated = signingKey()
   current = provider()
   response.writeHead(204).end()
 }
