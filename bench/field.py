@@ -14,6 +14,7 @@ from typing import Final
 from bench import peers
 from bench.load import ask
 from bench.peers import BENCH, Setting
+from bench.ports import free_ports
 from bench.process import Command, Process, cores, open_files, started
 
 SMALL: Final = ("/small", 807)
@@ -21,9 +22,6 @@ LARGE: Final = ("/large", 1 << 20)
 HUGE: Final = ("/huge", 64 << 20)
 _PATIENCE: Final = 180.0
 """Seconds until a start has failed: valgrind is slow."""
-
-_untried = iter(range(20_000, 32_000))
-"""Below the ports that the system gives to outgoing connections."""
 
 
 @dataclass(frozen=True)
@@ -158,21 +156,6 @@ def laid_out(folder: Path, names: Sequence[str], ours: Path, before: Path) -> It
             with field.forgiving(name):
                 field.up.append(stack.enter_context(field.start(name)))
         yield field
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, each given out once."""
-    return [next(port for port in _untried if _is_free(port)) for _ in range(count)]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def _origin(folder: Path) -> Setting:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from bench.behaviour.lanes import Lane
 from bench.behaviour.peers import Peer, started
-from bench.behaviour.ports import free_ports
 from bench.behaviour.verdict import Result, Verdict, judged
+from bench.ports import free_ports
 from tests.http.cases import Case, suite
 from tests.http.runner import AT_ONCE, Pair, hasty, observe, passes_cookies, verdict
 from tests.http.world import Site, ask, site

@@ -16,8 +16,8 @@ from typing import Final
 from bench.behaviour.camunda import answer
 from bench.behaviour.lanes import HOSTS, Lane
 from bench.behaviour.peers import Peer, started
-from bench.behaviour.ports import free_ports
 from bench.behaviour.verdict import Result, Verdict, judged
+from bench.ports import free_ports
 from tests.http.cases import DATA
 from tests.http.strict import Malformed, Request, read_answer
 from tests.http.world import Peer as OriginPeer

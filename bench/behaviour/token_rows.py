@@ -12,8 +12,8 @@ from bench.behaviour.calls import Caller, HttpCaller, McpCaller, Told
 from bench.behaviour.camunda import LIMITED, REFUSED, Camunda, Tokens, Wrong, camunda
 from bench.behaviour.lanes import SECRET, STATIC, Lane
 from bench.behaviour.peers import Peer, started
-from bench.behaviour.ports import free_ports
 from bench.behaviour.verdict import Result, Verdict, judged
+from bench.ports import free_ports
 from proxy.demo.world import Fault
 
 TOKENS: Final = "token-endpoint"

@@ -12,8 +12,8 @@ from typing import Final
 
 from bench.behaviour.lanes import Lane
 from bench.behaviour.peers import Peer, started
-from bench.behaviour.ports import free_ports
 from bench.behaviour.verdict import Result, Verdict, judged
+from bench.ports import free_ports
 from tests.http.strict import Malformed, read_answer
 
 UPLOADS: Final = "uploads"
