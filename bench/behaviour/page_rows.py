@@ -121,7 +121,7 @@ async def _complaints(attack: Attack, mark: bytes, port: int, here: Site) -> lis
 
 
 async def _heard(sent: bytes, port: int) -> bytes:
-    """What comes back, until an answer is whole or nothing comes for 2 s."""
+    """Return the bytes of the answer, until it is whole or nothing has arrived for 2 s."""
     caller = await client(("127.0.0.1", port))
     caller.send(sent)
     method = sent.split(b" ", 1)[0]

@@ -160,7 +160,7 @@ def _refused(case: Case, seen: Seen) -> Iterator[str]:
     if not case.get("partial_ok") and sum(len(each.octets) for each in seen.connections) > sum(
         each.end for each, _ in seen.arrived
     ):
-        yield "octets reached the origin"
+        yield "bytes reached the origin"
     answers, rest = _answers(seen, [b"GET"])
     yield from rest
     if len(answers) > 1:
